@@ -1,0 +1,23 @@
+"""What must hold between options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from image_cloud.config.sections import Config
+
+# Largest side that a format can hold, pixels (WebP: 14 bits; GIF, JPEG: 16 bits).
+MAX_SIDE_OF_FORMAT = {"webp": 16383, "gif": 65535, "jpeg": 65535}
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    """Yield one line for each pair of options that cannot hold together."""
+    resize, failures = config.resize, config.failures
+    if resize.thumbnail_size not in resize.thumbnail_sizes:
+        sizes = ", ".join(map(str, resize.thumbnail_sizes))
+        yield f"[resize] thumbnail_size = {resize.thumbnail_size}: expected one of {sizes}"
+    if failures.first_keep > failures.longest_keep:
+        yield "[failures] first_keep: expected no more than longest_keep"
+    port = int(config.node.listen.rpartition(":")[2])
+    if not 1 <= port <= 65535:
+        yield f"[node] listen: expected a port from 1 to 65535, not {port}"

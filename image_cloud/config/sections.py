@@ -1,0 +1,222 @@
+"""Every section of `image_cloud.ini`, every option, every default."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from image_cloud.config import fields as f
+
+KB, MB, GB, MIB, GIB = 10**3, 10**6, 10**9, 2**20, 2**30
+DAY = 86400.0
+
+DECODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "jpeg2000", "ico")
+ENCODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
+# Ports of other protocols, which a URL could make this node talk to.
+OTHER_PROTOCOLS_PORTS = (
+    20, 21, 22, 23, 25, 53, 69, 110, 111, 119, 123, 135, 137, 139, 143, 161, 179, 389, 445, 465,
+    514, 587, 636, 993, 995, 1433, 1521, 2049, 2379, 3306, 5432, 5436, 6000, 6379, 9092, 11211, 27017,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """This node: its name and where it answers."""
+
+    name: str = f.text(
+        "ic00", "This node's name.", pattern=r"[a-z0-9][a-z0-9-]{0,62}", form="a host name"
+    )
+    listen: str = f.text(
+        "127.0.0.1:5000",
+        "Where nginx listens.",
+        pattern=r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|\*):\d{1,5}",
+        form="ADDRESS:PORT",
+    )
+    log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Least level that is logged.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """Where pictures are kept."""
+
+    path: str = f.path("{home}/storage", "Folder of originals, variants and remembered failures.")
+    spill: str = f.path(
+        "{home}/spill",
+        "Folder for pictures that pass through unstored while the storage is full; best on another\n"
+        "file system or in memory.",
+    )
+    spill_max_bytes: int = f.size(256 * MB, 0, 1000 * GB, "Most that the spill folder may hold.")
+    spill_keep: float = f.duration(60.0, 1.0, DAY, "How long a spilled picture is kept.")
+    variants_max_bytes: int = f.size(
+        100 * GB, 0, 10**15, "Variants are evicted, least recently used first, past this."
+    )
+    min_free_bytes: int = f.size(
+        256 * MB,
+        0,
+        10**13,
+        "Reserve: with less free space than this nothing more is stored, so that deletes, the\n"
+        "database and logs still have room.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Http:
+    """How pictures are sent."""
+
+    cache_control: str = f.text(
+        "public, max-age=86400",
+        "Cache-Control of every picture.",
+        pattern=r"[A-Za-z0-9=, _-]+",
+        form="a Cache-Control value",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Resize:
+    """How pictures are resized, and what is too much."""
+
+    formats: tuple[str, ...] = f.listing(
+        ("jpeg", "png", "webp", "gif", "bmp", "tiff"),
+        "Formats that are taken from origins and decoded; anything else is refused.",
+        item=f.choice_item(*DECODABLE),
+        form="a list out of " + ", ".join(DECODABLE),
+        at_least=1,
+    )
+    max_side: int = f.whole(5000, 1, 65535, "Largest width or height that may be asked for, pixels.")
+    format_when_resize: str = f.choice("jpeg", ENCODABLE, "Format of resized pictures.")
+    quality: int = f.whole(85, 1, 100, "Quality of resized pictures, in formats that have one.")
+    thumbnail_sizes: tuple[int, ...] = f.listing(
+        (100, 200, 250, 400, 800),
+        "Sizes that /get_thumbnail makes, pixels.",
+        item=f.whole_item(1, 65535),
+        form="a list of whole numbers, 1 to 65535",
+        at_least=1,
+    )
+    thumbnail_size: int = f.whole(200, 1, 65535, "Size of /get_thumbnail where none is asked for.")
+    thumbnail_quality: int = f.whole(85, 1, 100, "JPEG quality of /get_thumbnail.")
+    max_pixels: int = f.whole(50_000_000, 1, 2**31 - 1, "Largest picture that is decoded, pixels.")
+    max_frames: int = f.whole(1000, 1, 10**6, "Most frames of an animated picture.")
+    max_scans: int = f.whole(100, 1, 10**4, "Most scans of a progressive JPEG.")
+    decode_timeout: float = f.duration(20.0, 0.1, 600.0, "Longest that one resize may take.")
+    worker_memory: int = f.size(1 * GIB, 128 * MIB, 64 * GIB, "Memory limit of one resize worker.")
+    reducing_gap: float = f.number(
+        1.0, 1.0, 4.0, "A JPEG is decoded at no less than this many times the wanted size."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+    """How pictures are fetched from origins, and from which."""
+
+    allow_networks: tuple[f.Network, ...] = f.listing(
+        (),
+        "Networks that may be fetched from although they are private, local or reserved.",
+        item=f.network_item,
+        form="a list of networks like 10.0.0.0/8, or nothing",
+    )
+    allow_domains: tuple[str, ...] = f.listing(
+        (), "Only these domains (and their sub-domains) may be fetched from; nothing: all.",
+        item=f.domain_item, form="a list of domain names, or nothing",
+    )  # fmt: skip
+    deny_domains: tuple[str, ...] = f.listing(
+        (), "These domains (and their sub-domains) may not be fetched from.",
+        item=f.domain_item, form="a list of domain names, or nothing",
+    )  # fmt: skip
+    allow_ports: tuple[int, ...] = f.listing(
+        (), "Only these ports may be fetched from; nothing: all but deny_ports.",
+        item=f.whole_item(1, 65535), form="a list of ports, 1 to 65535, or nothing",
+    )  # fmt: skip
+    deny_ports: tuple[int, ...] = f.listing(
+        OTHER_PROTOCOLS_PORTS, "These ports may not be fetched from.",
+        item=f.whole_item(1, 65535), form="a list of ports, 1 to 65535, or nothing",
+    )  # fmt: skip
+    max_bytes: int = f.size(50 * MB, 1 * KB, 2 * GB, "Largest file that is taken from an origin.")
+    max_redirects: int = f.whole(5, 0, 20, "Most redirects that are followed.")
+    connect_timeout: float = f.duration(5.0, 0.1, 120.0, "Longest wait for a connection.")
+    read_timeout: float = f.duration(10.0, 0.1, 600.0, "Longest silence of an origin.")
+    total_timeout: float = f.duration(30.0, 0.1, 3600.0, "Longest that a whole download may take.")
+    user_agent: str = f.text(
+        "ImageCloud/0.1 (+mailto:postmaster@localhost)",
+        "User-Agent sent to origins: name the operator in it.",
+        pattern=r"[\x20-\x7e]{1,200}",
+        form="1 to 200 printable ASCII characters",
+    )
+    ca_file: str = f.text(
+        "",
+        "File of certificates that origins are checked against; nothing: the well-known ones.",
+        pattern=r"(/[^\0]*)?",
+        form="an absolute path, or nothing",
+    )
+    sample_origin: str = f.text(
+        "",
+        "The sample origin of a local stack, allowed beside allow_networks. Set by `make run`.",
+        pattern=r"(\d{1,3}(\.\d{1,3}){3}:\d{1,5})?",
+        form="ADDRESS:PORT, or nothing",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Failures:
+    """How long failed URLs are remembered, so that a storm of requests costs the origin one."""
+
+    not_found_keep: float = f.duration(3600.0, 1.0, 30 * DAY, "After a 404 or 410 of the origin.")
+    first_keep: float = f.duration(30.0, 0.1, DAY, "After any other failure, the first time.")
+    longest_keep: float = f.duration(600.0, 0.1, 30 * DAY, "Doubling with each failure up to this.")
+    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each time is shortened or lengthened.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Database:
+    """PostgreSQL."""
+
+    dsn: str = f.text(
+        "host={home}/run/postgres port=5436 user=image_cloud dbname=image_cloud",
+        "Connection string (libpq); {home} stands for the home folder.",
+        pattern=r".+",
+        form="a libpq connection string",
+    )
+    connect_timeout: float = f.duration(3.0, 1.0, 60.0, "Longest wait for a connection.")
+    statement_timeout: float = f.duration(30.0, 0.1, 3600.0, "Longest that one statement may take.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """Who may do what."""
+
+    file: str = f.path("{home}/tokens.json", "Clients, scopes and hashed tokens; mode 0600.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pools:
+    """How many processes and threads serve, and how many requests may wait."""
+
+    front_workers: int = f.whole(2, 1, 64, "Processes that check tokens and look at the disk.")
+    front_threads: int = f.whole(4, 1, 64, "Threads of each.")
+    fetch_workers: int = f.whole(2, 1, 64, "Processes that download.")
+    fetch_threads: int = f.whole(64, 4, 1024, "Threads, and so downloads at once, of each.")
+    fetch_queue: int = f.whole(256, 1, 100_000, "Requests in the fetch pool, waiting ones included.")
+    resize_workers: int = f.whole(2, 1, 256, "Processes that resize, one picture at a time each.")
+    resize_queue: int = f.whole(128, 1, 100_000, "Requests in the resize pool, waiting ones included.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Janitor:
+    """The clean-up daemon."""
+
+    interval: float = f.duration(10.0, 0.1, 3600.0, "Pause between two rounds.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The whole of `image_cloud.ini`; `home` is where `{home}` points."""
+
+    home: str = ""
+    node: Node = Node()
+    storage: Storage = Storage()
+    http: Http = Http()
+    resize: Resize = Resize()
+    download: Download = Download()
+    failures: Failures = Failures()
+    database: Database = Database()
+    tokens: Tokens = Tokens()
+    pools: Pools = Pools()
+    janitor: Janitor = Janitor()

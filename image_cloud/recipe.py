@@ -1,0 +1,36 @@
+"""What a variant is made of: target box, mode, format and quality, and the file name that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+EXTENSIONS = {
+    "jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tiff",
+    "avif": "avif", "jpeg2000": "jp2", "ico": "ico",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to make one variant.
+
+    `width` and `height` are pixels, 0 for a side that was not asked for (at least one is).
+    `mode` is `fit` (inside the box), `pad` (fit, then centred on a white canvas of exactly the
+    box) or `stretch` (exactly the box; a side not given keeps the upright original's).
+    `enlarge` lets `fit` and `pad` scale up; `stretch` always may.
+    `format` is a key of EXTENSIONS, `quality` 1 to 100 (ignored by formats without one).
+    """
+
+    width: int
+    height: int
+    mode: str = "fit"
+    enlarge: bool = False
+    format: str = "jpeg"
+    quality: int = 85
+
+    @property
+    def name(self) -> str:
+        """Return the variant's file name; nginx computes the same one (nginx/maps/variants.conf)."""
+        up = "-up" if self.enlarge and self.mode != "stretch" else ""
+        box = f"{self.width}x{self.height}"
+        return f"{box}-{self.mode}{up}-q{self.quality}.{EXTENSIONS[self.format]}"
