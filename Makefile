@@ -1,0 +1,50 @@
+# Every target does the set-up it needs; README.md tells which there are.
+SHELL := /bin/sh
+PYTHON ?= /usr/bin/python3
+IMAGING ?= pillow-simd
+ARGS ?=
+export PYTHON IMAGING
+
+PACKAGES := make ca-certificates curl acl passwd util-linux \
+    python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev \
+    nginx libnginx-mod-http-ndk libnginx-mod-http-set-misc postgresql
+TEST_PACKAGES := git procps plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium
+
+LINTED := image_cloud falcon_app daemons tests
+STACK := .venv/bin/python -m image_cloud.stack
+
+.PHONY: run up down test lint clean setup setup-test fresh-test
+
+run: setup
+	@exec $(STACK) run
+
+up: setup
+	@exec $(STACK) up
+
+down:
+	@if [ -x .venv/bin/python ]; then exec $(STACK) down; fi
+
+test: setup-test
+	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+lint: setup-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy $(LINTED)
+
+clean: down
+	rm -rf .venv var .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+setup:
+	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
+	@sh image_cloud/stack/virtual_environment.sh
+
+setup-test:
+	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
+	@sh image_cloud/stack/virtual_environment.sh requirements-test.txt
+
+# A Debian 12 with nothing installed, as root and as a plain user; needs root and debootstrap.
+fresh-test:
+	@exec tests/fresh/run
