@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 EXTENSIONS = {
     "jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tiff",
     "avif": "avif", "jpeg2000": "jp2", "ico": "ico",
 }  # fmt: skip
+
+NAME = re.compile(
+    r"(\d{1,5})x(\d{1,5})-(fit|pad|stretch)(-up)?-q(\d{1,3})\.("
+    + "|".join(EXTENSIONS.values())
+    + ")"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,3 +41,13 @@ class Recipe:
         up = "-up" if self.enlarge and self.mode != "stretch" else ""
         box = f"{self.width}x{self.height}"
         return f"{box}-{self.mode}{up}-q{self.quality}.{EXTENSIONS[self.format]}"
+
+    @classmethod
+    def from_name(cls, name: str) -> Recipe:
+        """Read a recipe back from a variant's file name.  Raises ValueError."""
+        match = NAME.fullmatch(name)
+        if not match:
+            raise ValueError(f"{name!r} is not the name of a variant")
+        width, height, mode, up, quality, extension = match.groups()
+        formats = {value: key for key, value in EXTENSIONS.items()}
+        return cls(int(width), int(height), mode, bool(up), formats[extension], int(quality))

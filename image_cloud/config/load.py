@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ def load_config(file: Path | None, *, home: str = "", overrides: str = "") -> Co
     if problems:
         raise ConfigError(str(file) if file else "configuration", problems)
     return config
+
+
+def config_from_environment() -> Config:
+    """Read the file that IMAGE_CLOUD_CONFIG names, as a process of a running node does.
+
+    Raises KeyError without that variable, ConfigError.
+    """
+    home = os.environ.get("IMAGE_CLOUD_HOME", "")
+    return load_config(Path(os.environ["IMAGE_CLOUD_CONFIG"]), home=home)
 
 
 def _read_file(file: Path, problems: list[str]) -> Settings:

@@ -31,6 +31,7 @@ class Node:
         pattern=r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|\*):\d{1,5}",
         form="ADDRESS:PORT",
     )
+    run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
     log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Least level that is logged.")
 
 
@@ -39,18 +40,17 @@ class Storage:
     """Where pictures are kept."""
 
     path: str = f.path("{home}/storage", "Folder of originals, variants and remembered failures.")
-    spill: str = f.path(
-        "{home}/spill",
-        "Folder for pictures that pass through unstored while the storage is full; best on another\n"
-        "file system or in memory.",
+    unstored_max_bytes: int = f.size(
+        256 * MB,
+        0,
+        1000 * GB,
+        "Memory of each fetch process for pictures that pass through while the storage is full.",
     )
-    spill_max_bytes: int = f.size(256 * MB, 0, 1000 * GB, "Most that the spill folder may hold.")
-    spill_keep: float = f.duration(60.0, 1.0, DAY, "How long a spilled picture is kept.")
     variants_max_bytes: int = f.size(
         100 * GB, 0, 10**15, "Variants are evicted, least recently used first, past this."
     )
     min_free_bytes: int = f.size(
-        256 * MB,
+        16 * MB,
         0,
         10**13,
         "Reserve: with less free space than this nothing more is stored, so that deletes, the\n"

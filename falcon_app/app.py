@@ -1,0 +1,78 @@
+"""Wiring: what each pool is made of.  Only this module reads the configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import falcon
+
+from falcon_app import http_errors
+from falcon_app.decoder_death import DecoderDeath
+from falcon_app.fetch import Fetch
+from falcon_app.health import Health, Ready
+from falcon_app.images import Finder, GetImage, GetThumbnail
+from falcon_app.middleware import TokenCheck
+from falcon_app.resize_client import ResizeClient
+from image_cloud.attempts import Attempts
+from image_cloud.config import Config, config_from_environment
+from image_cloud.db.connect import Database
+from image_cloud.tokens import TokenStore
+from image_cloud.wiring import open_cache, open_storage
+
+App = falcon.App[Any, Any]
+
+
+def create_app(pool: str | None = None, config: Config | None = None) -> App:
+    """Return the WSGI application of `pool` (front, fetch or resize).
+
+    Without arguments both come from the environment: IMAGE_CLOUD_POOL and IMAGE_CLOUD_CONFIG.
+    Call it after gunicorn has forked: threads and connections start here.
+    """
+    config = config or config_from_environment()
+    creators = {"front": create_front, "fetch": create_fetch, "resize": create_resize}
+    return creators[pool or os.environ["IMAGE_CLOUD_POOL"]](config)
+
+
+def create_front(config: Config) -> App:
+    """Return the pool that checks tokens and parameters and looks at the disk."""
+    from image_cloud.resize import writable_formats
+
+    store, failures = open_storage(config)
+    finder = Finder(store, failures)
+    attempts = Attempts(Path(config.node.run) / "decoding")
+    thumbnail = GetThumbnail(finder, config.resize)
+    app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
+    http_errors.install(app)
+    app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
+    app.add_route("/get_thumbnail", thumbnail)
+    app.add_route("/iproxy.php", thumbnail)
+    app.add_route("/health", Health())
+    app.add_route("/ready", Ready(config.node.name, store, Database(config.database)))
+    app.add_route("/_no_resize", DecoderDeath(attempts, failures))
+    return app
+
+
+def create_fetch(config: Config) -> App:
+    """Return the pool that downloads."""
+    _, failures = open_storage(config)
+    cache = open_cache(config)
+    timeout_s = config.resize.decode_timeout + config.download.total_timeout
+    resizer = ResizeClient(str(Path(config.node.run) / "resize.sock"), timeout_s)
+    app = falcon.App()
+    http_errors.install(app)
+    app.add_route("/_fetch", Fetch(cache, failures, resizer))
+    return app
+
+
+def create_resize(config: Config) -> App:
+    """Return the pool that decodes: no tokens, no database, no network."""
+    from falcon_app.resize import Resize
+
+    store, failures = open_storage(config)
+    attempts = Attempts(Path(config.node.run) / "decoding")
+    app = falcon.App()
+    http_errors.install(app)
+    app.add_route("/_resize", Resize(store, failures, attempts, config.resize))
+    return app

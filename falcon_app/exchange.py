@@ -1,0 +1,51 @@
+"""What every pool reads of a request, and how it hands one on to the next pool through nginx."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import falcon
+
+from image_cloud import formats
+from image_cloud.disk import Original, variant_path
+from image_cloud.query import Query
+from image_cloud.recipe import Recipe
+
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
+
+
+def request_id(req: falcon.Request) -> str:
+    """Return the id that nginx gave this request, a dash where it came without."""
+    given = req.get_header("X-Request-Id") or ""
+    return given if REQUEST_ID.fullmatch(given) else "-"
+
+
+def query_of(req: falcon.Request) -> Query:
+    """Return the query, read by our own strict rules."""
+    return Query(req.env.get("QUERY_STRING", ""))
+
+
+def send_original(resp: falcon.Response, original: Original, x_cache: str) -> None:
+    """Let nginx send an original."""
+    _send_file(resp, original.relative, original.extension, x_cache)
+
+
+def send_variant(resp: falcon.Response, key: str, recipe: Recipe, x_cache: str) -> None:
+    """Let nginx send a variant."""
+    extension = recipe.name.rpartition(".")[2]
+    _send_file(resp, variant_path(key, recipe.name), extension, x_cache)
+
+
+def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> None:
+    """Let nginx ask the next pool: `/_fetch` or `/_resize` with `arguments`."""
+    query = "&".join(f"{name}={quote(value, SAFE_IN_VALUE)}" for name, value in arguments.items())
+    resp.set_header("X-Accel-Redirect", f"{address}?{query}")
+    resp.content_type = falcon.MEDIA_TEXT
+
+
+def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:
+    resp.set_header("X-Accel-Redirect", f"/_files/{relative}")
+    resp.set_header("X-Cache", x_cache)
+    resp.content_type = formats.mime_of(extension)

@@ -1,0 +1,62 @@
+"""Fetch pool: one download per URL; many threads that wait a lot."""
+
+from __future__ import annotations
+
+import falcon
+
+from falcon_app.images import resize_arguments, send_nothing
+from falcon_app.exchange import hand_on, query_of, request_id, send_original
+from falcon_app.resize_client import ResizeClient
+from image_cloud import formats
+from image_cloud.cache import Cache, Found
+from image_cloud.errors import BadParameter
+from image_cloud.failures import RESIZE, Failures
+
+
+class Fetch:
+    """GET /_fetch: only nginx gets here, sent by the front pool."""
+
+    scope = None
+
+    def __init__(self, cache: Cache, failures: Failures, resizer: ResizeClient) -> None:
+        """Load originals through `cache`; `resizer` takes those that could not be stored."""
+        self._cache = cache
+        self._failures = failures
+        self._resizer = resizer
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Fetch the original, then send it or hand it on to the resize pool."""
+        query = query_of(req)
+        url, variant = query.text("url"), query.text("variant")
+        if url is None:
+            raise BadParameter("url: missing")
+        found = self._cache.load(url)
+        if variant and found.data is None:
+            self._failures_allow(found)
+            no_image = query.boolean("no_image")
+            hand_on(resp, "/_resize", resize_arguments(found.original, variant, no_image))
+        elif query.boolean("no_image"):
+            send_nothing(resp, found.source)
+        elif found.data is not None:
+            self._pass_through(req, resp, found, variant)
+        else:
+            send_original(resp, found.original, found.source)
+
+    on_head = on_get
+
+    def _failures_allow(self, found: Found) -> None:
+        remembered = self._failures.recall(found.original.key, RESIZE)
+        if remembered:
+            raise remembered
+
+    def _pass_through(
+        self, req: falcon.Request, resp: falcon.Response, found: Found, variant: str | None
+    ) -> None:
+        """Send the bytes themselves: the storage is full, so there is no file for nginx."""
+        assert found.data is not None
+        if variant:
+            self._resizer.resize(found.data, variant, request_id(req)).copy_to(resp)
+        else:
+            resp.data = found.data
+            resp.content_type = formats.mime_of(found.original.extension)
+            resp.set_header("X-Cache", found.source)

@@ -1,0 +1,56 @@
+"""gunicorn's settings for the three pools; IMAGE_CLOUD_POOL says which this is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from typing import Any
+
+from image_cloud.config import config_from_environment
+from image_cloud.logs import set_up_logging
+
+_config = config_from_environment()
+_pool = os.environ["IMAGE_CLOUD_POOL"]
+_pools = _config.pools
+
+bind = f"unix:{_config.node.run}/{_pool}.sock"
+umask = 0o007
+proc_name = f"image-cloud-{_pool}"
+# nginx alone talks to the sockets; its own limits bound the request line that a client may send.
+limit_request_line = 0
+graceful_timeout = 25
+backlog = 2048
+accesslog = None
+errorlog = "-"
+loglevel = _config.node.log_level
+# The heartbeat file is touched all the time: keep it in memory.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+control_socket_disable = True
+
+if _pool == "front":
+    worker_class, workers, threads = "gthread", _pools.front_workers, _pools.front_threads
+    keepalive = 75
+elif _pool == "fetch":
+    worker_class, workers, threads = "gthread", _pools.fetch_workers, _pools.fetch_threads
+    keepalive = 75
+else:
+    # One picture at a time in a process of its own: the only thing that can be killed for good.
+    worker_class, workers, threads = "sync", _pools.resize_workers, 1
+    # The worker's own alarm comes first; this kills a decoder that never returns to Python.
+    timeout = int(_config.resize.decode_timeout) + 2
+    max_requests, max_requests_jitter = 2000, 500
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Limit the memory of a resize worker: a picture that wants more fails alone."""
+    set_up_logging(_config.node.log_level)
+    if _pool == "resize":
+        limit = _config.resize.worker_memory
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Flush what the logs still hold."""
+    logging.shutdown()

@@ -1,0 +1,65 @@
+"""Who asks: the one place where tokens and signatures are checked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import falcon
+
+from falcon_app.exchange import query_of
+from image_cloud import signing
+from image_cloud.errors import ScopeMissing, TokenMissing, TokenUnknown
+from image_cloud.query import Query
+from image_cloud.tokens import Client, TokenStore
+
+# nginx itself asks the last one; it lets no client through to addresses that begin with /_.
+OPEN = ("/health", "/ready", "/_no_resize")
+
+
+class TokenCheck:
+    """Falcon middleware: 401 without a known token, 403 without the resource's `scope`.
+
+    A signed URL stands for a token with the scope `read` that opens that one address.
+    """
+
+    def __init__(self, tokens: TokenStore) -> None:
+        """Look clients up in `tokens`."""
+        self._tokens = tokens
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Find the client; addresses in OPEN may do without."""
+        query = query_of(req)
+        token = token_of(req, query)
+        req.context.client = None
+        req.context.scopes = ()
+        if token is None and req.method in ("GET", "HEAD") and query.text(signing.SIGNATURE):
+            req.context.client = signing.verify(req.path, query, self._tokens, time.time())
+            req.context.scopes = tuple({"read"} & set(req.context.client.scopes))
+        elif token is not None:
+            self._take(req, self._tokens.by_token(token))
+        elif req.path not in OPEN:
+            raise TokenMissing("send it as Authorization: Bearer, X-Image-Cloud-Token or ?token=")
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
+    ) -> None:
+        """Compare the client's scopes with the one that the resource names."""
+        if resource is not None and resource.scope and resource.scope not in req.context.scopes:
+            raise ScopeMissing(f"the scope {resource.scope} is needed here")
+
+    def _take(self, req: falcon.Request, client: Client | None) -> None:
+        if client is not None:
+            req.context.client = client
+            req.context.scopes = client.scopes
+        elif req.path not in OPEN:
+            raise TokenUnknown()
+
+
+def token_of(req: falcon.Request, query: Query) -> str | None:
+    """Return the token that the request carries, None without one.  Raises BadParameter."""
+    authorization = req.get_header("Authorization") or ""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    return req.get_header("X-Image-Cloud-Token") or query.text("token") or None

@@ -1,0 +1,143 @@
+"""Resize pool: decode, resize and encode one picture at a time, in a sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import falcon
+
+from falcon_app.exchange import query_of, request_id, send_variant
+from falcon_app.images import send_nothing
+from image_cloud import formats
+from image_cloud.attempts import Attempts
+from image_cloud.config.sections import Resize as Settings
+from image_cloud.disk import Original, Store
+from image_cloud.errors import BadParameter, DecodeTimeout, ImageCloudError
+from image_cloud.failures import RESIZE, Failures
+from image_cloud.keys import KEY_PATTERN
+from image_cloud.query import Query
+from image_cloud.recipe import EXTENSIONS, Recipe
+from image_cloud.resize import resize
+
+log = logging.getLogger(__name__)
+
+RESIZED = "RESIZED"
+
+
+class Resize:
+    """GET /_resize (an original on disk) and POST /_resize (bytes on no disk).
+
+    Only nginx and the fetch pool get here.
+    """
+
+    scope = None
+
+    def __init__(
+        self, store: Store, failures: Failures, attempts: Attempts, settings: Settings
+    ) -> None:
+        """Read originals from `store` and write variants to it."""
+        self._store = store
+        self._failures = failures
+        self._attempts = attempts
+        self._settings = settings
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make the variant unless another request just did, and let nginx send it."""
+        query = query_of(req)
+        original, recipe = _original(query), _recipe(query)
+        if not self._store.has_variant(original.key, recipe.name):
+            data = self._resize(request_id(req), original, recipe)
+            if not self._keep(original.key, recipe, data):
+                _send_data(resp, recipe, data)
+                return
+        if query.boolean("no_image"):
+            send_nothing(resp, RESIZED)
+        else:
+            send_variant(resp, original.key, recipe, RESIZED)
+
+    on_head = on_get
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Resize the body and answer with the picture itself."""
+        recipe = _recipe(query_of(req))
+        descriptor = os.memfd_create("unstored")
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(req.bounded_stream.read())
+            with _deadline(self._settings.decode_timeout):
+                data = resize(Path(f"/proc/self/fd/{descriptor}"), recipe, self._settings)
+            _send_data(resp, recipe, data)
+        finally:
+            os.close(descriptor)
+
+    def _resize(self, identity: str, original: Original, recipe: Recipe) -> bytes:
+        started = time.monotonic()
+        try:
+            with (
+                self._attempts.under_way(identity, original.key),
+                _deadline(self._settings.decode_timeout),
+            ):
+                data = resize(self._store.root / original.relative, recipe, self._settings)
+        except ImageCloudError as error:
+            self._failures.remember(original.key, error, RESIZE)
+            raise
+        seconds = time.monotonic() - started
+        log.info(
+            "event=resized id=%s key=%s variant=%s bytes=%d seconds=%.3f",
+            identity, original.key, recipe.name, len(data), seconds,
+        )  # fmt: skip
+        return data
+
+    def _keep(self, key: str, recipe: Recipe, data: bytes) -> bool:
+        try:
+            self._store.keep_variant(key, recipe.name, data)
+        except OSError as error:
+            log.warning("event=variant_not_stored key=%s reason=%r", key, error.strerror)
+            return False
+        return True
+
+
+def _original(query: Query) -> Original:
+    key, extension = query.text("key") or "", query.text("extension") or ""
+    if not KEY_PATTERN.fullmatch(key) or extension not in EXTENSIONS.values():
+        raise BadParameter("key: not a key")
+    return Original(key, extension)
+
+
+def _recipe(query: Query) -> Recipe:
+    try:
+        return Recipe.from_name(query.text("variant") or "")
+    except ValueError:
+        raise BadParameter("variant: not the name of a variant") from None
+
+
+def _send_data(resp: falcon.Response, recipe: Recipe, data: bytes) -> None:
+    resp.data = data
+    resp.content_type = formats.mime_of(EXTENSIONS[recipe.format])
+    resp.set_header("X-Cache", RESIZED)
+
+
+@contextlib.contextmanager
+def _deadline(timeout_s: float) -> Iterator[None]:
+    """Raise DecodeTimeout in the block after `timeout_s`.
+
+    It comes when the decoder next returns to Python; one that never does is killed by gunicorn.
+    """
+
+    def expire(signum: int, frame: Any) -> None:
+        raise DecodeTimeout(f"stopped after {timeout_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,97 @@
+"""One piece of work per key at a time, over all threads and processes of the node.
+
+Inside a process the first thread works and the others wait for its result, errors included.
+Between processes an open-file-description lock on one byte of one file, at an offset made from the
+key, keeps the second away; the kernel gives it back when its holder dies, and nothing needs cleaning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from image_cloud.errors import Busy, ImageCloudError
+
+T = TypeVar("T")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
+RETRY_AFTER_S = 2
+
+
+class _Flight(Generic[T]):
+    def __init__(self) -> None:
+        self.landed = threading.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Flights(Generic[T]):
+    """Runs one function per key at a time; waiting longer than `patience_s` raises Busy."""
+
+    def __init__(self, lock_file: Path, patience_s: float) -> None:
+        """`lock_file` is created where it is missing; it stays empty."""
+        self._lock_file = lock_file
+        self._patience_s = patience_s
+        self._mutex = threading.Lock()
+        self._flights: dict[str, _Flight[T]] = {}
+
+    def run(self, key: str, work: Callable[[], T]) -> T:
+        """Return what `work` returns, from this call or from the one under way for `key`."""
+        with self._mutex:
+            flight = self._flights.get(key)
+            leads = flight is None
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+        return self._lead(key, flight, work) if leads else self._follow(flight)
+
+    def _lead(self, key: str, flight: _Flight[T], work: Callable[[], T]) -> T:
+        try:
+            with locked(self._lock_file, key, self._patience_s):
+                flight.result = work()
+            return flight.result
+        except BaseException as error:
+            flight.error = error
+            raise
+        finally:
+            with self._mutex:
+                del self._flights[key]
+            flight.landed.set()
+
+    def _follow(self, flight: _Flight[T]) -> T:
+        if not flight.landed.wait(self._patience_s):
+            raise Busy("waited too long for the same picture", retry_after_s=RETRY_AFTER_S)
+        if isinstance(flight.error, ImageCloudError):
+            raise copy.copy(flight.error)
+        if flight.error is not None:
+            raise ImageCloudError() from flight.error
+        result: Any = flight.result
+        return result
+
+
+@contextlib.contextmanager
+def locked(lock_file: Path, key: str, patience_s: float) -> Iterator[None]:
+    """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
+    offset = int(key[:15], 16)
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
+    deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
+    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+                break
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() > deadline:
+                    raise Busy(retry_after_s=RETRY_AFTER_S) from None
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,130 @@
+"""A picture on its way in: a temporary file, or memory while the storage cannot take it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from image_cloud.disk import RETRY_AFTER_S, Store
+from image_cloud.errors import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+HEAD_BYTES = 64
+
+
+class MemoryBudget:
+    """What all unstored pictures of one process may take together, bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Give out at most `limit_bytes`."""
+        self._free = limit_bytes
+        self._mutex = threading.Lock()
+
+    def take(self, count: int) -> None:
+        """Reserve `count` bytes.  Raises StorageUnavailable when they are not there."""
+        with self._mutex:
+            if count > self._free:
+                raise StorageUnavailable(
+                    "storage: full, and no memory left to pass the picture through",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            self._free -= count
+
+    def give_back(self, count: int) -> None:
+        """Return `count` bytes."""
+        with self._mutex:
+            self._free += count
+
+
+class Incoming:
+    """Takes the bytes of one download; a context manager that leaves nothing behind.
+
+    `path` can be read once `finish` was called; `in_memory` says that it must not be kept.
+    """
+
+    def __init__(self, store: Store, budget: MemoryBudget) -> None:
+        """Write below `store` as long as it has room, else into memory out of `budget`."""
+        self._store = store
+        self._budget = budget
+        self._taken = 0
+        self.size = 0
+        self.head = b""
+        self.in_memory = False
+        self.path = Path()
+        self._descriptor = -1
+
+    def __enter__(self) -> Incoming:
+        """Open the temporary file."""
+        self.path = self._store.incoming_path()
+        try:
+            if not self._store.has_room():
+                raise OSError("no room")
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            self._move_to_memory(error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Close; remove the file unless it was moved to its place."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        if not self.in_memory:
+            self.path.unlink(missing_ok=True)
+        self._budget.give_back(self._taken)
+
+    def write(self, chunk: bytes) -> None:
+        """Append `chunk`.  Raises StorageUnavailable where neither disk nor memory takes it."""
+        if len(self.head) < HEAD_BYTES:
+            self.head = (self.head + chunk)[:HEAD_BYTES]
+        if self.in_memory:
+            self._take(len(chunk))
+        try:
+            self._write_all(chunk)
+        except OSError as error:
+            self._move_to_memory(error)
+            self._take(len(chunk))
+            self._write_all(chunk)
+        self.size += len(chunk)
+
+    def finish(self) -> None:
+        """Make sure the bytes are on disk, as far as they are meant to be."""
+        if not self.in_memory:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                self._move_to_memory(error)
+
+    def data(self) -> bytes:
+        """Return all bytes."""
+        return os.pread(self._descriptor, self.size, 0)
+
+    def _write_all(self, chunk: bytes) -> None:
+        view, offset = memoryview(chunk), self.size
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[written:], offset + written
+
+    def _move_to_memory(self, error: OSError) -> None:
+        log.warning("event=storage_unavailable reason=%r", error.strerror or str(error))
+        memory = os.memfd_create("unstored", os.MFD_CLOEXEC)
+        file, self._descriptor = self._descriptor, memory
+        self.in_memory = True
+        if file >= 0:
+            self._take(self.size)
+            done, self.size = self.size, 0
+            self._write_all(os.pread(file, done, 0))
+            self.size = done
+            os.close(file)
+            self.path.unlink(missing_ok=True)
+        self.path = Path(f"/proc/self/fd/{memory}")
+
+    def _take(self, count: int) -> None:
+        self._budget.take(count)
+        self._taken += count

@@ -1,0 +1,19 @@
+"""Logs: one line of `key=value` facts per finished piece of work, to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+FORMAT = "%(asctime)s.%(msecs)03d level=%(levelname)s process=%(process)d %(message)s"
+
+
+def set_up_logging(level: str) -> None:
+    """Log `level` (a name in any case) and above; supervisord keeps and rotates the lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(FORMAT, "%Y-%m-%dT%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("urllib3", "requests", "PIL"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,88 @@
+"""Query strings, read strictly: nginx and Python must never see two different requests in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+from image_cloud.errors import BadParameter
+
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+SHOWN_CHARACTERS = 100
+
+
+class Query:
+    """The decoded parameters of one request, in the order they came; names are case-sensitive."""
+
+    def __init__(self, raw: str) -> None:
+        """Split `raw` (QUERY_STRING as WSGI gives it: bytes as Latin-1); decode nothing yet."""
+        self._raw: dict[str, list[str]] = {}
+        for part in raw.split("&"):
+            if part:
+                name, _, value = part.partition("=")
+                self._raw.setdefault(_decode_name(name), []).append(value)
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return all parameters decoded.  Raises BadParameter."""
+        return [
+            (name, decode(name, raw)) for name, values in self._raw.items() for raw in values
+        ]
+
+    def text(self, *names: str) -> str | None:
+        """Return the value of the one parameter that has any of these spellings, None without it.
+
+        Raises BadParameter for duplicates, broken escapes and bytes that are not UTF-8.
+        """
+        found = [(name, raw) for name in names for raw in self._raw.get(name, ())]
+        if len(found) > 1:
+            raise BadParameter(f"{names[0]}: given {len(found)} times, allowed is once")
+        return decode(*found[0]) if found else None
+
+    def boolean(self, *names: str, default: bool = False) -> bool:
+        """Return a boolean parameter.  Raises BadParameter."""
+        value = self.text(*names)
+        if value is None:
+            return default
+        if value.lower() not in BOOLEANS:
+            raise BadParameter(f"{names[0]}: {shown(value)} is not one of true, false, 1, 0")
+        return BOOLEANS[value.lower()]
+
+    def whole(self, name: str, low: int, high: int) -> int | None:
+        """Return a whole number from `low` to `high`, None without it.  Raises BadParameter."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,10}", value) or not low <= int(value) <= high:
+            raise BadParameter(f"{name}: {shown(value)} is not a whole number from {low} to {high}")
+        return int(value)
+
+    def choice(self, name: str, choices: Iterable[str], default: str) -> str:
+        """Return one of `choices`, in any case.  Raises BadParameter."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.lower() not in choices:
+            raise BadParameter(f"{name}: {shown(value)} is not one of {', '.join(choices)}")
+        return value.lower()
+
+
+def decode(name: str, raw: str) -> str:
+    """Percent-decode one value once; `+` is a blank.  Raises BadParameter."""
+    if BROKEN_ESCAPE.search(raw):
+        raise BadParameter(f"{name}: {shown(raw)} has a broken percent-escape; % is written %25")
+    try:
+        return unquote_to_bytes(raw.replace("+", " ").encode("latin-1")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadParameter(f"{name}: {shown(raw)} is not UTF-8") from None
+
+
+def shown(value: str) -> str:
+    """Quote what came, shortened, for an error text."""
+    cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "..."
+    return ascii(cut)
+
+
+def _decode_name(raw: str) -> str:
+    return unquote_to_bytes(raw.replace("+", " ").encode("latin-1")).decode("utf-8", "replace")

@@ -1,0 +1,157 @@
+"""Clients and their tokens: kept as SHA-256 in one 0600 file that is re-read when it changes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SCOPES = ("read", "prefetch", "delete", "peer", "ops")
+RECHECK_S = 1.0
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """Who holds a token: `sha256` is the token's hash in hex, `created` a time in seconds."""
+
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+    created: float
+
+    @property
+    def signing_key(self) -> bytes:
+        """Return the key that signs this client's URLs; whoever has the token can derive it."""
+        return self.sha256.encode()
+
+
+def hash_token(token: str) -> str:
+    """Return the hex SHA-256 of a token, the only form in which it is kept."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class TokenStore:
+    """Reads the file for the web side: the last good content stays when a new one is broken."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read `path` lazily, and look for a change at most every RECHECK_S seconds of `clock`."""
+        self._path = path
+        self._clock = clock
+        self._checked = float("-inf")
+        self._seen: tuple[int, int, int] | None = None
+        self._clients: tuple[Client, ...] = ()
+
+    def by_token(self, token: str) -> Client | None:
+        """Return the client that holds `token`; every stored hash is compared in constant time."""
+        digest = hash_token(token)
+        found = None
+        for client in self._current():
+            if hmac.compare_digest(client.sha256, digest):
+                found = client
+        return found
+
+    def by_name(self, name: str) -> Client | None:
+        """Return the client called `name`."""
+        return next((client for client in self._current() if client.name == name), None)
+
+    def _current(self) -> tuple[Client, ...]:
+        now = self._clock()
+        if now - self._checked >= RECHECK_S:
+            self._checked = now
+            self._reread()
+        return self._clients
+
+    def _reread(self) -> None:
+        try:
+            status = os.stat(self._path)
+            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if seen != self._seen:
+                self._clients = read_clients(self._path)
+                self._seen = seen
+        except FileNotFoundError:
+            self._clients, self._seen = (), None
+        except (OSError, ValueError) as error:
+            log.error("event=token_file_unreadable error=%s kept=last_good", type(error).__name__)
+
+
+def read_clients(path: Path) -> tuple[Client, ...]:
+    """Read the token file.  Raises OSError, ValueError for anything but what `add` writes."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return tuple(
+            Client(str(c["name"]), str(c["sha256"]), tuple(c["scopes"]), float(c["created"]))
+            for c in content["clients"]
+        )
+    except (KeyError, TypeError):
+        raise ValueError("not a token file") from None
+
+
+def add(path: Path, name: str, scopes: Iterable[str], token: str | None = None) -> str:
+    """Add a client and return its token, which is nowhere kept.
+
+    `token` sets a given one (at least 20 characters) instead of a new random one.
+    Raises ValueError for a bad or taken name, an unknown scope, a token that is too short.
+    """
+    wanted = tuple(dict.fromkeys(scopes))
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown or not wanted:
+        raise ValueError(f"scopes: {', '.join(unknown) or 'none'}: known are {', '.join(SCOPES)}")
+    if not NAME_PATTERN.fullmatch(name):
+        raise ValueError("name: expected up to 63 letters, digits, dots, dashes or underscores")
+    if token is not None and not re.fullmatch(r"[\x21-\x7e]{20,200}", token):
+        raise ValueError("token: expected 20 to 200 printable ASCII characters without blanks")
+    token = token or secrets.token_urlsafe(32)
+    with _editing(path) as clients:
+        if any(client.name == name for client in clients):
+            raise ValueError(f"name: {name} is taken")
+        clients.append(Client(name, hash_token(token), wanted, time.time()))
+    return token
+
+
+def revoke(path: Path, name: str) -> None:
+    """Remove the client called `name`.  Raises ValueError where there is none."""
+    with _editing(path) as clients:
+        kept = [client for client in clients if client.name != name]
+        if len(kept) == len(clients):
+            raise ValueError(f"name: no client is called {name}")
+        clients[:] = kept
+
+
+@contextlib.contextmanager
+def _editing(path: Path) -> Iterator[list[Client]]:
+    """Hold the file's lock; write the list back, atomically and 0600, if the block succeeds."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clients = list(read_clients(path)) if path.exists() else []
+        yield clients
+        _write(path, clients)
+    finally:
+        os.close(lock)
+
+
+def _write(path: Path, clients: list[Client]) -> None:
+    content = {"clients": [dataclasses.asdict(client) for client in clients]}
+    owner = path.stat() if path.exists() else path.parent.stat()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+    os.replace(temporary, path)
