@@ -1,0 +1,156 @@
+"""Open a picture, refuse what is too much, and decode it no larger than needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
+
+from image_cloud.config.sections import Resize
+from image_cloud.errors import TooManyPixels, TooManyScans, UnsupportedFormat
+from image_cloud.formats import Format
+from image_cloud.recipe import Recipe
+from image_cloud.resize import colour, frames, jpeg_scans
+from image_cloud.resize.edge import DECODER_ERRORS
+from image_cloud.resize.geometry import Layout, Size, layout
+
+PIL_NAMES = {
+    "jpeg": JpegImagePlugin.JpegImageFile.format,
+    "png": PngImagePlugin.PngImageFile.format,
+    "webp": WebPImagePlugin.WebPImageFile.format,
+    "gif": GifImagePlugin.GifImageFile.format,
+    "bmp": BmpImagePlugin.BmpImageFile.format,
+    "tiff": TiffImagePlugin.TiffImageFile.format,
+    "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile.format,
+    "ico": IcoImagePlugin.IcoImageFile.format,
+    "avif": "AVIF",
+}
+FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000", "avif": "avif"}
+DRAFT_SCALES = (8, 4, 2)
+ORIENTATION_TAG = 0x0112
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A decoded picture, perhaps smaller than the original and not yet upright.
+
+    `box` is the part of `image` that holds the original (left, upper, right, lower; the last
+    column and row of a scaled JPEG may belong to it only in part).
+    `layouts` has the sizes of each recipe, computed from the upright original.
+    """
+
+    image: Image.Image
+    box: tuple[float, float, float, float]
+    orientation: int
+    icc: bytes
+    layouts: list[Layout]
+
+
+def decode(file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize) -> Decoded:
+    """Decode the first frame of `file` for all `recipes` at once."""
+    if format.name in FEATURES and not features.check(FEATURES[format.name]):
+        raise UnsupportedFormat(f"This node does not decode {format.name}.")
+    file.seek(0)
+    if format.name == "jpeg":
+        return _decode_jpeg(file.read(), recipes, limits)
+    frames.check(file, format.name, limits.max_frames)
+    if format.name == "webp":
+        _check_pixels(_webp_size(file), limits)
+    file.seek(0)
+    with Image.open(file, formats=[PIL_NAMES[format.name]]) as image:
+        _check_pixels(image.size, limits)
+        if getattr(image, "n_frames", 1) > limits.max_frames and format.name == "avif":
+            frames.refuse(format.name, limits.max_frames)
+        icc = image.info.get("icc_profile") or b""
+        depth = colour.depth_of(image)
+        image.load()
+        turn = orientation_of(image)
+        layouts = _layouts(Size(*image.size).turned(turn), recipes, limits)
+        expanded = colour.expanded(image, depth)
+    return Decoded(expanded, (0, 0, *expanded.size), turn, icc, layouts)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, 1)
+    except DECODER_ERRORS:
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded:
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    _check_pixels(image.size, limits)
+    scans = jpeg_scans.outline(data, limits.max_scans)
+    if len(scans.scans) > limits.max_scans:
+        raise TooManyScans(f"The JPEG has more than {limits.max_scans} scans.")
+    icc = image.info.get("icc_profile") or b""
+    turn = orientation_of(image) if _may_be_turned(image) else 1
+    original = Size(*image.size)
+    layouts = _layouts(original.turned(turn), recipes, limits)
+    scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
+    smaller = jpeg_scans.pruned(data, scans, scale)
+    if smaller is not data:
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(smaller))
+    if scale > 1:
+        image.draft(None, (original.width // scale, original.height // scale))
+    image.load()
+    box = (0, 0, original.width / scale, original.height / scale)
+    return Decoded(colour.expanded(image, 8), box, turn, icc, layouts)
+
+
+def _may_be_turned(image: ImageFile.ImageFile) -> bool:
+    return "exif" in image.info or "xmp" in image.info
+
+
+def _layouts(original: Size, recipes: Sequence[Recipe], limits: Resize) -> list[Layout]:
+    return [layout(original, recipe, limits.max_pixels) for recipe in recipes]
+
+
+def _scale(original: Size, targets: Sequence[Size], reducing_gap: float) -> int:
+    """Return how many times smaller the JPEG may be decoded for the largest of `targets`."""
+    wide = max(target.width for target in targets) * reducing_gap
+    high = max(target.height for target in targets) * reducing_gap
+    most = min(original.width // wide, original.height // high)
+    return next((scale for scale in DRAFT_SCALES if scale <= most), 1)
+
+
+def _check_pixels(size: tuple[int, int], limits: Resize) -> None:
+    if size[0] * size[1] > limits.max_pixels:
+        raise TooManyPixels(
+            f"The picture has {size[0]} x {size[1]} pixels; {limits.max_pixels} are allowed."
+        )
+
+
+def _webp_size(file: BinaryIO) -> tuple[int, int]:
+    """Read a WebP's canvas size: PIL makes room for the canvas as soon as it opens the file."""
+    file.seek(12)
+    head = file.read(18)
+    if head[:4] == b"VP8X":
+        return (
+            int.from_bytes(head[12:15], "little") + 1,
+            int.from_bytes(head[15:18], "little") + 1,
+        )
+    if head[:4] == b"VP8L":
+        bits = int.from_bytes(head[9:13], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return (
+        int.from_bytes(head[14:16], "little") & 0x3FFF,
+        int.from_bytes(head[16:18], "little") & 0x3FFF,
+    )

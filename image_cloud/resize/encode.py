@@ -1,0 +1,87 @@
+"""Write a finished picture in the format that was asked for, with nothing of the original's metadata."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image, features
+
+from image_cloud.errors import BadParameter
+from image_cloud.recipe import Recipe
+
+OPAQUE = frozenset({"jpeg", "bmp"})
+"""Formats written without alpha; transparent parts show white."""
+ONLY_COLOUR = frozenset({"webp", "avif"})
+"""Formats that know no grey."""
+FEATURES = {"webp": "webp", "avif": "avif"}
+GIF_COLOURS = 256
+GIF_OPAQUE_FROM = 128
+"""Alpha from which on a pixel of a GIF, which knows only all or nothing, is drawn."""
+
+
+def encode(image: Image.Image, recipe: Recipe) -> bytes:
+    """Return `image` (L, LA, RGB or RGBA, in sRGB) as a file of the recipe's format."""
+    if recipe.format in FEATURES and not features.check(FEATURES[recipe.format]):
+        raise BadParameter(f"This node does not write {recipe.format}.")
+    options = dict(OPTIONS[recipe.format])
+    if recipe.format in ("jpeg", "webp", "avif"):
+        options["quality"] = recipe.quality
+    if recipe.format == "gif":
+        image, options = _paletted(image), options | _gif_transparency(image)
+    target = io.BytesIO()
+    image = _fitting(image, recipe.format)
+    image.info = {}
+    image.save(target, format=PIL_NAMES[recipe.format], **options)
+    return target.getvalue()
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """Return `image` without alpha, composited on white."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    mode, white = ("L", 255) if image.mode == "LA" else ("RGB", (255, 255, 255))
+    canvas = Image.new(mode, image.size, white)
+    canvas.paste(image.convert(mode), mask=image.getchannel("A"))
+    return canvas
+
+
+def _fitting(image: Image.Image, format: str) -> Image.Image:
+    """Return a picture that the format can hold, and of its own: its info is emptied."""
+    if format in OPAQUE:
+        image = flattened(image)
+    if format in ONLY_COLOUR and image.mode in ("L", "LA"):
+        return image.convert("RGBA" if image.mode == "LA" else "RGB")
+    return image if not image.info else image.copy()
+
+
+def _paletted(image: Image.Image) -> Image.Image:
+    """Reduce colours to a GIF's palette, the last of which means transparent if there is alpha."""
+    if image.mode == "L":
+        return image
+    if image.mode == "RGB":
+        return image.quantize(GIF_COLOURS)
+    alpha = image.getchannel("A")
+    hidden = alpha.point([255 if value < GIF_OPAQUE_FROM else 0 for value in range(256)])
+    result = image.convert("RGB").quantize(GIF_COLOURS - 1)
+    result.paste(GIF_COLOURS - 1, mask=hidden)
+    return result
+
+
+def _gif_transparency(image: Image.Image) -> dict[str, Any]:
+    return {"transparency": GIF_COLOURS - 1} if image.mode in ("LA", "RGBA") else {}
+
+
+PIL_NAMES = {
+    "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF",
+    "avif": "AVIF",
+}  # fmt: skip
+OPTIONS: dict[str, dict[str, Any]] = {
+    "jpeg": {"optimize": True},
+    "png": {},
+    "webp": {},
+    "gif": {},
+    "bmp": {},
+    "tiff": {"compression": "tiff_lzw"},
+    "avif": {},
+}

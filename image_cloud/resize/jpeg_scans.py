@@ -1,0 +1,122 @@
+"""The scans of a JPEG: count them, and leave out those that a smaller picture does not need.
+
+A progressive JPEG sends low frequencies first.  Decoded at 1/8 only the DC coefficient of a block
+counts, at 2/8 the first 2 x 2, at 4/8 the first 4 x 4: scans that begin behind these (in zigzag
+order) change no pixel, and decoding them is most of the work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
+SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+PROGRESSIVE = 0xC2
+LAST_COEFFICIENT = {1: 0, 2: 4, 4: 24, 8: 63}
+"""Last coefficient in zigzag order that a block of so many pixels a side is made of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """One scan: its bytes' place in the file, its components, its first coefficient."""
+
+    start: int
+    end: int
+    components: bytes
+    first_coefficient: int
+
+
+@dataclasses.dataclass
+class Outline:
+    """What a walk over a JPEG's markers finds."""
+
+    progressive: bool = False
+    sampling: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    scans: list[Scan] = dataclasses.field(default_factory=list)
+    end: int = 0
+    """Offset behind the end marker; 0 where there is none."""
+
+    @property
+    def one_pass(self) -> bool:
+        """Tell whether the first scan is the whole picture."""
+        return not self.progressive and len(self.scans[0].components) == len(self.sampling)
+
+
+def outline(data: bytes, most_scans: int) -> Outline:
+    """Walk over the markers of a JPEG as libjpeg does; stop behind `most_scans` + 1 scans."""
+    found, at = Outline(), 2
+    while len(found.scans) <= most_scans and (hit := NEXT_MARKER.search(data, at)):
+        marker, at = data[hit.start() + 1], hit.end()
+        if marker == 0xD9:
+            found.end = at
+            break
+        if marker in (0x01, 0xD8):
+            continue
+        body = data[at + 2 : at + int.from_bytes(data[at : at + 2], "big")]
+        at += 2 + len(body)
+        if marker in SOF_MARKERS:
+            _frame(found, marker, body)
+        elif marker == 0xDA:
+            at = _scan(found, data, hit.start(), at, body)
+            if found.scans and found.one_pass:
+                break
+    return found
+
+
+def _frame(found: Outline, marker: int, body: bytes) -> None:
+    found.progressive = marker == PROGRESSIVE
+    count = body[5] if len(body) > 5 else 0
+    for part in (body[6 + 3 * i : 9 + 3 * i] for i in range(count)):
+        if len(part) == 3:
+            found.sampling[part[0]] = (part[1] >> 4, part[1] & 15)
+
+
+def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
+    """Note a scan and return where its data ends."""
+    count = body[0] if body else 0
+    first = body[1 + 2 * count] if len(body) > 1 + 2 * count else 0
+    hit = NEXT_MARKER.search(data, at)
+    end = hit.start() if hit else len(data)
+    found.scans.append(Scan(start, end, body[1 : 1 + 2 * count : 2], first))
+    return end
+
+
+def pruned(data: bytes, found: Outline, scale: int) -> bytes:
+    """Return the JPEG without the scans that change nothing when it is decoded at 1/`scale`.
+
+    Anything odd (no end marker, unknown components) goes unpruned.
+    """
+    if scale < 2 or not found.progressive or not found.end:
+        return data
+    limits = _last_coefficients(found, 8 // scale)
+    parts, at = [], 0
+    for scan in found.scans:
+        needed = max((limits.get(component, 63) for component in scan.components), default=63)
+        if scan.first_coefficient > needed:
+            parts.append(data[at : scan.start])
+            at = scan.end
+    return b"".join([*parts, data[at : found.end]])
+
+
+def _last_coefficients(found: Outline, block_px: int) -> dict[int, int]:
+    """Return for each component the last coefficient that counts, luma drawn at `block_px`.
+
+    libjpeg draws a subsampled component in larger blocks rather than enlarging it afterwards
+    (jdmaster.c); this is its rule.
+    """
+    most_wide = max(wide for wide, _ in found.sampling.values())
+    most_high = max(high for _, high in found.sampling.values())
+    limits = {}
+    for component, (wide, high) in found.sampling.items():
+        side = block_px
+        while (
+            side < 8
+            and wide
+            and high
+            and most_wide * block_px % (wide * side * 2) == 0
+            and most_high * block_px % (high * side * 2) == 0
+        ):
+            side *= 2
+        limits[component] = LAST_COEFFICIENT[side]
+    return limits

@@ -1,0 +1,88 @@
+"""From a stored original to the bytes of its variants: decode once, derive each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from image_cloud.config.sections import Resize
+from image_cloud.errors import NotAnImage, UnsupportedFormat
+from image_cloud.formats import HEAD_BYTES, Format, describe, sniff
+from image_cloud.recipe import Recipe
+from image_cloud.resize import colour
+from image_cloud.resize.decode import Decoded, decode
+from image_cloud.resize.edge import public_errors
+from image_cloud.resize.encode import encode, flattened
+from image_cloud.resize.geometry import Layout
+
+REDUCING_GAP = 3.0
+"""A large picture is averaged down to this many times the wanted size before it is resampled."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def resize(source: Path, recipe: Recipe, limits: Resize) -> bytes:
+    """Return the variant of the picture file `source` that `recipe` asks for."""
+    return resize_all(source, [recipe], limits)[0]
+
+
+def resize_all(source: Path, recipes: Sequence[Recipe], limits: Resize) -> list[bytes]:
+    """Return the variants of one picture file, made from one decode, in the recipes' order.
+
+    Raises only errors of `image_cloud.errors`, but for what opening `source` raises.
+    """
+    with source.open("rb") as file:
+        format = _accepted(file, limits)
+        with public_errors(file, format, limits.max_pixels):
+            decoded = decode(file, format, recipes, limits)
+            return [
+                encode(_rendered(decoded, layout, recipe), recipe)
+                for layout, recipe in zip(decoded.layouts, recipes, strict=True)
+            ]
+
+
+def _accepted(file: BinaryIO, limits: Resize) -> Format:
+    """Return the file's format if it is one that may be decoded."""
+    head = file.read(HEAD_BYTES)
+    format = sniff(head)
+    if format is None:
+        raise NotAnImage(f"What the origin sent is {describe(head)}, not a picture.")
+    if format.name not in limits.formats:
+        raise UnsupportedFormat(
+            f"The picture is {format.name}; these are taken: {', '.join(limits.formats)}."
+        )
+    return format
+
+
+def _rendered(decoded: Decoded, layout: Layout, recipe: Recipe) -> Image.Image:
+    """Return the decoded picture as the recipe wants it: resampled, upright, sRGB, on its canvas."""
+    image = _resampled(decoded, layout.picture.turned(decoded.orientation))
+    if decoded.orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[decoded.orientation])
+    image = colour.to_srgb(colour.straight(image), decoded.icc)
+    return _padded(image, layout) if recipe.mode == "pad" else image
+
+
+def _resampled(decoded: Decoded, size: tuple[int, int]) -> Image.Image:
+    image, box = decoded.image, decoded.box
+    if image.size == size and box == (0, 0, *size):
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=REDUCING_GAP)
+
+
+def _padded(image: Image.Image, layout: Layout) -> Image.Image:
+    """Centre the picture on white."""
+    image = flattened(image)
+    canvas = Image.new(image.mode, layout.canvas, "white")
+    canvas.paste(image, layout.corner)
+    return canvas
