@@ -181,7 +181,7 @@ def path(default: str, help: str) -> Any:
     return text(
         default,
         help,
-        pattern=r"(/|\{home\}(/|$))[^\0;{}\"'\s]*",
+        pattern=r"(/|\{home\}(/|$))[^\0;{}\"'\s$\\\\]*",
         form="an absolute path without blanks or quotes; {home} stands for the home folder",
     )
 

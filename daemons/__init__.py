@@ -1,0 +1,1 @@
+"""The daemons: each does one job, is started on its own and shares nothing in memory."""
