@@ -37,7 +37,7 @@ def create_app(pool: str | None = None, config: Config | None = None) -> App:
 
 def create_front(config: Config) -> App:
     """Return the pool that checks tokens and parameters and looks at the disk."""
-    from image_cloud.resize import writable_formats
+    from image_cloud.codecs import writable_formats
 
     store, failures = open_storage(config)
     finder = Finder(store, failures)

@@ -12,6 +12,7 @@ from image_cloud.disk import Original, variant_path
 from image_cloud.query import Query
 from image_cloud.recipe import Recipe
 
+MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
@@ -48,4 +49,4 @@ def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> N
 def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:
     resp.set_header("X-Accel-Redirect", f"/_files/{relative}")
     resp.set_header("X-Cache", x_cache)
-    resp.content_type = formats.mime_of(extension)
+    resp.content_type = MIMES[extension]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import falcon
 
 from falcon_app.images import resize_arguments, send_nothing
-from falcon_app.exchange import hand_on, query_of, request_id, send_original
+from falcon_app.exchange import MIMES, hand_on, query_of, request_id, send_original
 from falcon_app.resize_client import ResizeClient
-from image_cloud import formats
 from image_cloud.cache import Cache, Found
 from image_cloud.errors import BadParameter
 from image_cloud.failures import RESIZE, Failures
@@ -58,5 +57,5 @@ class Fetch:
             self._resizer.resize(found.data, variant, request_id(req)).copy_to(resp)
         else:
             resp.data = found.data
-            resp.content_type = formats.mime_of(found.original.extension)
+            resp.content_type = MIMES[found.original.extension]
             resp.set_header("X-Cache", found.source)

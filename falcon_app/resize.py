@@ -13,9 +13,8 @@ from typing import Any
 
 import falcon
 
-from falcon_app.exchange import query_of, request_id, send_variant
+from falcon_app.exchange import MIMES, query_of, request_id, send_variant
 from falcon_app.images import send_nothing
-from image_cloud import formats
 from image_cloud.attempts import Attempts
 from image_cloud.config.sections import Resize as Settings
 from image_cloud.disk import Original, Store
@@ -120,7 +119,7 @@ def _recipe(query: Query) -> Recipe:
 
 def _send_data(resp: falcon.Response, recipe: Recipe, data: bytes) -> None:
     resp.data = data
-    resp.content_type = formats.mime_of(EXTENSIONS[recipe.format])
+    resp.content_type = MIMES[EXTENSIONS[recipe.format]]
     resp.set_header("X-Cache", RESIZED)
 
 

@@ -1,0 +1,32 @@
+"""`image-cloud status`: what this node holds and how it is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import requests
+
+from image_cloud.cli.node import address, become_run_user, own_token, read_config
+from image_cloud.db import catalog
+from image_cloud.db.connect import Database
+
+TIMEOUT_S = 10
+
+
+def add_commands(commands: Any) -> None:
+    """Add `status`."""
+    commands.add_parser("status", help="say how this node is").set_defaults(run=run_status)
+
+
+def run_status(arguments: argparse.Namespace) -> None:
+    """Print readiness and the catalogue's size."""
+    config = read_config(arguments)
+    headers = {"X-Image-Cloud-Token": own_token()}
+    ready = requests.get(f"{address(config)}/ready", headers=headers, timeout=TIMEOUT_S).json()
+    for name, value in ready.items():
+        print(f"{name}: {value}")
+    become_run_user(config)
+    with Database(config.database).transaction() as cursor:
+        originals, total_bytes = catalog.count(cursor)
+    print(f"originals: {originals}\nbytes: {total_bytes}")

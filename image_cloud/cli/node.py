@@ -1,0 +1,65 @@
+"""What a command needs of the node that it works on: configuration, token, address, run user."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from image_cloud.config import Config, load_config
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked; the text says why."""
+
+
+def home() -> Path:
+    """Return $IMAGE_CLOUD_HOME, by default `var/` beside the virtual environment."""
+    given = os.environ.get("IMAGE_CLOUD_HOME")
+    return Path(given).absolute() if given else Path(sys.prefix).parent / "var"
+
+
+def config_file(arguments: argparse.Namespace) -> Path:
+    """Return the ini: --config, IMAGE_CLOUD_CONFIG, that of the running stack, or the home's."""
+    given = arguments.config or os.environ.get("IMAGE_CLOUD_CONFIG")
+    if given:
+        return Path(given).absolute()
+    running = home() / "run" / "image_cloud.ini"
+    return running if running.exists() else home() / "image_cloud.ini"
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """Return the node's configuration.  Raises ConfigError, CommandError."""
+    file = config_file(arguments)
+    if not file.exists():
+        raise CommandError(f"there is no {file}; start a stack (./run up) or give --config FILE")
+    overrides = os.environ.get("IMAGE_CLOUD_SET", "")
+    return load_config(file, home=str(home()), overrides=overrides)
+
+
+def become_run_user(config: Config) -> None:
+    """As root, become the user that owns the storage: the database knows no other."""
+    if os.geteuid() == 0:
+        owner = os.stat(config.storage.path)
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def own_token() -> str:
+    """Return the token for commands that ask the node: IMAGE_CLOUD_TOKEN or the home's `token`."""
+    given = os.environ.get("IMAGE_CLOUD_TOKEN")
+    if given:
+        return given
+    try:
+        return (home() / "token").read_text().strip()
+    except OSError as error:
+        file = home() / "token"
+        raise CommandError(f"no token: set IMAGE_CLOUD_TOKEN, or make {file} readable") from error
+
+
+def address(config: Config) -> str:
+    """Return the node's own base URL."""
+    host, _, port = config.node.listen.rpartition(":")
+    return f"http://{'127.0.0.1' if host in ('*', '0.0.0.0') else host}:{port}"  # noqa: S104

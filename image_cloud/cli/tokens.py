@@ -1,0 +1,74 @@
+"""`image-cloud token add|list|revoke` and `image-cloud sign`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from image_cloud import signing, tokens
+from image_cloud.cli.node import CommandError, address, read_config
+from image_cloud.config.fields import duration
+
+
+def add_commands(commands: Any) -> None:
+    """Add `token` and `sign`."""
+    token = commands.add_parser("token", help="manage clients and their tokens")
+    actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="add a client and print its token, this once")
+    add.add_argument("name")
+    add.add_argument("scopes", nargs="+", help=f"out of {', '.join(tokens.SCOPES)}; or all")
+    add.set_defaults(run=run_add)
+    actions.add_parser("list", help="list clients and scopes").set_defaults(run=run_list)
+    revoke = actions.add_parser("revoke", help="make a client's token worthless within 30 s")
+    revoke.add_argument("name")
+    revoke.set_defaults(run=run_revoke)
+    sign = commands.add_parser("sign", help="sign an address so that it opens without a token")
+    sign.add_argument("address", help="path and query, or the whole URL, without a token")
+    sign.add_argument("--client", required=True, help="the client in whose name it is signed")
+    sign.add_argument("--expires", default="1 d", help="for how long, like '1 h'; default: 1 d")
+    sign.set_defaults(run=run_sign)
+
+
+def run_add(arguments: argparse.Namespace) -> None:
+    """Add a client."""
+    given = [scope for part in arguments.scopes for scope in part.split(",")]
+    scopes = tokens.SCOPES if given == ["all"] else given
+    print(tokens.add(_file(arguments), arguments.name, scopes))
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """List the clients."""
+    file = _file(arguments)
+    for client in tokens.read_clients(file) if file.exists() else ():
+        created = time.strftime("%Y-%m-%d", time.gmtime(client.created))
+        print(f"{client.name}\t{','.join(client.scopes)}\t{created}")
+
+
+def run_revoke(arguments: argparse.Namespace) -> None:
+    """Remove a client."""
+    tokens.revoke(_file(arguments), arguments.name)
+    print(f"{arguments.name} is revoked")
+
+
+def run_sign(arguments: argparse.Namespace) -> None:
+    """Print the signed URL."""
+    config = read_config(arguments)
+    clients = tokens.read_clients(Path(config.tokens.file))
+    client = next((one for one in clients if one.name == arguments.client), None)
+    if client is None:
+        raise CommandError(f"no client is called {arguments.client}")
+    option = duration(0, 1, 3650 * 86400, "").metadata["option"]
+    try:
+        valid_s = option.parse(arguments.expires)
+    except ValueError:
+        raise CommandError(f"--expires: expected {option.form}") from None
+    whole = arguments.address
+    if whole.startswith("/"):
+        whole = address(config) + whole
+    print(signing.sign(whole, client, int(time.time() + valid_s)))
+
+
+def _file(arguments: argparse.Namespace) -> Path:
+    return Path(read_config(arguments).tokens.file)
