@@ -1,0 +1,59 @@
+"""What the ini says about which URLs may be fetched; no name is resolved here."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from image_cloud.config.sections import Download
+from image_cloud.errors import UrlForbidden
+from image_cloud.origin import addresses
+from image_cloud.urls import Url
+
+
+class Policy:
+    """Domains, ports and networks that may be fetched from."""
+
+    def __init__(self, settings: Download) -> None:
+        """Keep the settings; `sample_origin` is one ADDRESS:PORT allowed beside them."""
+        self._settings = settings
+        address, _, port = settings.sample_origin.rpartition(":")
+        self._sample = (address, int(port)) if address else None
+
+    def check_url(self, url: Url) -> None:
+        """Raise UrlForbidden where the host's name, port or literal address is excluded."""
+        if (url.host, url.port) == self._sample:
+            return
+        self._check_domain(url.host)
+        self._check_port(url.port)
+        if _is_address(url.host):
+            self.check_addresses(url.host, url.port, [url.host])
+
+    def check_addresses(self, host: str, port: int, found: list[str]) -> None:
+        """Raise UrlForbidden unless all addresses that were `found` for `host` may be dialled."""
+        for address in found:
+            if (address, port) != self._sample and not addresses.is_allowed(
+                address, self._settings.allow_networks
+            ):
+                raise UrlForbidden(f"url: {host} leads to an address that may not be fetched from")
+
+    def _check_domain(self, host: str) -> None:
+        allowed, denied = self._settings.allow_domains, self._settings.deny_domains
+        if _covers(denied, host) or (allowed and not _covers(allowed, host)):
+            raise UrlForbidden(f"url: the domain {host} is excluded by this service's settings")
+
+    def _check_port(self, port: int) -> None:
+        allowed, denied = self._settings.allow_ports, self._settings.deny_ports
+        if port in denied or (allowed and port not in allowed):
+            raise UrlForbidden(f"url: the port {port} is excluded by this service's settings")
+
+
+def _covers(domains: tuple[str, ...], host: str) -> bool:
+    return any(host == domain or host.endswith("." + domain) for domain in domains)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""Deadlines that hold: a thread that shuts the socket of a download whose time is up.
+
+A socket's timeout bounds each wait, not their sum, so an origin that sends a byte now and then
+would hold a download for ever.  One thread per process, started when it is first needed, watches
+all downloads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+
+from image_cloud.errors import OriginTimeout
+
+
+class Deadline:
+    """When one download must be over, and the socket that it waits on."""
+
+    def __init__(self, total_timeout_s: float) -> None:
+        """Start the clock."""
+        self.at_s = time.monotonic() + total_timeout_s
+        self.passed = False
+        self._total_timeout_s = total_timeout_s
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def left_s(self) -> float:
+        """Return the seconds left; raise OriginTimeout when there are none."""
+        left_s = self.at_s - time.monotonic()
+        if left_s <= 0 or self.passed:
+            raise self.error()
+        return left_s
+
+    def error(self) -> OriginTimeout:
+        """Return the error of a download that took too long."""
+        return OriginTimeout(f"the origin took longer than {self._total_timeout_s:g} s")
+
+    def hold(self, sock: socket.socket | None) -> None:
+        """Take over `sock`, which is shut when the time is up; None lets go of the last one."""
+        with self._lock:
+            self._socket = sock
+            if self.passed and sock is not None:
+                _shut(sock)
+
+    def expire(self) -> None:
+        """Shut the socket, and say so in `passed`, which is to be looked at after every read."""
+        with self._lock:
+            self.passed = True
+            if self._socket is not None:
+                _shut(self._socket)
+
+
+def _shut(sock: socket.socket) -> None:
+    """Wake whoever waits on `sock`; SSLSocket.shutdown would let a reader go on in clear."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class Watchdog:
+    """The thread, and the deadlines that it looks after."""
+
+    def __init__(self) -> None:
+        """Watch nothing yet; the thread starts with the first deadline."""
+        self._watched: set[Deadline] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._wakes_at_s = 0.0
+
+    def add(self, deadline: Deadline) -> None:
+        """Watch `deadline` until it is discarded."""
+        with self._changed:
+            self._watched.add(deadline)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="origin-watchdog", daemon=True
+                )
+                self._thread.start()
+            elif deadline.at_s < self._wakes_at_s:
+                self._changed.notify()
+
+    def discard(self, deadline: Deadline) -> None:
+        """Forget `deadline`: its download is over."""
+        with self._changed:
+            self._watched.discard(deadline)
+
+    def _run(self) -> None:
+        while True:
+            for deadline in self._await_due():
+                deadline.expire()
+
+    def _await_due(self) -> list[Deadline]:
+        """Sleep until the earliest deadline or an earlier new one; return those that are over."""
+        with self._changed:
+            self._wakes_at_s = min((d.at_s for d in self._watched), default=float("inf"))
+            pause_s = self._wakes_at_s - time.monotonic()
+            if pause_s > 0:
+                self._changed.wait(min(pause_s, threading.TIMEOUT_MAX))
+            now_s = time.monotonic()
+            due = [deadline for deadline in self._watched if deadline.at_s <= now_s]
+            self._watched.difference_update(due)
+            return due
+
+
+_watchdog = Watchdog()
+
+
+def watchdog() -> Watchdog:
+    """Return this process's watchdog."""
+    return _watchdog
+
+
+def _forget_after_fork() -> None:
+    """Threads do not survive a fork: the child gets a watchdog of its own."""
+    global _watchdog
+    _watchdog = Watchdog()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
