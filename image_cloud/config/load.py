@@ -69,18 +69,26 @@ def config_from_environment() -> Config:
 
 
 def _read_file(file: Path, problems: list[str]) -> Settings:
-    parser = configparser.ConfigParser(
-        interpolation=None, default_section="\0", inline_comment_prefixes=None
-    )
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
+        content = file.read_text(encoding="utf-8")
+        return _parse(content, problems)
     except OSError as error:
         problems.append(f"cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         problems.append(f"is not UTF-8 at byte {error.start}")
     except configparser.Error as error:
         problems.append(" ".join(str(error).split()))
+    return {}
+
+
+def _parse(content: str, problems: list[str], *, strict: bool = True) -> Settings:
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0", strict=strict)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(content, source="the file")
+    except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
+        problems.append(" ".join(str(error).split()))
+        return _parse(content, problems, strict=False)
     return {name: dict(parser.items(name)) for name in parser.sections()}
 
 

@@ -1,0 +1,219 @@
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from image_cloud import errors
+from image_cloud.attempts import Attempts
+from image_cloud.config.sections import Failures as FailureSettings
+from image_cloud.disk import Record, Store
+from image_cloud.failures import RESIZE, Failures
+from image_cloud.flights import Flights, locked
+from image_cloud.incoming import Incoming, MemoryBudget
+from image_cloud.keys import key_of
+
+URL = "http://shop.example/a.jpg"
+KEY = key_of(URL)
+RECORD = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, "0" * 64, 1.0, "origin")
+DEADLINE_S = 10
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path)
+    store.prepare()
+    return store
+
+
+def files(store: Store) -> list[str]:
+    return sorted(str(p.relative_to(store.root)) for p in store.root.rglob("*") if p.is_file())
+
+
+def test_an_original_appears_whole_with_its_note(store: Store) -> None:
+    with Incoming(store, MemoryBudget(0)) as incoming:
+        incoming.write(b"ab")
+        incoming.write(b"c")
+        assert store.original(KEY) is None
+        incoming.finish()
+        store.keep_original(incoming.path, "jpg", RECORD)
+    original = store.original(KEY)
+    assert original
+    assert (store.root / original.relative).read_bytes() == b"abc"
+    assert [record for _, record in store.unrecorded()] == [RECORD]
+    store.forget_note(KEY)
+    assert files(store) == [original.relative]
+
+
+def test_a_download_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), Incoming(store, MemoryBudget(0)) as incoming:
+        incoming.write(b"abc")
+        raise ZeroDivisionError
+    assert files(store) == []
+
+
+def test_an_original_that_cannot_be_placed_leaves_no_note(store: Store) -> None:
+    (store.root / "originals" / KEY[:2]).write_text("in the way")
+    with Incoming(store, MemoryBudget(0)) as incoming:
+        incoming.write(b"abc")
+        incoming.finish()
+        with pytest.raises(OSError, match="Not a directory"):
+            store.keep_original(incoming.path, "jpg", RECORD)
+        assert incoming.data() == b"abc"
+    assert list(store.unrecorded()) == []
+
+
+def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> None:
+    budget = MemoryBudget(10)
+    with Incoming(store, budget) as incoming:
+        incoming.write(b"abc")
+        real = os.pwrite
+        failed = []
+
+        def full_once(*args):
+            if not failed:
+                failed.append(1)
+                raise OSError(28, "No space left on device")
+            return real(*args)
+
+        monkeypatch.setattr(os, "pwrite", full_once)
+        incoming.write(b"def")
+        incoming.finish()
+        assert incoming.in_memory
+        assert incoming.data() == incoming.path.read_bytes() == b"abcdef"
+        assert files(store) == []
+        with pytest.raises(errors.StorageUnavailable):
+            incoming.write(b"12345")
+    budget.take(10)
+
+
+def test_variants_are_replaced_as_a_whole_and_removed_with_the_original(store: Store) -> None:
+    store.keep_variant(KEY, "1x1-fit-q85.jpg", b"old")
+    store.keep_variant(KEY, "1x1-fit-q85.jpg", b"new")
+    assert store.has_variant(KEY, "1x1-fit-q85.jpg")
+    assert not store.remove(KEY)
+    assert files(store) == []
+
+
+def failures(tmp_path: Path, clock: Clock) -> Failures:
+    return Failures(tmp_path, FailureSettings(), clock, lambda low, high: 1.0)
+
+
+def test_failures_are_remembered_longer_each_time(tmp_path: Path) -> None:
+    clock = Clock()
+    memory = failures(tmp_path, clock)
+    seen = []
+    for _ in range(7):
+        error = errors.OriginStatus("said 500", upstream_status=500)
+        memory.remember(KEY, error)
+        recalled = memory.recall(KEY)
+        assert isinstance(recalled, errors.OriginStatus)
+        assert (recalled.upstream_status, recalled.detail) == (500, "said 500")
+        seen.append(recalled.retry_after_s)
+        clock.now += (recalled.retry_after_s or 0) + 0.1
+        assert memory.recall(KEY) is None
+    assert seen == [30, 60, 120, 240, 480, 600, 600]
+
+
+def test_not_found_is_remembered_for_an_hour_and_success_forgets(tmp_path: Path) -> None:
+    memory = failures(tmp_path, Clock())
+    memory.remember(KEY, errors.OriginNotFound())
+    recalled = memory.recall(KEY)
+    assert recalled
+    assert recalled.retry_after_s == 3600
+    assert memory.recall(KEY, RESIZE) is None
+    memory.forget(KEY)
+    assert memory.recall(KEY) is None
+
+
+def test_an_origins_retry_after_is_obeyed(tmp_path: Path) -> None:
+    memory = failures(tmp_path, Clock())
+    memory.remember(KEY, errors.OriginStatus("429", upstream_status=429, retry_after_s=500))
+    assert memory.recall(KEY).retry_after_s == 500  # type: ignore[union-attr]
+
+
+def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:
+    memory = failures(tmp_path, Clock())
+    for error in (errors.Busy(), errors.UrlForbidden(), errors.StorageUnavailable()):
+        memory.remember(KEY, error)
+    assert memory.recall(KEY) is None
+
+
+def test_a_broken_memory_is_no_memory_and_old_ones_expire(tmp_path: Path) -> None:
+    clock = Clock()
+    memory = failures(tmp_path, clock)
+    memory.remember(KEY, errors.OriginReset())
+    (path,) = tmp_path.rglob("*.json")
+    assert not memory.expire(path)
+    clock.now += 10_000
+    assert memory.expire(path)
+    memory.remember(KEY, errors.OriginReset())
+    path.write_text(json.dumps([1]))
+    assert memory.recall(KEY) is None
+    assert memory.expire(path)
+
+
+def test_one_flight_per_key_and_its_error_is_shared(tmp_path: Path) -> None:
+    flights: Flights[str] = Flights(tmp_path / "lock", DEADLINE_S)
+    go, started, calls, results = threading.Event(), threading.Event(), [], []
+
+    def work() -> str:
+        calls.append(1)
+        started.set()
+        go.wait(DEADLINE_S)
+        raise errors.OriginReset("gone")
+
+    def ask() -> None:
+        try:
+            results.append(flights.run(KEY, work))
+        except errors.OriginReset as error:
+            results.append(error.detail)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads[0].start()
+    assert started.wait(DEADLINE_S)
+    for thread in threads[1:]:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert results == ["gone"] * 8
+    assert len(calls) < 8
+    assert flights.run(KEY, lambda: "again") == "again"
+
+
+def test_the_lock_holds_between_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with locked(tmp_path / "lock", KEY, 1):
+            os.write(write_end, b"x")
+            os.read(os.open("/dev/zero", os.O_RDONLY), 1)
+            threading.Event().wait(60)
+        os._exit(0)
+    try:
+        os.read(read_end, 1)
+        with pytest.raises(errors.Busy), locked(tmp_path / "lock", KEY, 0.05):
+            pass
+        with locked(tmp_path / "lock", key_of("another"), 0.05):
+            pass
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    with locked(tmp_path / "lock", KEY, DEADLINE_S):
+        pass
+
+
+def test_an_attempt_is_known_until_it_ends(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    with attempts.under_way("a" * 32, KEY):
+        assert attempts.take("a" * 32) == KEY
+    assert attempts.take("a" * 32) is None

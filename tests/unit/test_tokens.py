@@ -1,0 +1,123 @@
+import json
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from image_cloud import signing, tokens
+from image_cloud.errors import BadSignature, SignatureExpired
+from image_cloud.query import Query
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+def test_a_token_is_kept_only_as_its_hash_and_for_the_owner_alone(file: Path) -> None:
+    token = tokens.add(file, "web", ["read"])
+    assert token not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    client = tokens.TokenStore(file).by_token(token)
+    assert client is not None
+    assert (client.name, client.scopes) == ("web", ("read",))
+
+
+def test_a_change_of_the_file_is_seen(file: Path) -> None:
+    clock = Clock()
+    store = tokens.TokenStore(file, clock)
+    assert store.by_token("x") is None
+    token = tokens.add(file, "web", ["read"])
+    clock.now += tokens.RECHECK_S
+    assert store.by_token(token)
+    tokens.revoke(file, "web")
+    clock.now += tokens.RECHECK_S
+    assert store.by_token(token) is None
+
+
+def test_a_broken_file_leaves_the_last_good_one_in_force(file: Path) -> None:
+    clock = Clock()
+    token = tokens.add(file, "web", ["read"])
+    store = tokens.TokenStore(file, clock)
+    assert store.by_token(token)
+    file.write_text("{")
+    clock.now += tokens.RECHECK_S
+    assert store.by_token(token)
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"), [("a b", ["read"]), ("", ["read"]), ("a", ["root"]), ("a", [])]
+)
+def test_bad_clients_are_refused(name: str, scopes: list[str], file: Path) -> None:
+    with pytest.raises(ValueError, match="^(name|scopes): "):
+        tokens.add(file, name, scopes)
+
+
+def test_names_are_taken_once_and_revoked_once(file: Path) -> None:
+    tokens.add(file, "a", ["read"])
+    with pytest.raises(ValueError, match="taken"):
+        tokens.add(file, "a", ["read"])
+    tokens.revoke(file, "a")
+    with pytest.raises(ValueError, match="no client"):
+        tokens.revoke(file, "a")
+
+
+@pytest.fixture
+def store(file: Path) -> tokens.TokenStore:
+    tokens.add(file, "web", ["read"])
+    return tokens.TokenStore(file)
+
+
+def signed(store: tokens.TokenStore, address: str, valid_s: int = 60) -> tuple[str, str]:
+    client = store.by_name("web")
+    assert client
+    path, _, query = signing.sign(address, client, int(time.time()) + valid_s).partition("?")
+    return path, query
+
+
+ADDRESS = "/get_thumbnail?url=http%3A%2F%2Fa%2F%C3%A9+b.jpg&size=200"
+
+
+def test_a_signed_url_opens(store: tokens.TokenStore) -> None:
+    path, query = signed(store, ADDRESS)
+    assert signing.verify(path, Query(query), store, time.time()).name == "web"
+
+
+def test_the_order_of_parameters_does_not_matter(store: tokens.TokenStore) -> None:
+    path, query = signed(store, ADDRESS)
+    turned = "&".join(reversed(query.split("&")))
+    assert signing.verify(path, Query(turned), store, time.time())
+
+
+def test_it_opens_nothing_else(store: tokens.TokenStore) -> None:
+    path, query = signed(store, ADDRESS)
+    others = [
+        ("/get_image", query),
+        (path, query + "&x=1"),
+        (path, query.replace("size=200", "size=100")),
+        (path, query.replace("size=200", "size=200&size=200")),
+        (path, query.replace("client=web", "client=other")),
+        (path, query[:-1] + ("0" if query[-1] != "0" else "1")),
+        (path, query.rpartition("&")[0]),
+    ]
+    for other_path, other_query in others:
+        with pytest.raises(BadSignature):
+            signing.verify(other_path, Query(other_query), store, time.time())
+
+
+def test_it_expires_and_dies_with_its_client(store: tokens.TokenStore, file: Path) -> None:
+    path, query = signed(store, ADDRESS, -1)
+    with pytest.raises(SignatureExpired):
+        signing.verify(path, Query(query), store, time.time())
+    path, query = signed(store, ADDRESS)
+    file.write_text(json.dumps({"clients": []}))
+    with pytest.raises(BadSignature):
+        signing.verify(path, Query(query), tokens.TokenStore(file), time.time())
