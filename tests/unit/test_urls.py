@@ -1,0 +1,180 @@
+"""What a URL is taken for, and what of it goes on the wire."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_cloud import urls
+from image_cloud.errors import BadParameter, UrlForbidden
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "host", "port", "target", "host_header"),
+    [
+        ("http://shop.example", "http", "shop.example", 80, "/", "shop.example"),
+        ("HTTPS://Shop.Example/A.jpg", "https", "shop.example", 443, "/A.jpg", "shop.example"),
+        ("http://shop.example:80/a", "http", "shop.example", 80, "/a", "shop.example"),
+        ("http://shop.example:/a", "http", "shop.example", 80, "/a", "shop.example"),
+        ("http://shop.example:8080/a", "http", "shop.example", 8080, "/a", "shop.example:8080"),
+        ("https://shop.example:80/a", "https", "shop.example", 80, "/a", "shop.example:80"),
+        ("http://shop.example./a", "http", "shop.example", 80, "/a", "shop.example"),
+        ("http://img_1.shop.example/a", "http", "img_1.shop.example", 80, "/a", None),
+        ("http://bücher.example/a", "http", "xn--bcher-kva.example", 80, "/a", None),
+        ("http://例え。テスト/a", "http", "xn--r8jz45g.xn--zckzah", 80, "/a", None),
+        ("http://[2001:DB8::1]:81/a", "http", "2001:db8::1", 81, "/a", "[2001:db8::1]:81"),
+        ("http://[::ffff:127.0.0.1]/a", "http", "::ffff:7f00:1", 80, "/a", None),
+        ("http://x.example?a=1", "http", "x.example", 80, "/?a=1", None),
+        ("http://x.example#top", "http", "x.example", 80, "/", None),
+        ("http://x.example/a?b=//c@d:e#f?g", "http", "x.example", 80, "/a?b=//c@d:e", None),
+    ],
+)
+def test_parts(url, scheme, host, port, target, host_header):
+    parsed = urls.parse(url)
+    assert (parsed.scheme, parsed.host, parsed.port, parsed.target) == (scheme, host, port, target)
+    assert parsed.url == url
+    assert host_header is None or parsed.host_header == host_header
+
+
+@pytest.mark.parametrize(
+    ("given_path", "wire"),
+    [
+        ("/a b", "/a%20b"),
+        ("/ä?q=ü", "/%C3%A4?q=%C3%BC"),
+        ("/%c3%A4", "/%c3%A4"),
+        ("/100%", "/100%25"),
+        ("/%zz%4", "/%25zz%254"),
+        ("/%2541", "/%2541"),
+        ("/a/../b/./c//d", "/a/../b/./c//d"),
+        ("/a+b;c=d&e='\"<>^`{|}~", "/a+b;c=d&e='\"<>^`{|}~"),
+        ("/😀", "/%F0%9F%98%80"),
+    ],
+)
+def test_target_keeps_what_is_valid(given_path, wire):
+    assert urls.parse("http://x.example" + given_path).target == wire
+
+
+@pytest.mark.parametrize(
+    ("host", "dialled"),
+    [
+        ("127.1", "127.0.0.1"),
+        ("0x7f.1", "127.0.0.1"),
+        ("0X7F.0.0.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"),
+        ("127.0.0.1.", "127.0.0.1"),
+        ("１２７.０.０.１", "127.0.0.1"),
+        ("127。0。0。1", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("10.65535", "10.0.255.255"),
+    ],
+)
+def test_odd_ipv4_is_what_it_dials(host, dialled):
+    assert urls.parse(f"http://{host}/").host == dialled
+
+
+MALFORMED = [
+    "",
+    "shop.example/a.jpg",
+    "/a.jpg",
+    "//shop.example/a.jpg",
+    "http:shop.example/a.jpg",
+    "http:/shop.example/a.jpg",
+    "http://",
+    "http:///a.jpg",
+    "http://?a",
+    "http://:80/",
+    "http://./",
+    " http://shop.example/",
+    "http://shop.example\\@evil.example/",
+    "http://shop.example/a\\b",
+    "http://user@shop.example/",
+    "http://user:secret@shop.example/",
+    "http://shop.example:80@evil.example/",
+    "http://shop.example/a\nb",
+    "http://shop.example/a\rb",
+    "http://shop.example/\x00",
+    "http://shop.example/\x7f",
+    "http://shop.example/\x85",
+    "http://shop.example/\ud800",
+    "http://shop .example/",
+    "http://shop.example /",
+    "http://shop\u3000.example/",
+    "http://shop%2eexample/",
+    "http://%6cocalhost/",
+    "http://shop..example/",
+    "http://.shop.example/",
+    "http://shop.example:0/",
+    "http://shop.example:00000/",
+    "http://shop.example:65536/",
+    "http://shop.example:655360/",
+    "http://shop.example:000080/",
+    "http://shop.example:-1/",
+    "http://shop.example:+80/",
+    "http://shop.example:8_0/",
+    "http://shop.example:٨٠/",
+    "http://shop.example:80:80/",
+    "http://[::1/",
+    "http://::1/",
+    "http://[::1]x/",
+    "http://[::1]:x/",
+    "http://[]/",
+    "http://[127.0.0.1]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[fe80::1%eth0]/",
+    "http://[v1.x]/",
+    "http://[::1]]/",
+    "http://256.1.1.1/",
+    "http://1.2.3.4.5/",
+    "http://09.1.1.1/",
+    "http://4294967296/",
+    "http://a.b.0x/",
+    "http://" + "a" * 64 + ".example/",
+    "http://" + "a." * 130 + "example/",
+    "http://\u200d.example/",
+    "http://xn--\u00e4.example/",
+    "http://x.example/" + "a" * 8000,
+]
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_malformed_is_refused(url):
+    with pytest.raises(BadParameter, match="^url: .*; allowed is ") as caught:
+        urls.parse(url)
+    assert len(caught.value.detail) < 400
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x.example/a", "file:///etc/passwd", "javascript:alert(1)", "data:,a", "ws://x/"]
+)
+def test_other_schemes_are_forbidden(url):
+    with pytest.raises(UrlForbidden, match="^url: "):
+        urls.parse(url)
+
+
+@pytest.mark.parametrize("url", [url for url in MALFORMED if "secret" in url])
+def test_a_password_is_never_repeated(url):
+    with pytest.raises(BadParameter) as caught:
+        urls.parse(url)
+    assert "secret" not in caught.value.detail
+
+
+def test_the_longest_url_is_taken():
+    url = "http://x.example/"
+    assert urls.parse(url + "a" * (8000 - len(url))).port == 80
+
+
+@given(st.text(min_size=1), st.text(alphabet=string.printable))
+def test_any_text_is_parsed_or_refused(authority, path):
+    for url in (authority, "http://" + authority, f"http://x.example/{path}"):
+        try:
+            parsed = urls.parse(url)
+        except (BadParameter, UrlForbidden):
+            continue
+        assert parsed.host == parsed.host.lower()
+        assert parsed.host.isascii()
+        assert 1 <= parsed.port <= 65535
+        assert all("!" <= character <= "~" for character in parsed.target)
