@@ -72,7 +72,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the top folders with their modes."""
-        for name in ("originals", "unrecorded", "incoming"):
+        for name in ("originals", "unrecorded", "incoming", "domains"):
             make_dir(self.root / name, PRIVATE_DIR)
         for name in ("variants", "variants/.incoming", "failures"):
             make_dir(self.root / name, SHARED_DIR)

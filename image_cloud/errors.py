@@ -270,6 +270,12 @@ class Busy(Unavailable):
     code = "busy"
 
 
+class OriginPaused(Busy):
+    """The origin is left alone at the moment."""
+
+    code = "origin_paused"
+
+
 class StorageUnavailable(Unavailable):
     """The storage cannot be used at the moment."""
 
