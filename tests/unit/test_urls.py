@@ -142,7 +142,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("url", MALFORMED)
 def test_malformed_is_refused(url):
-    with pytest.raises(BadParameter, match="^url: .*; allowed is ") as caught:
+    with pytest.raises(BadParameter, match=r"^url: .*; allowed is ") as caught:
         urls.parse(url)
     assert len(caught.value.detail) < 400
 
@@ -151,7 +151,7 @@ def test_malformed_is_refused(url):
     "url", ["ftp://x.example/a", "file:///etc/passwd", "javascript:alert(1)", "data:,a", "ws://x/"]
 )
 def test_other_schemes_are_forbidden(url):
-    with pytest.raises(UrlForbidden, match="^url: "):
+    with pytest.raises(UrlForbidden, match=r"^url: "):
         urls.parse(url)
 
 
