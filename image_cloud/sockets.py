@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-POOLS = ("front", "fetch", "resize")
+FOLDERS = {"front": "pools", "fetch": "pools", "resize": "sandbox"}
+POOLS = tuple(FOLDERS)
 
 
 def socket_path(run: str, pool: str) -> str:
-    """Return the pool's socket; the resize sandbox has a folder of its own, the only one it may write."""
-    return f"{run}/sandbox/resize.sock" if pool == "resize" else f"{run}/{pool}.sock"
+    """Return the pool's socket; the sandbox has a folder of its own, as it is another user."""
+    return f"{run}/{FOLDERS[pool]}/{pool}.sock"
