@@ -1,6 +1,7 @@
 """Which addresses may be dialled: every form that an address comes in."""
 
 import ipaddress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -69,24 +70,24 @@ def embedded(address: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("address", REFUSED_IPV4 + REFUSED_IPV6 + NOT_ADDRESSES)
-def test_refused(address):
+def test_refused(address: str) -> None:
     assert not is_allowed(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC_IPV4 + PUBLIC_IPV6)
-def test_public(address):
+def test_public(address: str) -> None:
     assert is_allowed(address)
     assert is_allowed(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", REFUSED_IPV4)
 @pytest.mark.parametrize("form", embedded("10.0.0.1"))
-def test_refused_within_ipv6(address, form):
+def test_refused_within_ipv6(address: str, form: str) -> None:
     assert not is_allowed(embedded(address)[form])
 
 
 @pytest.mark.parametrize("form", ["mapped", "mapped, dotted", "NAT64"])
-def test_public_ipv4_behind_a_translator(form):
+def test_public_ipv4_behind_a_translator(form: str) -> None:
     assert is_allowed(embedded("8.8.8.8")[form])
 
 
@@ -102,26 +103,26 @@ PRIVATE = st.one_of(
 
 
 @given(PRIVATE)
-def test_never_allowed_if_the_embedded_ipv4_is_private(address):
+def test_never_allowed_if_the_embedded_ipv4_is_private(address: ipaddress.IPv4Address) -> None:
     assert not is_allowed(address)
     for form, text in embedded(str(address)).items():
         assert not is_allowed(text), form
 
 
 @given(st.ip_addresses(v=4))
-def test_what_python_calls_private_is_never_allowed(address):
+def test_what_python_calls_private_is_never_allowed(address: ipaddress.IPv4Address) -> None:
     assert not (is_allowed(address) and (address.is_private or address.is_multicast))
 
 
 @given(st.ip_addresses(v=6))
-def test_allowed_ipv6_is_global_unicast(address):
+def test_allowed_ipv6_is_global_unicast(address: ipaddress.IPv6Address) -> None:
     leads_to_ipv4 = address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")
     if is_allowed(address) and not leads_to_ipv4:
         assert address in ipaddress.ip_network("2000::/3")
         assert address.is_global
 
 
-def nets(*texts):
+def nets(*texts: str) -> list[Any]:
     return [ipaddress.ip_network(text) for text in texts]
 
 
@@ -143,5 +144,5 @@ def nets(*texts):
         ("8.8.8.8", nets("127.0.0.0/8"), True),
     ],
 )
-def test_allow_networks(address, networks, allowed):
+def test_allow_networks(address: str, networks: list[Any], allowed: bool) -> None:
     assert is_allowed(address, networks) is allowed
