@@ -17,7 +17,7 @@ from image_cloud.stack.home import Home
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
 LEAST_FREE_BYTES = 100_000_000
-POOLS = {"front": "pools", "fetch": "pools", "resize": "sandbox"}
+LINKED_POOLS = ("front", "fetch")
 
 
 def make_root(home: Home, accounts: Accounts) -> None:
@@ -39,8 +39,8 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     _make_all(run, SHARED, storage / "variants/.incoming")
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
     _make_all(sandbox, READABLE, home.sandbox)
-    for pool, folder in POOLS.items():
-        _point(home.run / f"{pool}.sock", Path(folder) / f"{pool}.sock")
+    for pool in LINKED_POOLS:
+        _point(home.run / f"{pool}.sock", Path("pools") / f"{pool}.sock")
 
 
 def require_space(folder: Path) -> None:
