@@ -51,13 +51,13 @@ def find_accounts() -> Accounts:
     return Accounts(_look_up(RUN_USER), _look_up(SANDBOX_USER), privileged=True)
 
 
-def let_through(accounts: Accounts, folder: Path) -> list[Path]:
-    """Let both users pass through the parents of `folder`, by search permission alone.
+def let_through(accounts: Accounts, *folders: Path) -> list[Path]:
+    """Let both users pass through the parents of `folders`, by search permission alone.
 
-    Returns the folders that got it.  Raises CannotStart where that is impossible.
+    Returns the parents that got it.  Raises CannotStart where that is impossible.
     """
     opened = []
-    for parent in reversed(folder.parents):
+    for parent in sorted({parent for folder in folders for parent in folder.parents}):
         names = [a.name for a in (accounts.run, accounts.sandbox) if not _may_pass(a, parent)]
         if names:
             _allow_search(parent, names)

@@ -141,13 +141,11 @@ class Stack:
 
     def _open_ways(self, accounts: Accounts) -> None:
         """Let the stack's users reach home, storage and code wherever those stand."""
-        for folder in (self.home.run, Path(self.config.storage.path), supervisor.bin_folder()):
-            opened = let_through(accounts, folder)
-            if opened:
-                names = ", ".join(map(str, opened))
-                self._say(
-                    f"gave {accounts.run.name} and {accounts.sandbox.name} search permission on {names}"
-                )
+        storage = Path(self.config.storage.path)
+        opened = let_through(accounts, self.home.run, storage, supervisor.bin_folder())
+        if opened:
+            names = f"{accounts.run.name} and {accounts.sandbox.name}"
+            self._say(f"gave {names} search permission on {', '.join(map(str, opened))}")
 
     def _sample_origin(self) -> str:
         """Return ADDRESS:PORT of the sample origin: remembered, unless another has the port now."""
