@@ -18,6 +18,7 @@ from falcon_app.resize_client import ResizeClient
 from image_cloud.attempts import Attempts
 from image_cloud.config import Config, config_from_environment
 from image_cloud.db.connect import Database
+from image_cloud.sockets import socket_path
 from image_cloud.tokens import TokenStore
 from image_cloud.wiring import open_cache, open_storage
 
@@ -59,7 +60,7 @@ def create_fetch(config: Config) -> App:
     _, failures = open_storage(config)
     cache = open_cache(config)
     timeout_s = config.resize.decode_timeout + config.download.total_timeout
-    resizer = ResizeClient(str(Path(config.node.run) / "resize.sock"), timeout_s)
+    resizer = ResizeClient(socket_path(config.node.run, "resize"), timeout_s)
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/_fetch", Fetch(cache, failures, resizer))

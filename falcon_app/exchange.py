@@ -43,7 +43,8 @@ def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> N
     """Let nginx ask the next pool: `/_fetch` or `/_resize` with `arguments`."""
     query = "&".join(f"{name}={quote(value, SAFE_IN_VALUE)}" for name, value in arguments.items())
     resp.set_header("X-Accel-Redirect", f"{address}?{query}")
-    resp.content_type = falcon.MEDIA_TEXT
+    # nginx keeps this answer's Content-Type, charset and all, until the next one brings its own.
+    resp.content_type = "application/octet-stream"
 
 
 def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:

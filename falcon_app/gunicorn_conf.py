@@ -9,12 +9,13 @@ from typing import Any
 
 from image_cloud.config import config_from_environment
 from image_cloud.logs import set_up_logging
+from image_cloud.sockets import socket_path
 
 _config = config_from_environment()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
 _pools = _config.pools
 
-bind = f"unix:{_config.node.run}/{_pool}.sock"
+bind = f"unix:{socket_path(_config.node.run, _pool)}"
 umask = 0o007
 proc_name = f"image-cloud-{_pool}"
 # nginx alone talks to the sockets; its own limits bound the request line that a client may send.

@@ -11,6 +11,7 @@ MOST_STEPS = 100_000
 """A walk over more parts than this stops and leaves the judgement to the decoder."""
 BLOCK_BYTES = 1 << 20
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+BMP_BITS = (1, 4, 8, 16, 24, 32)
 JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
@@ -141,16 +142,10 @@ def _bmp(file: BinaryIO, size: int) -> None:
     """Compare the file with its declared rows, where these are not compressed."""
     file.seek(10)
     first_row, header = struct.unpack("<II", _take(file, 8))
-    form, count = ("<HHHH", 8) if header == 12 else ("<iiHHI", 20)
-    width, height, _, bits, *compression = struct.unpack(
-        form, _take(file, count)[: struct.calcsize(form)]
-    )
-    if (
-        width <= 0
-        or not height
-        or bits not in (1, 4, 8, 16, 24, 32)
-        or compression not in ([], [0], [3])
-    ):
+    form = "<HHHH" if header == 12 else "<iiHHI"
+    fields = struct.unpack(form, _take(file, struct.calcsize(form)))
+    width, height, _, bits, *compression = fields
+    if width <= 0 or not height or bits not in BMP_BITS or compression not in ([], [0], [3]):
         raise Odd
     row_bytes = (width * bits + 31) // 32 * 4
     # The padding of the last row may be missing.
@@ -249,7 +244,7 @@ def _boxes(file: BinaryIO, size: int) -> None:
     at = 0
     for _ in range(MOST_STEPS):
         file.seek(at)
-        length, kind = struct.unpack(">I4s", _take(file, 8))
+        (length,) = struct.unpack(">I4x", _take(file, 8))
         if length == 1:
             length = _number(file, ">Q")
         if length < 8:

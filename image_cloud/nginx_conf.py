@@ -6,23 +6,24 @@ Everything else stands in `nginx/`, the same for every node.
 from __future__ import annotations
 
 from image_cloud.config import Config
+from image_cloud.sockets import POOLS, socket_path
 
 TEMPLATE = """\
 # Generated from image_cloud.ini; changes here are lost.
 
 # No failure counting: there is one server each, and a pool that restarts is back in a moment.
 upstream image_cloud_front {{
-    server unix:{run}/front.sock max_fails=0;
+    server unix:{front} max_fails=0;
     keepalive 64;
 }}
 # A full pool answers 503 at once: max_conns counts what runs and what waits (over all workers: zone).
 upstream image_cloud_fetch {{
     zone image_cloud_fetch 128k;
-    server unix:{run}/fetch.sock max_fails=0 max_conns={fetch_queue};
+    server unix:{fetch} max_fails=0 max_conns={fetch_queue};
 }}
 upstream image_cloud_resize {{
     zone image_cloud_resize 128k;
-    server unix:{run}/resize.sock max_fails=0 max_conns={resize_queue};
+    server unix:{resize} max_fails=0 max_conns={resize_queue};
 }}
 
 map "" $image_cloud_storage {{
@@ -42,7 +43,7 @@ server {{
 def render_node(config: Config) -> str:
     """Return the text of `node.conf`; the values' forms (config/sections.py) keep it well-formed."""
     return TEMPLATE.format(
-        run=config.node.run,
+        **{pool: socket_path(config.node.run, pool) for pool in POOLS},
         listen=config.node.listen,
         storage=config.storage.path,
         cache_control=config.http.cache_control,

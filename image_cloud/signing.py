@@ -1,8 +1,8 @@
 """Signed URLs: one exact address, open until it expires, without a token.
 
 The signature is the hex HMAC-SHA256 of `path?parameters`, where the parameters (all but `signature`)
-are sorted by name and value and written as application/x-www-form-urlencoded.  The key is the hex
-SHA-256 of the client's token.
+are sorted by name and value and percent-encoded as RFC 3986 says (all but letters, digits and `-._~`).
+The key is the hex SHA-256 of the client's token.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from image_cloud.errors import BadSignature, SignatureExpired
 from image_cloud.query import Query
@@ -21,7 +21,7 @@ SIGNATURE = "signature"
 
 def signature_of(path: str, parameters: list[tuple[str, str]], key: bytes) -> str:
     """Return the signature of `path` with `parameters` (decoded, without `signature`)."""
-    message = f"{path}?{urlencode(sorted(parameters))}"
+    message = f"{path}?{urlencode(sorted(parameters), quote_via=quote, safe='')}"
     return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
 
 

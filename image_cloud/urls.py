@@ -129,10 +129,11 @@ def _idna(text: str) -> str:
 
 
 def _port(text: str, scheme: str) -> int:
-    port = int(text[:6]) if text else DEFAULT_PORTS[scheme]
-    if not 1 <= port <= 65535:
+    if not text:
+        return DEFAULT_PORTS[scheme]
+    if len(text) > 5 or not 1 <= int(text) <= 65535:
         raise _bad(f"port {text[:10]} came", "1 to 65535")
-    return port
+    return int(text)
 
 
 def _target(tail: str) -> str:

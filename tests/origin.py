@@ -220,9 +220,14 @@ def redirect(location: str, status: int = 302) -> Behaviour:
     return lambda call: call.reply(b"moved", status=status, headers={"Location": location})
 
 
-def raw(data: bytes) -> Behaviour:
-    """Send `data` as it is and close."""
-    return lambda call: call.send(data)
+def raw(data: bytes, *, keep: bool = False) -> Behaviour:
+    """Send `data` as it is; then close, or `keep` the connection for another request."""
+
+    def behaviour(call: Call) -> None:
+        call.send(data)
+        call.keep = keep
+
+    return behaviour
 
 
 def html(call: Call) -> None:
@@ -254,19 +259,21 @@ def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> Behaviour:
 
 def drip_body(byte: bytes = b".", every_s: float = 0.05) -> Behaviour:
     """Promise a megabyte and send it byte by byte."""
-    return _drip(head(200, {"Content-Length": "1000000"}), byte, every_s)
+    return drip(head(200, {"Content-Length": "1000000"}), byte, every_s)
 
 
 def drip_headers(every_s: float = 0.05) -> Behaviour:
     """Send a status line and then one byte of a header at a time."""
-    return _drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x", every_s)
+    return drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x", every_s)
 
 
-def _drip(start: bytes, byte: bytes, every_s: float) -> Behaviour:
+def drip(start: bytes, piece: bytes, every_s: float = 0.05) -> Behaviour:
+    """Send `start`, and then `piece` again and again, slowly."""
+
     def behaviour(call: Call) -> None:
         call.send(start)
         while call.wait(every_s):
-            call.send(byte)
+            call.send(piece)
 
     return behaviour
 

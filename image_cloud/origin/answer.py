@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -33,6 +34,9 @@ class _Head:
         if self._left_bytes < 0:
             raise OriginProtocol("the origin sent too many headers")
         return self.last
+
+    def close(self) -> None:
+        self._body.close()
 
 
 class Answer(http.client.HTTPResponse):
@@ -81,8 +85,14 @@ class Answer(http.client.HTTPResponse):
             expected = self.declared_bytes
             if self._is_untouched and expected is not None and expected <= BLOCK_BYTES:
                 self.is_complete = len(self.fp.read(expected) or b"") == expected
-            return self.is_complete and not self.fp.peek(1)
+            return self.is_complete and self._is_all_read()
         return False
+
+    def _is_all_read(self) -> bool:
+        try:
+            return not self.fp.peek(1)
+        except ssl.SSLWantReadError:  # TLS's way of saying that nothing is there
+            return True
 
     def _read_head(self) -> None:
         body = self.fp
@@ -91,7 +101,7 @@ class Answer(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            self.fp = body
+            self.fp = body if self.fp else self.fp
         if lines.last not in (b"\r\n", b"\n"):
             raise OriginReset("the origin broke off within its headers")
 

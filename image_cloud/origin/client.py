@@ -123,11 +123,12 @@ class Origin:
     def _ask(self, exchange: Exchange) -> tuple[requests.Response, Answer]:
         """Send the request; once more where a kept-alive connection turned out to be closed."""
         try:
-            return self._adapter.exchange(exchange)
-        except StaleConnection:
-            exchange.deadline.left_s()
-            exchange.only_fresh = True
-            return self._adapter.exchange(exchange)
+            try:
+                return self._adapter.exchange(exchange)
+            except StaleConnection:
+                exchange.deadline.left_s()
+                exchange.only_fresh = True
+                return self._adapter.exchange(exchange)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise OriginProtocol("the exchange with the origin failed") from error
 

@@ -147,7 +147,7 @@ class GuardedAdapter(HTTPAdapter):
         _current.exchange = exchange
         request = requests.PreparedRequest()
         request.method, request.url = "GET", exchange.url.url
-        request.headers = {**self._headers, "Host": exchange.url.host_header}  # type: ignore[assignment]
+        request.headers = {"Host": exchange.url.host_header, **self._headers}  # type: ignore[assignment]
         response = self.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type]
         return response, exchange.answer
 
@@ -158,6 +158,12 @@ class GuardedAdapter(HTTPAdapter):
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Leave the certificates to the pools' TLS context."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the least of a Response: no cookie is read, the headers are the Answer's."""
+        response = requests.Response()
+        response.status_code, response.raw = resp.status, resp
+        return response
 
     def request_url(self, *args: Any, **kwargs: Any) -> str:
         """Return what the request line asks for."""

@@ -11,7 +11,7 @@ from image_cloud.resize.edge import DECODER_ERRORS
 
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
-READY = frozenset({"L", "RGB", "CMYK", "La", "RGBa"})
+READY = frozenset({"L", "RGB", "La", "RGBa"})
 """Modes that can be resampled as they are."""
 MAX_PROFILE_BYTES = 4 << 20
 SAME_WITHIN = 2
@@ -31,15 +31,23 @@ def depth_of(image: Image.Image) -> int:
     return 16 if "16" in str(rawmode) else 8
 
 
-def expanded(image: Image.Image, depth: int) -> Image.Image:
+def expanded(image: Image.Image, depth: int, icc: bytes) -> Image.Image:
     """Return a loaded picture in one of the modes `READY`; alpha premultiplied, if there is any.
 
-    `depth` is the bits of a sample in the file.
+    `depth` is the bits of a sample in the file.  CMYK is brought to sRGB here: ink multiplies, so
+    that resampling before would change the colours; other profiles can wait for fewer pixels.
     """
     if image.mode in READY and not image.has_transparency_data:
         return image
+    if image.mode == "CMYK":
+        return to_srgb(image, icc)
     image = _without_alpha_that_hides_nothing(_plain(image, depth))
     return image.convert(PREMULTIPLIED[image.mode]) if image.mode in PREMULTIPLIED else image
+
+
+def still_to_apply(mode: str, icc: bytes) -> bytes:
+    """Return the profile that `to_srgb` needs later, after a picture of `mode` was expanded."""
+    return b"" if mode in ("CMYK", "LAB") else icc
 
 
 def straight(image: Image.Image) -> Image.Image:
@@ -78,7 +86,7 @@ def _opaque_mode(mode: str) -> str:
 
 
 def _plain(image: Image.Image, depth: int) -> Image.Image:
-    """Return `image` as L, LA, RGB, RGBA or CMYK."""
+    """Return `image` as L, LA, RGB or RGBA."""
     if image.mode == "1":
         return _keyed(image.convert("L"), image.info.get("transparency"))
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -93,7 +101,7 @@ def _plain(image: Image.Image, depth: int) -> Image.Image:
         return _from_lab(image)
     if image.mode in ("LA", "RGBA", "La", "RGBa"):
         return straight(image)
-    return image if image.mode in ("RGB", "CMYK") else image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _keyed(grey: Image.Image, key: object) -> Image.Image:

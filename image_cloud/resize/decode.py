@@ -81,8 +81,9 @@ def decode(file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Re
         image.load()
         turn = orientation_of(image)
         layouts = _layouts(Size(*image.size).turned(turn), recipes, limits)
-        expanded = colour.expanded(image, depth)
-    return Decoded(expanded, (0, 0, *expanded.size), turn, icc, layouts)
+        expanded = colour.expanded(image, depth, icc)
+        rest = colour.still_to_apply(image.mode, icc)
+    return Decoded(expanded, (0, 0, *expanded.size), turn, rest, layouts)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -112,7 +113,8 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Deco
         image.draft(None, (original.width // scale, original.height // scale))
     image.load()
     box = (0, 0, original.width / scale, original.height / scale)
-    return Decoded(colour.expanded(image, 8), box, turn, icc, layouts)
+    expanded = colour.expanded(image, 8, icc)
+    return Decoded(expanded, box, turn, colour.still_to_apply(image.mode, icc), layouts)
 
 
 def _may_be_turned(image: ImageFile.ImageFile) -> bool:

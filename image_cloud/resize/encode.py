@@ -1,4 +1,4 @@
-"""Write a finished picture in the format that was asked for, with nothing of the original's metadata."""
+"""Write a finished picture in the format that was asked for, without the original's metadata."""
 
 from __future__ import annotations
 

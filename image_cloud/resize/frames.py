@@ -8,6 +8,8 @@ from typing import BinaryIO, NoReturn
 from image_cloud import endings
 from image_cloud.errors import TooManyFrames
 
+MOST_PNG_FRAMES = 0x80000000
+
 
 def check(file: BinaryIO, name: str, max_frames: int) -> None:
     """Refuse a picture of the format `name` that has more than `max_frames` frames."""
@@ -31,7 +33,8 @@ def _png_frames(file: BinaryIO, most: int) -> int:
             break
         length, kind, frames = struct.unpack(">I4sI", head)
         if kind == b"acTL":
-            return int(frames)
+            # Like PIL and browsers: an impossible number means that there is no animation.
+            return int(frames) if frames <= MOST_PNG_FRAMES else 1
         at += 12 + length
     return 1
 

@@ -1,23 +1,27 @@
 """The scans of a JPEG: count them, and leave out those that a smaller picture does not need.
 
 A progressive JPEG sends low frequencies first.  Decoded at 1/8 only the DC coefficient of a block
-counts, at 2/8 the first 2 x 2, at 4/8 the first 4 x 4: scans that begin behind these (in zigzag
-order) change no pixel, and decoding them is most of the work.
+counts, at 2/8 mostly the first 2 x 2, at 4/8 mostly the first 4 x 4: scans that begin behind these
+(in zigzag order) change little or nothing, and decoding them is most of the work.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
+
+from image_cloud.resize import jpeg_zeros
 
 NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
 SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = 0xC2
+END = b"\xff\xd9"
 LAST_COEFFICIENT = {1: 0, 2: 4, 4: 24, 8: 63}
 """Last coefficient in zigzag order that a block of so many pixels a side is made of."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Scan:
     """One scan: its bytes' place in the file, its components, its first coefficient."""
 
@@ -32,6 +36,7 @@ class Outline:
     """What a walk over a JPEG's markers finds."""
 
     progressive: bool = False
+    size: tuple[int, int] = (0, 0)
     sampling: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
     scans: list[Scan] = dataclasses.field(default_factory=list)
     end: int = 0
@@ -59,44 +64,62 @@ def outline(data: bytes, most_scans: int) -> Outline:
             _frame(found, marker, body)
         elif marker == 0xDA:
             at = _scan(found, data, hit.start(), at, body)
-            if found.scans and found.one_pass:
+            if found.one_pass:
                 break
     return found
 
 
 def _frame(found: Outline, marker: int, body: bytes) -> None:
+    """Note the picture's size and its components' sampling factors."""
     found.progressive = marker == PROGRESSIVE
-    count = body[5] if len(body) > 5 else 0
-    for part in (body[6 + 3 * i : 9 + 3 * i] for i in range(count)):
-        if len(part) == 3:
-            found.sampling[part[0]] = (part[1] >> 4, part[1] & 15)
+    found.size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
+    found.sampling = {
+        body[at]: (body[at + 1] >> 4, body[at + 1] & 15)
+        for at in range(6, len(body) - 2, 3)
+        if body[at + 1] >> 4 and body[at + 1] & 15
+    }
 
 
 def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
     """Note a scan and return where its data ends."""
     count = body[0] if body else 0
     first = body[1 + 2 * count] if len(body) > 1 + 2 * count else 0
-    hit = NEXT_MARKER.search(data, at)
-    end = hit.start() if hit else len(data)
-    found.scans.append(Scan(start, end, body[1 : 1 + 2 * count : 2], first))
-    return end
+    scan = Scan(start, at, body[1 : 1 + 2 * count : 2], first)
+    found.scans.append(scan)
+    if not found.one_pass:
+        hit = NEXT_MARKER.search(data, at)
+        scan.end = hit.start() if hit else len(data)
+    return scan.end
 
 
 def pruned(data: bytes, found: Outline, scale: int) -> bytes:
-    """Return the JPEG without the scans that change nothing when it is decoded at 1/`scale`.
+    """Return the JPEG without the scans that do not count when it is decoded at 1/`scale`.
 
-    Anything odd (no end marker, unknown components) goes unpruned.
+    At 1/8 the decoded picture is the same to the last bit.  Anything odd goes unpruned.
     """
-    if scale < 2 or not found.progressive or not found.end:
+    if scale < 2 or not found.progressive or not found.end or not found.sampling:
         return data
     limits = _last_coefficients(found, 8 // scale)
+    kept = [scan for scan in found.scans if _counts(scan, limits)]
+    if len(kept) == len(found.scans) or not all(map(found.sampling.get, _components(found.scans))):
+        return data
     parts, at = [], 0
-    for scan in found.scans:
-        needed = max((limits.get(component, 63) for component in scan.components), default=63)
-        if scan.first_coefficient > needed:
-            parts.append(data[at : scan.start])
-            at = scan.end
-    return b"".join([*parts, data[at : found.end]])
+    for scan in (scan for scan in found.scans if scan not in kept):
+        parts.append(data[at : scan.start])
+        at = scan.end
+    parts.append(data[at : found.end - len(END)])
+    bare = set(found.sampling) - _components(scan for scan in kept if scan.first_coefficient)
+    return b"".join([*parts, jpeg_zeros.scans(found.size, found.sampling, bare), END])
+
+
+def _components(scans: Iterable[Scan]) -> set[int]:
+    return {component for scan in scans for component in scan.components}
+
+
+def _counts(scan: Scan, limits: dict[int, int]) -> bool:
+    return scan.first_coefficient <= max(
+        (limits.get(component, 63) for component in scan.components), default=63
+    )
 
 
 def _last_coefficients(found: Outline, block_px: int) -> dict[int, int]:
@@ -112,8 +135,6 @@ def _last_coefficients(found: Outline, block_px: int) -> dict[int, int]:
         side = block_px
         while (
             side < 8
-            and wide
-            and high
             and most_wide * block_px % (wide * side * 2) == 0
             and most_high * block_px % (high * side * 2) == 0
         ):

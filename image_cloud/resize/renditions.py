@@ -65,7 +65,7 @@ def _accepted(file: BinaryIO, limits: Resize) -> Format:
 
 
 def _rendered(decoded: Decoded, layout: Layout, recipe: Recipe) -> Image.Image:
-    """Return the decoded picture as the recipe wants it: resampled, upright, sRGB, on its canvas."""
+    """Return the decoded picture resampled, upright, in sRGB and on its canvas."""
     image = _resampled(decoded, layout.picture.turned(decoded.orientation))
     if decoded.orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[decoded.orientation])

@@ -1,3 +1,5 @@
+import hashlib
+import hmac
 import json
 import stat
 import time
@@ -121,3 +123,10 @@ def test_it_expires_and_dies_with_its_client(store: tokens.TokenStore, file: Pat
     file.write_text(json.dumps({"clients": []}))
     with pytest.raises(BadSignature):
         signing.verify(path, Query(query), tokens.TokenStore(file), time.time())
+
+
+def test_the_message_is_the_documented_one() -> None:
+    parameters = [("url", "http://a/~b c"), ("size", "200")]
+    by_hand = b"/get_thumbnail?size=200&url=http%3A%2F%2Fa%2F~b%20c"
+    wanted = hmac.new(b"key", by_hand, hashlib.sha256).hexdigest()
+    assert signing.signature_of("/get_thumbnail", parameters, b"key") == wanted

@@ -30,7 +30,9 @@ from image_cloud.errors import BadParameter, UrlForbidden
         ("http://x.example/a?b=//c@d:e#f?g", "http", "x.example", 80, "/a?b=//c@d:e", None),
     ],
 )
-def test_parts(url, scheme, host, port, target, host_header):
+def test_parts(
+    url: str, scheme: str, host: str, port: int, target: str, host_header: str | None
+) -> None:
     parsed = urls.parse(url)
     assert (parsed.scheme, parsed.host, parsed.port, parsed.target) == (scheme, host, port, target)
     assert parsed.url == url
@@ -51,7 +53,7 @@ def test_parts(url, scheme, host, port, target, host_header):
         ("/😀", "/%F0%9F%98%80"),
     ],
 )
-def test_target_keeps_what_is_valid(given_path, wire):
+def test_target_keeps_what_is_valid(given_path: str, wire: str) -> None:
     assert urls.parse("http://x.example" + given_path).target == wire
 
 
@@ -72,7 +74,7 @@ def test_target_keeps_what_is_valid(given_path, wire):
         ("10.65535", "10.0.255.255"),
     ],
 )
-def test_odd_ipv4_is_what_it_dials(host, dialled):
+def test_odd_ipv4_is_what_it_dials(host: str, dialled: str) -> None:
     assert urls.parse(f"http://{host}/").host == dialled
 
 
@@ -141,8 +143,8 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("url", MALFORMED)
-def test_malformed_is_refused(url):
-    with pytest.raises(BadParameter, match="^url: .*; allowed is ") as caught:
+def test_malformed_is_refused(url: str) -> None:
+    with pytest.raises(BadParameter, match=r"^url: .*; allowed is ") as caught:
         urls.parse(url)
     assert len(caught.value.detail) < 400
 
@@ -150,25 +152,25 @@ def test_malformed_is_refused(url):
 @pytest.mark.parametrize(
     "url", ["ftp://x.example/a", "file:///etc/passwd", "javascript:alert(1)", "data:,a", "ws://x/"]
 )
-def test_other_schemes_are_forbidden(url):
-    with pytest.raises(UrlForbidden, match="^url: "):
+def test_other_schemes_are_forbidden(url: str) -> None:
+    with pytest.raises(UrlForbidden, match=r"^url: "):
         urls.parse(url)
 
 
 @pytest.mark.parametrize("url", [url for url in MALFORMED if "secret" in url])
-def test_a_password_is_never_repeated(url):
+def test_a_password_is_never_repeated(url: str) -> None:
     with pytest.raises(BadParameter) as caught:
         urls.parse(url)
     assert "secret" not in caught.value.detail
 
 
-def test_the_longest_url_is_taken():
+def test_the_longest_url_is_taken() -> None:
     url = "http://x.example/"
     assert urls.parse(url + "a" * (8000 - len(url))).port == 80
 
 
 @given(st.text(min_size=1), st.text(alphabet=string.printable))
-def test_any_text_is_parsed_or_refused(authority, path):
+def test_any_text_is_parsed_or_refused(authority: str, path: str) -> None:
     for url in (authority, "http://" + authority, f"http://x.example/{path}"):
         try:
             parsed = urls.parse(url)

@@ -1,0 +1,66 @@
+"""The folders of a home, and whose they are.
+
+Root keeps what root's supervisord reads and writes (run, log): no program of the stack may replace it.
+The run user owns data and sockets; the sandbox shares variants, failures and its own socket by group.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from image_cloud.config import Config
+from image_cloud.stack.accounts import Account, Accounts
+from image_cloud.stack.errors import CannotStart
+from image_cloud.stack.files import make_folder
+from image_cloud.stack.home import Home
+
+PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
+LEAST_FREE_BYTES = 100_000_000
+LINKED_POOLS = ("front", "fetch")
+PRIVATE_DATA = ("originals", "unrecorded", "incoming", "domains")
+
+
+def make_root(home: Home, accounts: Accounts) -> None:
+    """Make the home itself."""
+    make_folder(home.root, 0o750, group_of=accounts.run)
+    require_space(home.root)
+
+
+def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
+    """Make every folder below, and those that the configuration puts elsewhere."""
+    run, sandbox = accounts.run, accounts.sandbox
+    for path in (home.run, home.log, home.nginx, Path(config.tokens.file).parent):
+        if path.is_relative_to(home.root) and path != home.root:
+            make_folder(path, 0o750, group_of=run)
+    storage = Path(config.storage.path)
+    _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
+    _make_all(run, READABLE, *(storage / name for name in PRIVATE_DATA))
+    _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
+    _make_all(run, SHARED, storage / "variants/.incoming")
+    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
+    _make_all(sandbox, READABLE, home.sandbox)
+    for pool in LINKED_POOLS:
+        _point(home.run / f"{pool}.sock", Path("pools") / f"{pool}.sock")
+
+
+def require_space(folder: Path) -> None:
+    """Raise CannotStart where the disk is as good as full."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise CannotStart(
+            f"the disk is full: {folder} has {free // 10**6} MB free, {LEAST_FREE_BYTES // 10**6} MB are needed"
+        )
+
+
+def _make_all(owner: Account, mode: int, *folders: Path) -> None:
+    for folder in folders:
+        make_folder(folder, mode, owner)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` point to `target`: the socket itself stands in a folder of its pool's user."""
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

@@ -1,0 +1,68 @@
+"""nginx's files under the home: the checkout's, copied, and what differs from node to node."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from image_cloud.config import Config
+from image_cloud.nginx_conf import render_node
+from image_cloud.stack.errors import CannotStart
+from image_cloud.stack.files import Planned
+from image_cloud.stack.home import Home
+
+MODULES = Path("/usr/lib/nginx/modules")  # of Debian's and Ubuntu's packages
+COPIED = ("maps", "snippets", "sites")
+OPEN_FILES = 65536
+
+SAMPLE_SITE = """\
+# Written by the stack at every start: a few pictures to fetch without internet.
+server {{
+    listen {sample_origin};
+    root {folder};
+    access_log off;
+    types {{ image/jpeg jpg; image/png png; image/webp webp; }}
+    location / {{ limit_except GET {{ deny all; }} }}
+}}
+"""
+
+
+def open_files() -> int:
+    """Return how many files a process may have open here, at most OPEN_FILES."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+
+
+def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
+    """Return every file of `run/nginx`."""
+    source = checkout / "nginx"
+    files = [
+        Planned(home.nginx / path.relative_to(source), path.read_text(encoding="utf-8"))
+        for folder in COPIED
+        for path in sorted((source / folder).rglob("*"))
+        if path.is_file()
+    ]
+    frame = fill_in((source / "nginx.conf.in").read_text(encoding="utf-8"), home)
+    sample = SAMPLE_SITE.format(sample_origin=config.download.sample_origin, folder=home.sample)
+    files.append(Planned(home.nginx / "nginx.conf", frame))
+    files.append(Planned(home.nginx / "node.conf", render_node(config)))
+    files.append(Planned(home.nginx / "local/sample.conf", sample))
+    return files
+
+
+def fill_in(frame: str, home: Home) -> str:
+    """Fill the places `@...@` of nginx.conf.in."""
+    if not (MODULES / "ngx_http_set_misc_module.so").exists():
+        raise CannotStart(
+            f"{MODULES} lacks the set_misc module (Debian package libnginx-mod-http-set-misc)"
+        )
+    places = {
+        "@modules@": MODULES,
+        "@run@": home.nginx,
+        "@log@": home.nginx_log,
+        "@open_files@": open_files(),
+        "@connections@": max(64, open_files() // 4),
+    }
+    for place, value in places.items():
+        frame = frame.replace(place, str(value))
+    return frame

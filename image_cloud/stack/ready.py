@@ -1,0 +1,84 @@
+"""Wait until the stack serves, or find out why it does not."""
+
+from __future__ import annotations
+
+import collections
+import http.client
+import subprocess
+import time
+from pathlib import Path
+
+from image_cloud.stack import ports, supervisor
+from image_cloud.stack.errors import CannotStart
+from image_cloud.stack.home import Home
+
+PATIENCE_S, POLL_S = 60.0, 0.1
+MOST_STARTS = 3  # of one program while the stack starts: it keeps dying
+LAST_LINES = 10
+
+
+def answer(listen: str, timeout_s: float = 5.0) -> str:
+    """Return what /ready says: `200`, another status, or why there is no answer."""
+    address, port = ports.split(listen)
+    connection = http.client.HTTPConnection(
+        {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address),  # noqa: S104
+        port,
+        timeout=timeout_s,
+    )
+    try:
+        connection.request("GET", "/ready")
+        return str(connection.getresponse().status)
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def wait(
+    home: Home,
+    listen: str,
+    supervisord: subprocess.Popen[bytes],
+    migration: subprocess.Popen[bytes],
+) -> None:
+    """Return once the tables stand and /ready answers 200.
+
+    Raises CannotStart with the reason where that will never be.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    starts: dict[str, set[int]] = collections.defaultdict(set)
+    while (last := answer(listen)) != "200" or migration.poll() is None:
+        if supervisord.poll() is not None:
+            raise CannotStart("supervisord ended", evidence=_tail(home.log / "supervisord.err"))
+        _require_life(home, starts)
+        if time.monotonic() > deadline:
+            raise CannotStart(
+                f"not ready after {PATIENCE_S:.0f} s: /ready says {last}; logs are in {home.log}"
+            )
+        time.sleep(POLL_S)
+    if migration.returncode:
+        lines = migration.stderr.read().decode(errors="replace").strip() if migration.stderr else ""
+        raise CannotStart("the database's tables cannot be brought up to date", evidence=lines)
+
+
+def _require_life(home: Home, starts: dict[str, set[int]]) -> None:
+    """Count each program's starts; too many, or a state that is final, is a reason to give up."""
+    try:
+        programs = supervisor.programs(home)
+    except OSError:
+        return
+    for program in programs:
+        starts[program.name].add(program.started)
+        if program.state == "FATAL" or len(starts[program.name]) > MOST_STARTS:
+            lines = _tail(Path(program.log))
+            last = lines.rstrip().rpartition("\n")[2]
+            raise CannotStart(
+                f"{program.name} keeps dying: {last or 'it says nothing'}", evidence=lines
+            )
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-LAST_LINES:])

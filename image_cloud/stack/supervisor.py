@@ -1,0 +1,147 @@
+"""The stack's supervisord: its files, its start, and what it says of its programs."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from image_cloud.config import Config
+from image_cloud.stack import nginx_files, ports, sandbox
+from image_cloud.stack.accounts import Accounts
+from image_cloud.stack.files import Planned
+from image_cloud.stack.home import Home
+from image_cloud.stack.processes import clean_environment
+
+PR_SET_PDEATHSIG = 1
+
+FRAME = """\
+; Written by the stack at every start.  Code: {code}
+[unix_http_server]
+file={home}/run/supervisor.sock
+chmod=0700
+
+[supervisord]
+logfile={home}/log/supervisord.log
+logfile_maxbytes=10MB
+logfile_backups=3
+pidfile={home}/run/supervisord.pid
+directory=/
+umask=007
+minfds={open_files}
+{user}environment={environment}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{home}/run/supervisor.sock
+
+[include]
+files={home}/run/supervisor.d/*.conf
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """One supervised program as it is now; `started` is seconds since 1970."""
+
+    name: str
+    state: str
+    started: int
+    log: str
+
+
+def bin_folder() -> Path:
+    """Return the folder of the virtual environment's programs."""
+    return Path(sys.prefix) / "bin"
+
+
+def variables(
+    home: Home, config: Config, accounts: Accounts, postgres: Path | None
+) -> dict[str, str]:
+    """Return the variables that the files in supervisor.d expand, as %(ENV_...)s."""
+    below_1024 = ports.split(config.node.listen)[1] < 1024 and accounts.privileged
+    return {
+        "IMAGE_CLOUD_HOME": str(home.root),
+        "IMAGE_CLOUD_CONFIG": str(home.config),
+        "IMAGE_CLOUD_RUN": str(home.run),
+        "IMAGE_CLOUD_LOG": str(home.log),
+        "IMAGE_CLOUD_BIN": str(bin_folder()),
+        "IMAGE_CLOUD_USER": accounts.run.name,
+        "IMAGE_CLOUD_SANDBOX": sandbox.command(accounts),
+        "IMAGE_CLOUD_NGINX_AS": sandbox.may_bind_low_ports(accounts) if below_1024 else "",
+        "IMAGE_CLOUD_NGINX_USER": "root" if below_1024 else accounts.run.name,
+        "IMAGE_CLOUD_POSTGRES": str(postgres or ""),
+        "HOME": str(home.run),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def plan(home: Home, checkout: Path, settings: dict[str, str]) -> list[Planned]:
+    """Return supervisord's own file and a copy of each program's."""
+    source = checkout / "supervisor.d"
+    programs = [*sorted(source.glob("*.conf")), *sorted((source / "local").glob("*.conf"))]
+    if not settings["IMAGE_CLOUD_POSTGRES"]:
+        programs = [path for path in programs if path.name != "postgres.conf"]
+    escaped = {name: value.replace("%", "%%") for name, value in settings.items()}
+    text = FRAME.format(
+        home=home.root,
+        code=_fingerprint(),
+        open_files=nginx_files.open_files(),
+        user="user=root\n" if os.geteuid() == 0 else "",
+        environment=",".join(f'{name}="{value}"' for name, value in escaped.items()),
+    )
+    files = [
+        Planned(home.programs / path.name, path.read_text(encoding="utf-8")) for path in programs
+    ]
+    return [Planned(home.supervisord_conf, text), *files]
+
+
+def _fingerprint() -> str:
+    """Return what virtual_environment.sh noted of the code: a restart is due when it changes."""
+    try:
+        return (Path(sys.prefix) / ".code").read_text().split()[0]
+    except (OSError, IndexError):
+        return "unknown"
+
+
+def start(home: Home, *, ends_with_us: bool) -> subprocess.Popen[bytes]:
+    """Start supervisord in a session of its own, so that Ctrl-C reaches us alone."""
+    with open(home.log / "supervisord.err", "wb") as complaints:
+        return subprocess.Popen(
+            [bin_folder() / "supervisord", "--nodaemon", "-c", home.supervisord_conf],
+            env=clean_environment(home),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if ends_with_us else None,
+        )
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent dies, however that comes about (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def programs(home: Home) -> list[Program]:
+    """Return the state of every program.  Raises OSError while supervisord does not answer."""
+    transport = SupervisorTransport(None, None, f"unix://{home.supervisor_sock}")
+    proxy: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+    try:
+        rows = proxy.supervisor.getAllProcessInfo()
+    except xmlrpc.client.Error as error:
+        raise OSError(str(error)) from error
+    return [
+        Program(row["name"], row["statename"], row["start"], row["stdout_logfile"]) for row in rows
+    ]

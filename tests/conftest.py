@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.origin import Origin
+from tests.stack.running import Stack
+
+# Quick to fail, and nothing that a test has to wait for.
+SETTINGS = "download.allow_networks=127.0.0.0/8;download.total_timeout=5 s;download.read_timeout=3 s"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack that all tests share; a test that breaks something mends it."""
+    with Stack(tmp_path_factory.mktemp("stack") / "home", settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with Origin() as running:
+        yield running

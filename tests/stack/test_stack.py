@@ -1,0 +1,234 @@
+"""The stack as its users start, look at and end it: `make run|up|down`, supervisorctl, /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.stack.running import CHECKOUT, Refused, Stack
+
+PROGRAMS = ("image-cloud-fetch", "image-cloud-front", "image-cloud-janitor", "image-cloud-resize", "nginx", "postgres")
+DEADLINE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for tests that start, stop and kill; pytest's folders are 0700 root's already."""
+    with Stack(tmp_path_factory.mktemp("own") / "home") as running:
+        yield running
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, "not within the deadline"
+        time.sleep(0.1)
+
+
+def is_ready(stack: Stack) -> bool:
+    with contextlib.suppress(requests.ConnectionError):
+        return requests.get(f"{stack.url}/ready").status_code == 200
+    return False
+
+
+def sample(stack: Stack, name: str = "dusk.jpg") -> str:
+    return f"http://{(stack.home / 'sample_origin').read_text().strip()}/{name}"
+
+
+def thumbnail(stack: Stack, url: str) -> requests.Response:
+    headers = {"X-Image-Cloud-Token": stack.token}
+    return requests.get(f"{stack.url}/get_thumbnail", params={"url": url}, headers=headers)
+
+
+def uid_of(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
+# --- a stack that runs ---------------------------------------------------------------------------
+
+
+def test_every_program_runs(own: Stack) -> None:
+    states = dict(line.split()[:2] for line in own.supervisorctl("status").splitlines())
+    assert set(PROGRAMS) <= set(states)
+    assert set(states.values()) == {"RUNNING"}
+
+
+@pytest.mark.parametrize("name", ["dusk.jpg", "desert.jpg", "night.webp", "badge.png"])
+def test_sample_pictures_come_through(own: Stack, name: str) -> None:
+    answer = thumbnail(own, sample(own, name))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+
+
+def test_up_again_changes_nothing_and_is_quick(own: Stack) -> None:
+    before, began = own.pid("nginx"), time.monotonic()
+    assert "already up" in own.start()
+    assert time.monotonic() - began < 5
+    assert own.pid("nginx") == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to drop")
+def test_only_supervisord_is_root(own: Stack) -> None:
+    roots = [pid for pid in own.processes() if uid_of(pid) == 0]
+    assert roots == [own.supervisord()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the sandbox's user")
+def test_the_resize_pool_is_a_sandbox(own: Stack) -> None:
+    pid = own.pid("image-cloud-resize")
+    user = pwd.getpwuid(uid_of(pid))
+    assert user.pw_name == "image-cloud-resize"
+    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    thumbnail(own, sample(own))
+    original = next((own.home / "storage/originals").rglob("*.jpg"))
+    as_sandbox = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def may(*command: str | Path) -> bool:
+        return subprocess.run(command, capture_output=True, **as_sandbox).returncode == 0  # type: ignore[call-overload]
+
+    assert may("test", "-r", original)
+    assert may("test", "-w", own.home / "storage/variants")
+    for secret in ("token", "tokens.json", "image_cloud.ini", "run/image_cloud.ini", "run/postgres"):
+        assert not may("test", "-r", own.home / secret), secret
+    for place in (original, original.parent, own.home / "run", own.home / "run/pools", own.home / "log"):
+        assert not may("test", "-w", place), place
+
+
+def test_files_that_hold_secrets_are_private(own: Stack) -> None:
+    for name in ("token", "tokens.json", "run/image_cloud.ini"):
+        assert (own.home / name).stat().st_mode & 0o077 == 0, name
+    assert "token" not in "".join(own.processes().values())
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_killed_program_comes_back(own: Stack, program: str) -> None:
+    before = own.pid(program)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: own.pid(program) not in (0, before))
+    eventually(lambda: is_ready(own))
+    eventually(lambda: thumbnail(own, sample(own, "badge.png")).status_code == 200)
+
+
+def test_changed_settings_are_applied_by_the_next_up(own: Stack) -> None:
+    assert "restarting" in own.start(settings="resize.thumbnail_sizes=123, 200")
+    assert thumbnail(own, sample(own)).status_code == 200
+    answer = requests.get(
+        f"{own.url}/get_thumbnail",
+        params={"url": sample(own), "size": "123"},
+        headers={"X-Image-Cloud-Token": own.token},
+    )
+    assert answer.status_code == 200
+
+
+def test_two_stacks_side_by_side(own: Stack, tmp_path: Path) -> None:
+    with Stack(tmp_path / "b") as other:
+        assert is_ready(other)
+        assert is_ready(own)
+        assert other.token != own.token
+        assert requests.get(f"{own.url}/get_image", headers={"X-Image-Cloud-Token": other.token}).status_code == 401
+    assert is_ready(own)
+
+
+def test_down_leaves_no_process_even_without_supervisord(own: Stack) -> None:
+    os.kill(own.supervisord(), signal.SIGKILL)
+    assert own.processes()
+    assert "stopped" in own.stop()
+    assert own.processes() == {}
+    assert "nothing runs" in own.stop()
+    own.start()
+
+
+def test_up_after_a_killed_supervisord_takes_the_stack_over(own: Stack) -> None:
+    os.kill(own.supervisord(), signal.SIGKILL)
+    own.start()
+    assert is_ready(own)
+    assert len([pid for pid in own.processes() if Path(f"/proc/{pid}/comm").read_text() == "supervisord\n"]) == 1
+    own.stop()
+    assert own.processes() == {}
+
+
+# --- a stack that cannot start -------------------------------------------------------------------
+
+
+def refusal(stack: Stack) -> str:
+    """Return what `make up` says against starting; nothing may be left running."""
+    with pytest.raises(Refused) as refused:
+        stack.start()
+    assert stack.processes() == {}
+    assert "Traceback" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        listen = f"127.0.0.1:{holder.getsockname()[1]}"
+        said = refusal(Stack(tmp_path / "h", listen=listen))
+    assert f"cannot listen on {listen}" in said
+    assert f"process {os.getpid()}" in said
+
+
+def test_every_mistake_in_the_settings_is_listed(tmp_path: Path) -> None:
+    said = refusal(Stack(tmp_path / "h", settings="resize.quality=1000;nonsense.x=1;download.max_bytes=many"))
+    assert "[resize] quality" in said
+    assert "[nonsense]" in said
+    assert "[download] max_bytes" in said
+
+
+def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    assert "this machine has no address" in refusal(Stack(tmp_path / "h", listen="203.0.113.9:5000"))
+
+
+def test_a_home_too_long_for_a_socket(tmp_path: Path) -> None:
+    assert "bytes too long" in refusal(Stack(tmp_path / ("h" * 100)))
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "file" in refusal(Stack(tmp_path / "file" / "h"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", tmp_path / "m"], check=True)
+    try:
+        assert "the disk is full" in refusal(Stack(tmp_path / "m" / "h"))
+    finally:
+        subprocess.run(["umount", tmp_path / "m"], check=True)
+
+
+# --- in the foreground ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    stack = Stack(tmp_path / "h")
+    process = subprocess.Popen(
+        [CHECKOUT / "run"], cwd=tmp_path, env=stack.env() | {"IMAGE_CLOUD_HOME": "h"}, text=True,
+        stdout=subprocess.PIPE, process_group=0,
+    )  # fmt: skip
+    assert process.stdout
+    said = {}
+    for line in process.stdout:
+        name, _, text = line.strip().partition(":")
+        said[name] = text.strip()
+        if name == "stop":
+            break
+    assert stack.token in said["token"]
+    subprocess.run(["sh", "-ec", said["try"]], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "dusk.jpg").read_bytes().startswith(b"\xff\xd8")
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.terminate()
+    process.wait(DEADLINE_S)
+    assert stack.processes() == {}
