@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from image_cloud.db.connect import Database
 from tests.origin import Origin
+from tests.postgres import Cluster
 from tests.stack.running import Stack
 
 # Quick to fail, and nothing that a test has to wait for.
@@ -22,3 +24,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def origin() -> Iterator[Origin]:
     with Origin() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of our own, for tests that need nothing else of a stack."""
+    with Cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """An empty, migrated database."""
+    opened = Database(cluster.new_database())
+    yield opened
+    opened.close()
