@@ -105,6 +105,12 @@ class NotLocal(ImageCloudError):
     code = "not_local"
 
 
+class BatchUnknown(ImageCloudError):
+    """There is no such batch."""
+
+    code = "batch_unknown"
+
+
 class Blocked(ImageCloudError):
     """The picture was deleted and its URL is blocked."""
 

@@ -66,7 +66,11 @@ class Origin:
 
     def check(self, url: str) -> None:
         """Raise BadParameter or UrlForbidden for a URL that is never fetched; resolves nothing."""
-        self._policy.check_url(urls.parse(url))
+        self.check_parsed(urls.parse(url))
+
+    def check_parsed(self, url: Url) -> None:
+        """Do the same for a URL that was parsed already.  Raises UrlForbidden."""
+        self._policy.check_url(url)
 
     def download(self, url: str, write: Write, enter: Enter = lambda url: None) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
