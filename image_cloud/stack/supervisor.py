@@ -117,7 +117,7 @@ def _fingerprint() -> str:
 def start(home: Home, *, ends_with_us: bool) -> subprocess.Popen[bytes]:
     """Start supervisord in a session of its own, so that Ctrl-C reaches us alone."""
     with open(home.log / "supervisord.err", "wb") as complaints:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             [bin_folder() / "supervisord", "--nodaemon", "-c", home.supervisord_conf],
             env=clean_environment(home),
             cwd="/",
