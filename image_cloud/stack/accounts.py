@@ -94,7 +94,7 @@ def _acting_as(account: Account) -> Iterator[None]:
 
 def _allow_search(folder: Path, names: list[str]) -> None:
     entries = ",".join(f"u:{name}:--x" for name in names)
-    command = ["setfacl", "-m", entries, folder]
+    command = ["setfacl", "-m", entries, str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     except FileNotFoundError:

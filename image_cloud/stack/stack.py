@@ -97,9 +97,7 @@ class Stack:
         programs = postgres.programs_of(self.home) if uses_own else None
         variables = supervisor.variables(self.home, self.config, accounts, programs)
         if not variables["IMAGE_CLOUD_SANDBOX"].startswith("unshare"):
-            self._say(
-                "warning: this machine allows no network namespaces: the resize pool keeps its network"
-            )
+            self._say("warning: no network namespaces here: the resize pool keeps its network")
         return [
             *settings.plan(self.home, self.config, accounts),
             *nginx_files.plan(self.home, self.config, self._checkout),
