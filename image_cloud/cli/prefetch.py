@@ -19,6 +19,7 @@ from image_cloud.cli.pictures import problem
 
 POST_TIMEOUT_S, GET_TIMEOUT_S = 180, 30
 POLL_S, AWAY_S = 0.5, 1.0
+PATIENCE_S = 60.0  # without --wait
 ROOM_BYTES = 4096  # of a body, for what is not a URL
 PASSING = (429, 500, 502, 503, 504)
 
@@ -43,7 +44,8 @@ def add_commands(commands: Any) -> None:
 
 def run_prefetch(arguments: argparse.Namespace) -> int:
     """Hand over, wait, and say what failed."""
-    node = Node(address(read_config(arguments)), own_token())
+    patience_s = float("inf") if arguments.wait else PATIENCE_S
+    node = Node(address(read_config(arguments)), own_token(), patience_s)
     if not (arguments.file or arguments.batch):
         raise CommandError("prefetch: give a FILE of URLs, or --batch ID")
     batches, rejected = list(arguments.batch), 0
@@ -62,8 +64,10 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
 class Node:
     """The node's API, as long as it takes: a node that is away is asked again."""
 
-    def __init__(self, base: str, token: str) -> None:
-        """Ask at `base`."""
+    def __init__(self, base: str, token: str, patience_s: float) -> None:
+        """Ask at `base`; a node that is away for longer than `patience_s` is an error."""
+        self._patience_s = patience_s
+        self._away_since: float | None = None
         self._address = f"{base}/fire_and_forget"
         self._session = requests.Session()
         self._session.trust_env = False
@@ -75,7 +79,6 @@ class Node:
             answer = self._ask("POST", POST_TIMEOUT_S, data=body)
             if answer is not None:
                 return answer
-            print("image-cloud: the node cannot take it now; trying again", file=sys.stderr)
             time.sleep(AWAY_S)
 
     def progress(self, batch: str, **more: str) -> dict[str, Any] | None:
@@ -86,13 +89,22 @@ class Node:
         try:
             answer = self._session.request(method, self._address, timeout=timeout_s, **request)
         except (requests.ConnectionError, requests.Timeout):
-            return None
+            return self._is_away("no answer")
         if answer.status_code in PASSING:
-            return None
+            return self._is_away(problem(answer))
+        self._away_since = None
         if not answer.ok:
             raise CommandError(problem(answer))
         content: dict[str, Any] = answer.json()
         return content
+
+    def _is_away(self, why: str) -> None:
+        """Say so once; raise CommandError when patience is over."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            print(f"image-cloud: {self._address}: {why}; asking again", file=sys.stderr)
+        if time.monotonic() - self._away_since > self._patience_s:
+            raise CommandError(f"{self._address} is away for too long: {why}")
 
 
 def bodies(lines: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
