@@ -1,4 +1,5 @@
 -- Prefetch: a durable queue. Rows are removed when they are worked off, so count(*) is the backlog.
+-- Names are compared byte by byte (COLLATE "C"): much quicker than by any language's rules.
 
 -- One row per POST /fire_and_forget. waiting = total - done - failed.
 CREATE TABLE prefetch_batches (
@@ -23,9 +24,9 @@ CREATE INDEX prefetch_batches_finished ON prefetch_batches (finished_at) WHERE f
 -- One row per URL that waits or is worked on. `ready`: may be claimed now. Not ready: `next_at` is when
 -- it becomes so, after a failure, or when the lease of `owner` (a daemon) ends.
 CREATE TABLE prefetch_requests (
-    key text PRIMARY KEY,
+    key text COLLATE "C" PRIMARY KEY,
     url text NOT NULL,
-    domain text NOT NULL,
+    domain text COLLATE "C" NOT NULL,
     batch uuid NOT NULL,
     turn bigint NOT NULL,
     priority smallint NOT NULL,
@@ -51,7 +52,7 @@ CREATE INDEX prefetch_requests_owner ON prefetch_requests (owner) WHERE owner IS
 
 -- Further batches that wait for a URL which waited already.
 CREATE TABLE prefetch_followers (
-    key text NOT NULL,
+    key text COLLATE "C" NOT NULL,
     batch uuid NOT NULL,
     PRIMARY KEY (key, batch)
 ) WITH (
@@ -62,7 +63,7 @@ CREATE TABLE prefetch_followers (
 -- One row per domain that has something ready: whose turn it is. Served ones go to the end, domains that
 -- are left alone into the future. Who makes a row ready, or finds none, locks the domain's row here.
 CREATE TABLE prefetch_domains (
-    domain text PRIMARY KEY,
+    domain text COLLATE "C" PRIMARY KEY,
     next_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (
     fillfactor = 50,
@@ -76,7 +77,7 @@ CREATE INDEX prefetch_domains_turn ON prefetch_domains (next_at);
 -- What stands in a batch's failures.
 CREATE TABLE prefetch_failures (
     batch uuid NOT NULL,
-    key text NOT NULL,
+    key text COLLATE "C" NOT NULL,
     url text NOT NULL,
     code text NOT NULL,
     detail text NOT NULL,
