@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import random
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFilter, JpegImagePlugin
 
+from image_cloud.recipe import Recipe
 from image_cloud.resize import jpeg_scans
-from tests.corpus.reference import psnr_db
+from tests.corpus.reference import psnr_db, reference
+from tests.unit.pictures import variant
 
 
 def photo(size: tuple[int, int] = (801, 603)) -> Image.Image:
@@ -24,10 +27,12 @@ def photo(size: tuple[int, int] = (801, 603)) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(0.7))
 
 
-def jpeg(mode: str = "RGB", subsampling: int = 2, **options: bool) -> bytes:
+def jpeg(
+    mode: str = "RGB", subsampling: int = 2, quality: int = 88, progressive: bool = False
+) -> bytes:
     target = io.BytesIO()
     image = photo().convert(mode)
-    image.save(target, "JPEG", quality=88, subsampling=subsampling, **options)
+    image.save(target, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
     return target.getvalue()
 
 
@@ -51,12 +56,32 @@ def test_an_eighth_is_the_same_to_the_last_bit(mode: str, subsampling: int) -> N
     assert decoded(smaller, 8).tobytes() == decoded(data, 8).tobytes()
 
 
-@pytest.mark.parametrize("subsampling", [0, 2])
-@pytest.mark.parametrize("scale", [2, 4])
-def test_a_quarter_and_a_half_look_the_same(scale: int, subsampling: int) -> None:
-    data = jpeg("RGB", subsampling, progressive=True)
-    one, other = decoded(prune(data, scale), scale), decoded(data, scale)
-    assert psnr_db(one.convert("RGBA"), other.convert("RGBA")) > 40
+@pytest.mark.parametrize("quality", [40, 60, 75, 92])
+@pytest.mark.parametrize("width", [95, 150, 200, 300])
+def test_a_variant_is_as_good_as_without_pruning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, quality: int
+) -> None:
+    path = tmp_path / "photo.jpg"
+    photo().save(path, quality=quality, progressive=True)
+    recipe = Recipe(width, 0)
+    wanted = reference(path, recipe)
+    pruned_db = psnr_db(variant(path, width, format="jpeg").convert("RGBA"), wanted)
+    monkeypatch.setattr(jpeg_scans, "pruned", lambda data, *_: data)
+    whole_db = psnr_db(variant(path, width, format="jpeg").convert("RGBA"), wanted)
+    assert pruned_db > whole_db - 0.2
+
+
+def test_the_last_bit_goes_only_where_steps_are_fine() -> None:
+    fine, coarse = jpeg(progressive=True, quality=92), jpeg(progressive=True, quality=50)
+    assert len(prune(fine, 4)) < len(fine) * 0.8
+    assert len(prune(coarse, 4)) > len(coarse) * 0.8
+    assert prune(coarse, 2) is coarse
+
+
+def test_no_scan_stays_that_builds_on_one_left_out() -> None:
+    """At 1/4 the high coefficients do not count, but a refinement that is kept reads past them."""
+    data = jpeg(progressive=True, quality=50)
+    assert decoded(prune(data, 4), 4).tobytes() == decoded(data, 4).tobytes()
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
