@@ -78,12 +78,19 @@ class Job:
             None if wait_s is None else round(wait_s, 1),
         )  # fmt: skip
         return Outcome(
-            claimed.key, claimed.url, code=error.code, detail=error.detail, wait_s=wait_s, tries=tries
+            claimed.key,
+            claimed.url,
+            code=error.code,
+            detail=error.detail,
+            wait_s=wait_s,
+            tries=tries,
         )
 
     def _backoff_s(self, tries: int, error: ImageCloudError) -> float:
         """Wait longer each time, and no shorter than others on the node remember the failure."""
-        growing_s = min(self._settings.first_wait * 2 ** min(tries, 30), self._settings.longest_wait)
+        growing_s = min(
+            self._settings.first_wait * 2 ** min(tries, 30), self._settings.longest_wait
+        )
         return max(self._jittered(growing_s), (error.retry_after_s or 0.0) + AFTER_MEMORY_S)
 
     def _jittered(self, seconds: float) -> float:

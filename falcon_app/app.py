@@ -82,9 +82,7 @@ def create_intake(config: Config) -> App:
     database = Database(config.database)
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
-    app.add_route(
-        "/fire_and_forget", Prefetch(sorter, database, config.resize, config.prefetch)
-    )
+    app.add_route("/fire_and_forget", Prefetch(sorter, database, config.resize, config.prefetch))
     return app
 
 

@@ -146,9 +146,13 @@ def _text(body: bytes) -> str:
 
 
 def _sizes(value: Any, allowed: tuple[int, ...]) -> tuple[int, ...]:
-    if not isinstance(value, list) or any(type(size) is not int or size not in allowed for size in value):
+    if not isinstance(value, list) or any(
+        type(size) is not int or size not in allowed for size in value
+    ):
         listed = ", ".join(map(str, allowed))
-        raise BadRequestBody(f"thumbnails: {_shown(value)} came; expected is a list out of {listed}")
+        raise BadRequestBody(
+            f"thumbnails: {_shown(value)} came; expected is a list out of {listed}"
+        )
     return tuple(sorted(set(value)))
 
 

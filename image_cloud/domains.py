@@ -196,7 +196,9 @@ class Domains:
             temporary.write_text(json.dumps(dataclasses.asdict(trouble)), encoding="utf-8")
             os.replace(temporary, path)
         except OSError as error:
-            log.warning("event=trouble_not_written domain=%s reason=%r", trouble.domain, error.strerror)
+            log.warning(
+                "event=trouble_not_written domain=%s reason=%r", trouble.domain, error.strerror
+            )
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 

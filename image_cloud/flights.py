@@ -54,9 +54,7 @@ class Flights(Generic[T]):
             return self._lead(key, flight, work, patience_s)
         return self._follow(flight, patience_s)
 
-    def _lead(
-        self, key: str, flight: _Flight[T], work: Callable[[], T], patience_s: float
-    ) -> T:
+    def _lead(self, key: str, flight: _Flight[T], work: Callable[[], T], patience_s: float) -> T:
         try:
             with locked(self._lock_file, key, patience_s):
                 flight.result = work()

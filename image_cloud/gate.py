@@ -65,7 +65,10 @@ class Visit:
         self._domain = domain
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         """Tell how the domain behaved, and free everything."""
         try:

@@ -119,7 +119,7 @@ def _host(name: str) -> str:
         url = urls.parse(f"http://{bracketed}/")
     except ImageCloudError:
         url = None
-    if url is None or ":" in name and not bracketed.startswith("["):
+    if url is None or (":" in name and not bracketed.startswith("[")):
         raise LimitsError(f"{name!r} is not a domain name or an address without port")
     return url.host
 
@@ -164,7 +164,11 @@ class LimitsFile:
             log.error("event=limits_refused file=%s reason=%r", self._path.name, str(error))
             self._limits = self._limits or _kept(self._last_good)
             return
-        log.info("event=limits_read entries=%d default=%d", len(self._limits.entries), self._limits.default)
+        log.info(
+            "event=limits_read entries=%d default=%d",
+            len(self._limits.entries),
+            self._limits.default,
+        )
         _keep(self._last_good, text)
 
 

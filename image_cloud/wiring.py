@@ -51,7 +51,9 @@ def lock_file(root: Path) -> Path:
     return root / "incoming" / ".slots"
 
 
-def open_cache(config: Config, gate: Gate | None = None, unstored_bytes: int | None = None) -> Cache:
+def open_cache(
+    config: Config, gate: Gate | None = None, unstored_bytes: int | None = None
+) -> Cache:
     """Return the way of one original; starts the recorder's thread, so call it after forking.
 
     `unstored_bytes` is what pictures that cannot be stored may take; None: what the ini says.

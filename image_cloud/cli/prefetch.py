@@ -146,7 +146,10 @@ def _sizes(text: str) -> list[int]:
 
 def _tell(answer: dict[str, Any]) -> None:
     counts = [f"{answer[name]} {name}" for name in ("accepted", "already_cached", "duplicates")]
-    print(f"batch {answer['batch']}: {', '.join(counts)}, {len(answer['rejected'])} rejected", flush=True)
+    print(
+        f"batch {answer['batch']}: {', '.join(counts)}, {len(answer['rejected'])} rejected",
+        flush=True,
+    )
     for one in answer["rejected"]:
         print(f"rejected: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
 

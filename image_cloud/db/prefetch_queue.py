@@ -112,7 +112,7 @@ def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float)
     rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
     found = [Claimed(k, u, d, tuple(t), n) for _, _, k, u, d, t, n in rows]
     cursor.execute(END_OF_LINE, {"domains": domains})
-    came = {domain: 0 for domain in domains}
+    came = dict.fromkeys(domains, 0)
     for one in found:
         came[one.domain] += 1
     short = [domain for domain in domains if came[domain] < counts[domain]]

@@ -245,7 +245,10 @@ def test_old_batches_are_forgotten_with_their_failures(database: Database) -> No
     for one in claim(database, each=2):
         settle(database, Outcome(one.key, one.url, code="blocked", detail=""))
     with database.transaction() as cursor:
-        cursor.execute("UPDATE prefetch_batches SET finished_at = now() - interval '3 d' WHERE id = %s", (str(old.id),))
+        cursor.execute(
+            "UPDATE prefetch_batches SET finished_at = now() - interval '3 d' WHERE id = %s",
+            (str(old.id),),
+        )
         assert prefetch_batches.forget_old(cursor, 2 * 86400.0) == 1
         assert prefetch_batches.progress(cursor, old.id) is None
         assert prefetch_batches.failed(cursor, old.id, "", 9) == []

@@ -28,7 +28,9 @@ def test_what_json_writes_is_read(
 ) -> None:
     members = {**others, "urls": urls, "thumbnails": [250, 100, 100], "priority": -3}
     body = json.dumps(members, indent=indent, ensure_ascii=ascii_only)
-    assert read(body.encode("utf-8", "surrogatepass") if ascii_only else body) == Order(urls, (100, 250), -3)
+    assert read(body.encode("utf-8", "surrogatepass") if ascii_only else body) == Order(
+        urls, (100, 250), -3
+    )
 
 
 def test_the_least_and_a_byte_order_mark() -> None:

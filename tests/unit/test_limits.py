@@ -38,9 +38,9 @@ def test_a_name_of_earlier_limits_is_read_anew() -> None:
 
 
 def test_a_good_file() -> None:
-    assert limits.parse('{"default": 3, "Shop.Example": 1, "::1": 2, "bücher.example": 1}') == Limits(
-        3, {"shop.example": 1, "::1": 2, "xn--bcher-kva.example": 1}
-    )
+    assert limits.parse(
+        '{"default": 3, "Shop.Example": 1, "::1": 2, "bücher.example": 1}'
+    ) == Limits(3, {"shop.example": 1, "::1": 2, "xn--bcher-kva.example": 1})
     assert limits.parse("{}") == Limits(limits.DEFAULT, {})
 
 
