@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -24,10 +25,11 @@ from image_cloud.db.prefetch_intake import NewBatch, Wanted
 from image_cloud.disk import Store
 from image_cloud.errors import BadParameter, BatchUnknown, Busy, ImageCloudError
 from image_cloud.keys import KEY_PATTERN, key_of
-from image_cloud.limits import Limits, LimitsFile
+from image_cloud.limits import LimitsFile
 from image_cloud.origin import Origin
 from image_cloud.params import thumbnail_recipe
 from image_cloud.query import Query
+from image_cloud.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -58,30 +60,35 @@ class Sorter:
 
     def sort(self, order: Order) -> Sorted:
         """Go over all URLs of `order`."""
-        found, seen = Sorted(), set()
-        limits = self._limits.current()
+        found = Sorted()
+        unique = dict.fromkeys(order.urls)
+        found.duplicates = len(order.urls) - len(unique)
         names = [thumbnail_recipe(size, self._settings).name for size in order.thumbnails]
-        for url in order.urls:
-            if url in seen:
-                found.duplicates += 1
+        domain_of = functools.cache(self._domain_name)
+        for url in unique:
+            try:
+                parsed = urls.parse(url)
+                domain = domain_of(parsed.host, parsed.port)
+            except ImageCloudError as error:
+                found.rejected.append({"url": url, "code": error.code, "detail": error.detail})
                 continue
-            seen.add(url)
-            self._sort_one(url, limits, names, found)
+            key = key_of(url)
+            if self._is_there(key, names):
+                found.already_cached += 1
+            else:
+                found.wanted.append(Wanted(key, url, domain))
         return found
 
-    def _sort_one(self, url: str, limits: Limits, names: list[str], found: Sorted) -> None:
-        try:
-            parsed = urls.parse(url)
-            self._origin.check_parsed(parsed)
-        except ImageCloudError as error:
-            found.rejected.append({"url": url, "code": error.code, "detail": error.detail})
-            return
-        key = key_of(url)
-        is_there = self._store.original(key) is not None
-        if is_there and all(self._store.has_variant(key, name) for name in names):
-            found.already_cached += 1
-        else:
-            found.wanted.append(Wanted(key, url, limits.domain_of(parsed).name))
+    def _domain_name(self, host: str, port: int) -> str:
+        """Return the name of the domain.  Raises UrlForbidden; neither looks at the rest of a URL."""
+        url = Url("", "http", host, port, "/")
+        self._origin.check_parsed(url)
+        return self._limits.current().domain_of(url).name
+
+    def _is_there(self, key: str, names: list[str]) -> bool:
+        if self._store.original(key) is None:
+            return False
+        return all(self._store.has_variant(key, name) for name in names)
 
 
 class Prefetch:

@@ -89,9 +89,11 @@ class Node:
         try:
             answer = self._session.request(method, self._address, timeout=timeout_s, **request)
         except (requests.ConnectionError, requests.Timeout):
-            return self._is_away("no answer")
+            self._is_away("no answer")
+            return None
         if answer.status_code in PASSING:
-            return self._is_away(problem(answer))
+            self._is_away(problem(answer))
+            return None
         self._away_since = None
         if not answer.ok:
             raise CommandError(problem(answer))

@@ -15,7 +15,7 @@ from image_cloud.db.prefetch_intake import wake
 
 WHOSE_TURN = """
     SELECT domain FROM prefetch_domains
-    WHERE next_at <= clock_timestamp() AND domain <> ALL (%(busy)s)
+    WHERE next_at <= statement_timestamp() AND domain <> ALL (%(busy)s)
     ORDER BY next_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 """
 CLAIM = """
@@ -60,7 +60,7 @@ RELEASE = """
 PROMOTE = """
     UPDATE prefetch_requests SET ready = true, owner = NULL, next_at = NULL
     WHERE key = ANY (ARRAY(
-        SELECT key FROM prefetch_requests WHERE NOT ready AND next_at <= clock_timestamp()
+        SELECT key FROM prefetch_requests WHERE NOT ready AND next_at <= statement_timestamp()
         ORDER BY next_at LIMIT %(most)s FOR UPDATE SKIP LOCKED))
     RETURNING domain
 """

@@ -52,8 +52,7 @@ def test_nothing_is_lost_and_hardly_anything_twice(
     ]
     batch = node.batch(wanted, thumbnails=[100] if not soak else [])
     for number in range(rounds):
-        goal = count * (number + 1) // (rounds + 2)
-        eventually(lambda goal=goal: asked(running) >= goal, f"{goal} were asked for")
+        await_asked(running, count * (number + 1) // (rounds + 2))
         kill(node)
     state = eventually_finished(node, batch)
     assert (state["total"], state["done"], state["failed"]) == (count, count, 0)
@@ -65,6 +64,10 @@ def test_nothing_is_lost_and_hardly_anything_twice(
     assert stored["already_cached"] == count
     assert node.stack.psql("SELECT count(*) FROM prefetch_requests").strip() == "0"
     assert node.stack.psql("SELECT count(*) FROM prefetch_domains").strip() == "0"
+
+
+def await_asked(origins: list[Origin], goal: int) -> None:
+    eventually(lambda: asked(origins) >= goal, f"{goal} were asked for")
 
 
 def asked(origins: list[Origin]) -> int:
