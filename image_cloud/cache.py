@@ -113,9 +113,7 @@ class Cache:
         width, height = _pixels(incoming)
         host = urls.parse(url).host
         now = time.time()
-        return Record(
-            key, url, host, fmt.name, width, height, incoming.size, sha256, now, "origin"
-        )
+        return Record(key, url, host, fmt.name, width, height, incoming.size, sha256, now, "origin")
 
     def _keep(self, incoming: Incoming, fmt: formats.Format, record: Record) -> Found:
         original = Original(record.key, fmt.extension)
