@@ -86,9 +86,8 @@ def measure(database: Database) -> tuple[list[float], list[float]]:
 def report(database: Database, times: tuple[list[float], list[float]]) -> None:
     for name, seconds in zip(("claim of 16", "outcome of 16"), times, strict=True):
         cuts = statistics.quantiles(seconds, n=100)
-        print(
-            f"{name}: p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms, most {max(seconds) * 1000:.1f} ms"
-        )
+        p50_ms, p99_ms, most_ms = (value * 1000 for value in (cuts[49], cuts[98], max(seconds)))
+        print(f"{name}: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, most {most_ms:.1f} ms")
     with database.transaction() as cursor:
         cursor.execute(
             "SELECT relname, n_live_tup, n_dead_tup, autovacuum_count FROM pg_stat_user_tables"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.images import resize_arguments, send_nothing
 from falcon_app.exchange import MIMES, hand_on, query_of, request_id, send_original
+from falcon_app.images import resize_arguments, send_nothing
 from falcon_app.resize_client import ResizeClient
 from image_cloud.cache import Cache, Found
 from image_cloud.errors import BadParameter

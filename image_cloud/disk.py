@@ -112,7 +112,9 @@ class Store:
             probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
-            raise StorageUnavailable(f"storage: {error.strerror}", retry_after_s=RETRY_AFTER_S) from error
+            raise StorageUnavailable(
+                f"storage: {error.strerror}", retry_after_s=RETRY_AFTER_S
+            ) from error
         self._free_checked = float("-inf")
         if not self.has_room():
             raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)

@@ -32,7 +32,9 @@ class Node:
         form="ADDRESS:PORT",
     )
     run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
-    log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Least level that is logged.")
+    log_level: str = f.choice(
+        "info", ("debug", "info", "warning", "error"), "Least level that is logged."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,9 @@ class Resize:
         form="a list out of " + ", ".join(DECODABLE),
         at_least=1,
     )
-    max_side: int = f.whole(5000, 1, 65535, "Largest width or height that may be asked for, pixels.")
+    max_side: int = f.whole(
+        5000, 1, 65535, "Largest width or height that may be asked for, pixels."
+    )
     format_when_resize: str = f.choice("jpeg", ENCODABLE, "Format of resized pictures.")
     quality: int = f.whole(85, 1, 100, "Quality of resized pictures, in formats that have one.")
     thumbnail_sizes: tuple[int, ...] = f.listing(
@@ -164,7 +168,10 @@ class Politeness:
         "sub-domains. Read again when it changes.",
     )
     slot_wait: float = f.duration(
-        10.0, 0.0, 600.0, "Longest that a request waits for its turn at a domain before it gets a 503."
+        10.0,
+        0.0,
+        600.0,
+        "Longest that a request waits for its turn at a domain before it gets a 503.",
     )
     failures: int = f.whole(
         20, 1, 10**6, "After so many failures in a row a whole domain is left alone."
@@ -192,13 +199,18 @@ class Prefetch:
         "another; one whose process has died is given away at once.",
     )
     idle: float = f.duration(0.25, 0.01, 60.0, "Pause between two looks for new work.")
-    keep_batches: float = f.duration(30 * DAY, 60.0, 3650 * DAY, "Finished batches are forgotten then.")
+    keep_batches: float = f.duration(
+        30 * DAY, 60.0, 3650 * DAY, "Finished batches are forgotten then."
+    )
     max_bodies: int = f.whole(
         2, 1, 64, "POST /fire_and_forget: bodies that are read at once; more wait."
     )
     body_wait: float = f.duration(30.0, 0.0, 600.0, "Longest such wait before the call gets a 503.")
     memory: int = f.size(
-        1 * GIB, 128 * MIB, 64 * GIB, "Memory limit of the daemon, and of the pool that takes the calls."
+        1 * GIB,
+        128 * MIB,
+        64 * GIB,
+        "Memory limit of the daemon, and of the pool that takes the calls.",
     )
 
 
@@ -241,11 +253,15 @@ class Pools:
     front_threads: int = f.whole(4, 1, 64, "Threads of each.")
     fetch_workers: int = f.whole(2, 1, 64, "Processes that download.")
     fetch_threads: int = f.whole(64, 4, 1024, "Threads, and so downloads at once, of each.")
-    fetch_queue: int = f.whole(256, 1, 100_000, "Requests in the fetch pool, waiting ones included.")
+    fetch_queue: int = f.whole(
+        256, 1, 100_000, "Requests in the fetch pool, waiting ones included."
+    )
     intake_threads: int = f.whole(8, 2, 64, "Threads that take POST /fire_and_forget.")
     intake_queue: int = f.whole(64, 1, 100_000, "Such requests, waiting ones included.")
     resize_workers: int = f.whole(2, 1, 256, "Processes that resize, one picture at a time each.")
-    resize_queue: int = f.whole(128, 1, 100_000, "Requests in the resize pool, waiting ones included.")
+    resize_queue: int = f.whole(
+        128, 1, 100_000, "Requests in the resize pool, waiting ones included."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,7 @@ def settle(cursor: Cursor, outcomes: Iterable[Outcome]) -> None:
 
 def _remove(cursor: Cursor, over: Sequence[Outcome]) -> None:
     by_key = {one.key: one for one in over}
-    made = [None if one.code else "{%s}" % ",".join(map(str, one.made)) for one in over]
+    made = [None if one.code else f"{{{','.join(map(str, one.made))}}}" for one in over]
     cursor.execute(REMOVE, {"keys": list(by_key), "made": made})
     rows = cursor.fetchall()
     waiting = [(batch, by_key[key]) for key, _, batch, is_over in rows if is_over]

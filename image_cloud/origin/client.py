@@ -76,8 +76,9 @@ class Origin:
         """Fetch `url` and hand the body to `write`, block by block.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
-        may wait, and what it waits for the first does not count as the origin's time.  Raises what `check` raises, an error of the origin,
-        TooManyBytes, and what `write` and `enter` raise, unchanged.
+        may wait, and what it waits for the first does not count as the origin's time.
+        Raises what `check` raises, an error of the origin, TooManyBytes, and what `write` and
+        `enter` raise, unchanged.
         """
         if self._pid != os.getpid():  # sockets of the parent are not ours to use
             self._connect()

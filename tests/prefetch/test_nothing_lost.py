@@ -1,4 +1,4 @@
-"""kill -9 of anything, at any time: every accepted URL is stored or has failed, and hardly any is had twice."""
+"""kill -9 of anything, at any time: every accepted URL is stored or has failed, hardly any is had twice."""
 
 from __future__ import annotations
 

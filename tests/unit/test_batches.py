@@ -21,7 +21,7 @@ def read(body: bytes | str) -> Order:
 @given(
     st.lists(st.text()), st.sampled_from([None, 0, 2]), st.booleans(),
     st.dictionaries(st.text().filter(lambda name: name not in ("urls", "thumbnails", "priority")),
-                    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5)),
+                    st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5)),
 )  # fmt: skip
 def test_what_json_writes_is_read(
     urls: list[str], indent: int | None, ascii_only: bool, others: dict[str, Any]
@@ -39,14 +39,16 @@ def test_the_least_and_a_byte_order_mark() -> None:
 
 @pytest.mark.parametrize(("body", "says"), [
     (b"", "not a JSON object"), (b"null", "not a JSON object"), (b'["http://a/"]', "not a JSON object"),
-    (b"urls=1", "not a JSON object"), (b"{}", "urls: missing"), (b'{"urls": "http://a/"}', "urls: not a list"),
+    (b"urls=1", "not a JSON object"), (b"{}", "urls: missing"),
+    (b'{"urls": "http://a/"}', "urls: not a list"),
     (b'{"urls": ["a", 7]}', "urls[1]: not a string"), (b'{"urls": ["a" "b"]}', "after urls[0]"),
     (b'{"urls": ["a",]}', "urls[1]"), (b'{"urls": ["a"', "after urls[0]"), (b'{"urls": ["a', "urls[0]"),
     (b'{"urls": ["\xff"]}', "UTF-8"), (b'{"urls": ["\n"]}', "urls[0]"), (b'{"urls": ["\\x"]}', "urls[0]"),
     (b'{"urls": [], "urls": []}', '"urls" is given twice'), (b'{"urls": []} {}', "more follows"),
     (b'{"urls": [], "priority": "1"}', "-1000 to 1000"), (b'{"urls": [], "priority": 1001}', "-1000 to 1000"),
     (b'{"urls": [], "priority": true}', "priority"), (b'{"urls": [], "thumbnails": 200}', "100, 200, 250"),
-    (b'{"urls": [], "thumbnails": [201]}', "100, 200, 250"), (b'{"urls": [], "thumbnails": [[]]}', "thumbnails"),
+    (b'{"urls": [], "thumbnails": [201]}', "100, 200, 250"),
+    (b'{"urls": [], "thumbnails": [[]]}', "thumbnails"),
     (b'{"urls": [], "x": ' + b"[" * 10**6, '"x"'), (b'{"urls" 1}', "colon"), (b"{urls: []}", "member"),
 ])  # fmt: skip
 def test_mistakes_are_named(body: bytes, says: str) -> None:

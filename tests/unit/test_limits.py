@@ -45,7 +45,8 @@ def test_a_good_file() -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "", "{", "[]", "3", "null", '{"default": 8,}', '{"a.example": "4"}', '{"a.example": 0}', '{"a.example": -1}',
+    "", "{", "[]", "3", "null", '{"default": 8,}', '{"a.example": "4"}', '{"a.example": 0}',
+    '{"a.example": -1}',
     '{"a.example": 1.5}', '{"a.example": true}', '{"a.example": null}', '{"a.example": 1001}', '{"a b": 1}',
     '{"http://a.example": 1}', '{"a.example:80": 1}', '{"": 1}', '{"*.a.example": 1}', '{"default": "x"}',
     '{"a.example": 1, "a.example": 2}', '{"a.example": 1, "A.example": 2}', "[" * 100_000,
