@@ -1,4 +1,4 @@
-"""Short answers: is this process up, can the node serve, may this token read."""
+"""Short answers: is this process up, can the node serve."""
 
 from __future__ import annotations
 
@@ -27,18 +27,6 @@ class Health:
         """Answer: whoever reads this has reached the process."""
         resp.media = {"status": "ok"}
         resp.set_header("Cache-Control", "no-store")
-
-    on_head = on_get
-
-
-class Verdict:
-    """GET /_verdict: nginx asks whether a token may read, and keeps the answer for 20 s."""
-
-    scope = "read"
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer 204: the token check has let the request through."""
-        resp.status = falcon.HTTP_204
 
     on_head = on_get
 

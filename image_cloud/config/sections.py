@@ -187,6 +187,12 @@ class Tokens:
     """Who may do what."""
 
     file: str = f.path("{home}/tokens.json", "Clients, scopes and hashed tokens; mode 0600.")
+    verdict_keep: float = f.duration(
+        20.0,
+        0.0,
+        28.0,
+        "How long nginx believes that a token may read; a revoked one works no longer than this.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
