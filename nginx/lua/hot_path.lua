@@ -24,6 +24,7 @@ local NO_FILE = "/-"
 local MOST_VERDICTS = 10000
 local HMAC_KEY, BLOCK_BYTES, INNER_PAD, OUTER_PAD = "image-cloud", 64, 0x36, 0x5c
 
+local PATHS = { ["/get_thumbnail"] = true, ["/iproxy.php"] = true, ["/get_image"] = true }
 -- Parameters that mean something, both spellings of the peers' one under one name.
 local KNOWN = {
     url = "url", size = "size", token = "token", signature = "signature", no_image = "no_image",
@@ -126,13 +127,21 @@ local function may_read(found)
     return good_until and now() < good_until
 end
 
--- Return the parameters and the URL where nginx may answer by itself, else nothing.
-local function asked()
-    local method, args = get_method(), var.args
-    if not args or (method ~= "GET" and method ~= "HEAD") then
+-- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
+-- come after nginx has resolved `..`, `%67` and `#`.
+local function plain(request_uri)
+    local mark = find(request_uri, "?", 1, true)
+    -- gunicorn refuses raw bytes beyond printable ASCII, wherever they stand.
+    if not mark or not PATHS[sub(request_uri, 1, mark - 1)] or find(request_uri, "[^!\"$-~]") then
         return nil
     end
-    local found = read(args)
+    return read(sub(request_uri, mark + 1))
+end
+
+-- Return the parameters and the URL where nginx may answer by itself, else nothing.
+local function asked()
+    local method = get_method()
+    local found = (method == "GET" or method == "HEAD") and plain(var.request_uri)
     if not found or not found.url or found.signature or not may_read(found) then
         return nil
     end
@@ -206,7 +215,7 @@ function M.learn()
     if var.upstream_http_x_image_cloud_verdict ~= "read" then
         return
     end
-    local found = read(var.request_uri:match("%?([^#]*)") or "")
+    local found = plain(var.request_uri)
     if not found or found.signature then
         return
     end
