@@ -49,7 +49,7 @@ class Ready:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the state; a degraded node still serves, so it is a 200 too."""
-        state = self._current()
+        state = self.state()
         degraded = any(value != "ok" for value in state.values())
         answer: dict[str, Any] = {"status": "degraded" if degraded else "ok"}
         if "ops" in req.context.scopes:
@@ -59,7 +59,8 @@ class Ready:
 
     on_head = on_get
 
-    def _current(self) -> dict[str, str]:
+    def state(self) -> dict[str, str]:
+        """Return `ok` or what is wrong, for storage and database."""
         with self._mutex:
             if time.monotonic() - self._checked > VALID_S:
                 self._state = {

@@ -32,6 +32,9 @@ class Node:
         form="ADDRESS:PORT",
     )
     run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
+    access_log: str = f.path(
+        "{home}/log/nginx/access.log", "nginx's access log, counted for /metrics."
+    )
     log_level: str = f.choice(
         "info", ("debug", "info", "warning", "error"), "Least level that is logged."
     )

@@ -53,9 +53,7 @@ def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
 def fill_in(frame: str, home: Home) -> str:
     """Fill the places `@...@` of nginx.conf.in."""
     if not (MODULES / "ngx_http_lua_module.so").exists():
-        raise CannotStart(
-            f"{MODULES} lacks the Lua module (Debian package libnginx-mod-http-lua)"
-        )
+        raise CannotStart(f"{MODULES} lacks the Lua module (Debian package libnginx-mod-http-lua)")
     places = {
         "@modules@": MODULES,
         "@run@": home.nginx,

@@ -21,7 +21,14 @@ from tests.stack.running import Stack
 
 EXAMPLES = 3000
 PATHS = ("/get_thumbnail", "/iproxy.php", "/get_image") * 5
-PATHS += ("/%67et_image", "/x/../get_thumbnail", "//get_image", "/get_image/", "/./get_image", "/get_image;")
+PATHS += (
+    "/%67et_image",
+    "/x/../get_thumbnail",
+    "//get_image",
+    "/get_image/",
+    "/./get_image",
+    "/get_image;",
+)
 TARGETS = ("/p.jpg", "/a b+c%20d%2Be.jpg?x=1&y=\u00e9", "/" + "l" * 900)
 ASIDE = "/get_thumbnail?url={url}&size=0250"  # good for Python, odd for nginx
 
@@ -46,7 +53,9 @@ class Ways:
             for wire in wires:
                 assert wire.get(wanted)[0] == 200
                 wire.close()
-            return bool(eventually(lambda: self.by_nginx_alone() - before, "the log is written") >= 4)
+            return bool(
+                eventually(lambda: self.by_nginx_alone() - before, "the log is written") >= 4
+            )
 
         eventually(alone, "nginx answers alone")
 
@@ -153,11 +162,18 @@ def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
     """Yield queries: mostly sensible, each a little odd."""
     quoted = [quote(url, "") for url in urls]
     quoted += [quote(url, "/:") for url in urls] + [quote_plus(url) for url in urls]
-    quoted += [one.lower() for one in quoted[:1]] + [quote(urls[0] + "x", ""), "http://127.0.0.1:1/"]
+    quoted += [one.lower() for one in quoted[:1]] + [
+        quote(urls[0] + "x", ""),
+        "http://127.0.0.1:1/",
+    ]
     good_url = st.sampled_from(quoted)
-    whole = st.sampled_from(["40", "30", "040", "0", "5000", "5001", "", "4 0".replace(" ", "%20"), "-1", "4e1", "%340", "٤"])
+    whole = st.sampled_from([
+        "40", "30", "040", "0", "5000", "5001", "", "4%200", "-1", "4e1", "%340", "٤"
+    ])  # fmt: skip
     truth = st.sampled_from(["true", "false", "1", "0", "TRUE", "False", "", "yes", "%31", "2"])
-    size = st.sampled_from(["100", "200", "250", "0200", "201", "", "400", "%3200", "200%", "1" * 30])
+    size = st.sampled_from(
+        ["100", "200", "250", "0200", "201", "", "400", "%3200", "200%", "1" * 30]
+    )
     parts = st.one_of(
         size.map("size={}".format),
         st.builds("{}={}".format, st.sampled_from(["resize_width", "resize_height"]), whole),
@@ -166,8 +182,10 @@ def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
             "use_alternativ_clouds", "use_alternative_clouds"]), truth),
         st.sampled_from(["quality=70", "quality=85", "quality=100", "quality=0", "quality=085"]),
         st.sampled_from(["png", "jpeg", "webp", "PNG", "jpg", "exe", ""]).map("format_when_resize={}".format),
-        st.sampled_from(["_=17", "x=%zz", "SIZE=100", "Url=http://b/", "", "=", "&", "size", "%73ize=100", "%75rl=http://c/",
-                         "url=http://d/", "expires=1", "client=page", "signature=00", "token=wrong", "u+rl=1", "size%00=1",
+        st.sampled_from(["_=17", "x=%zz", "SIZE=100", "Url=http://b/", "", "=", "&", "size", "%73ize=100",
+                         "%75rl=http://c/",
+                         "url=http://d/", "expires=1", "client=page", "signature=00", "token=wrong", "u+rl=1",
+                         "size%00=1",
                          "x#y", "%=1", "%FF=%FF", "a=b=c", ";size=100", "url%5B%5D=1"]),
         st.text("ab%&=+1/?:;.-_é\\\"'<>|^`{}[]~", max_size=8),
     )  # fmt: skip
@@ -184,25 +202,32 @@ def test_the_same_headers_on_both_ways(ways: Ways) -> None:
     url = quote(ways.urls[0], "")
     alone, aside = f"/get_thumbnail?url={url}&size=250".encode(), ASIDE.format(url=url).encode()
     whole = ways.nginx.get(alone)
+    tag = whole[1]["etag"]
     requests: list[tuple[str, dict[str, str]]] = [
         ("GET", {}), ("HEAD", {}),
-        ("GET", {"Range": "bytes=10-19"}), ("GET", {"Range": "bytes=0-1,5-6"}), ("GET", {"Range": "bytes=-5"}),
+        ("GET", {"Range": "bytes=10-19"}), ("GET", {"Range": "bytes=0-1,5-6"}),
+        ("GET", {"Range": "bytes=-5"}),
         ("GET", {"Range": "bytes=9999999-"}), ("GET", {"Range": "bytes=x"}),
-        ("GET", {"Range": "bytes=1-2", "If-Range": whole[1]["etag"]}), ("GET", {"Range": "bytes=1-2", "If-Range": '"x"'}),
-        ("GET", {"If-None-Match": whole[1]["etag"]}), ("GET", {"If-None-Match": '"x"'}), ("HEAD", {"If-None-Match": whole[1]["etag"]}),
+        ("GET", {"Range": "bytes=1-2", "If-Range": tag}),
+        ("GET", {"Range": "bytes=1-2", "If-Range": '"x"'}),
+        ("GET", {"If-None-Match": tag}), ("GET", {"If-None-Match": '"x"'}), ("HEAD", {"If-None-Match": tag}),
         ("GET", {"If-Modified-Since": whole[1]["last-modified"]}), ("GET", {"If-Match": '"x"'}),
         ("GET", {"If-Unmodified-Since": "Thu, 01 Jan 1998 00:00:00 GMT"}),
         ("PUT", {}), ("DELETE", {}), ("OPTIONS", {}), ("POST", {"Content-Length": "0"}),
     ]  # fmt: skip
     for method, headers in requests:
-        one, other = (_comparable(ways.nginx.get(target, method, headers)) for target in (alone, aside))
+        one, other = (
+            _comparable(ways.nginx.get(target, method, headers)) for target in (alone, aside)
+        )
         assert one == other, (method, headers)
 
 
 def _comparable(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str], bytes]:
     """Drop what no two answers share: time, ids, the random boundary of two ranges."""
     status, headers, body = answer
-    headers = {name: value for name, value in headers.items() if name not in ("date", "x-request-id")}
+    headers = {
+        name: value for name, value in headers.items() if name not in ("date", "x-request-id")
+    }
     if "boundary=" in headers.get("content-type", ""):
         boundary = headers["content-type"].partition("boundary=")[2]
         headers["content-type"] = headers["content-type"].replace(boundary, "")
@@ -264,5 +289,6 @@ def test_a_signed_url_opens_nothing_else(stack: Stack, ways: Ways) -> None:
 
 
 def test_the_verdict_stays_between_nginx_and_the_pools(ways: Ways) -> None:
-    for path in ("/ready", "/get_image", "/get_thumbnail?url=x", "/nowhere", ASIDE.format(url=quote(ways.urls[0], ""))):
+    odd = ASIDE.format(url=quote(ways.urls[0], ""))
+    for path in ("/ready", "/get_image", "/get_thumbnail?url=x", "/nowhere", odd):
         assert "x-image-cloud-verdict" not in ways.nginx.get(path.encode())[1]

@@ -20,6 +20,7 @@ LAYERS = [
     [
         "image_cloud.disk", "image_cloud.failures", "image_cloud.flights", "image_cloud.attempts",
         "image_cloud.incoming", "image_cloud.origin", "image_cloud.db", "image_cloud.recorder",
+        "image_cloud.traffic", "image_cloud.eviction",
     ],
     ["image_cloud.cache", "image_cloud.wiring"],
     ["falcon_app", "daemons", "image_cloud.cli", "image_cloud.stack"],
