@@ -28,6 +28,7 @@ RECORD_AT_ONCE = 500
 NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorder
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
+LOCK_FILES = (".flights", ".slots")
 
 
 class Janitor:
@@ -85,7 +86,7 @@ class Janitor:
             self._run_folder / "decoding",
         )
         for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
-            if _modified(path) < before and path.name != ".flights":
+            if _modified(path) < before and path.name not in LOCK_FILES:
                 path.unlink(missing_ok=True)
         for path in (self._store.root / "failures").glob("??/??/*.json"):
             self._failures.expire(path)

@@ -15,25 +15,32 @@ from falcon_app.health import Health, Ready
 from falcon_app.images import Finder, GetImage, GetThumbnail
 from falcon_app.metrics import Metrics
 from falcon_app.middleware import TokenCheck
+from falcon_app.prefetch import Prefetch, Sorter
 from falcon_app.resize_client import ResizeClient
 from image_cloud.attempts import Attempts
 from image_cloud.config import Config, config_from_environment
 from image_cloud.db.connect import Database
+from image_cloud.origin import Origin
 from image_cloud.sockets import socket_path
 from image_cloud.tokens import TokenStore
-from image_cloud.wiring import open_cache, open_storage
+from image_cloud.wiring import open_cache, open_limits, open_storage
 
 App = falcon.App[Any, Any]
 
 
 def create_app(pool: str | None = None, config: Config | None = None) -> App:
-    """Return the WSGI application of `pool` (front, fetch or resize).
+    """Return the WSGI application of `pool` (front, fetch, intake or resize).
 
     Without arguments both come from the environment: IMAGE_CLOUD_POOL and IMAGE_CLOUD_CONFIG.
     Call it after gunicorn has forked: threads and connections start here.
     """
     config = config or config_from_environment()
-    creators = {"front": create_front, "fetch": create_fetch, "resize": create_resize}
+    creators = {
+        "front": create_front,
+        "fetch": create_fetch,
+        "intake": create_intake,
+        "resize": create_resize,
+    }
     return creators[pool or os.environ["IMAGE_CLOUD_POOL"]](config)
 
 
@@ -67,6 +74,17 @@ def create_fetch(config: Config) -> App:
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/_fetch", Fetch(cache, failures, resizer))
+    return app
+
+
+def create_intake(config: Config) -> App:
+    """Return the pool that takes batches: apart, as a body of 32 MiB keeps a process busy."""
+    store, _ = open_storage(config)
+    sorter = Sorter(store, Origin(config.download), open_limits(config), config.resize)
+    database = Database(config.database)
+    app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
+    http_errors.install(app)
+    app.add_route("/fire_and_forget", Prefetch(sorter, database, config.resize, config.prefetch))
     return app
 
 

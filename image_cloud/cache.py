@@ -13,10 +13,12 @@ from image_cloud.disk import Original, Record, Store
 from image_cloud.errors import ImageCloudError, NotAnImage, TruncatedImage, UnsupportedFormat
 from image_cloud.failures import Failures
 from image_cloud.flights import Flights
+from image_cloud.gate import Gate
 from image_cloud.incoming import Incoming, MemoryBudget
 from image_cloud.keys import key_of
 from image_cloud.origin import Origin
 from image_cloud.recorder import Recorder
+from image_cloud.slots import Slot
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Cache:
         store: Store,
         failures: Failures,
         origin: Origin,
+        gate: Gate,
         flights: Flights[Found],
         recorder: Recorder,
         budget: MemoryBudget,
@@ -49,24 +52,28 @@ class Cache:
         self._store = store
         self._failures = failures
         self._origin = origin
+        self._gate = gate
         self._flights = flights
         self._recorder = recorder
         self._budget = budget
         self._accepted = accepted
 
-    def load(self, url: str) -> Found:
+    def load(self, url: str, slot: Slot | None = None) -> Found:
         """Return the original of `url`, downloaded if need be.
 
         Concurrent calls for one URL, in any process, share one download and its failure.
+        `slot` is for downloads that nobody waits for: it is the domain's, and given back here;
+        such a call does not wait for another process's download either.
         Raises what the origin, the picture or the node is guilty of (image_cloud.errors).
         """
         key = key_of(url)
         original = self._store.original(key)
         if original:
             return Found(original, HIT)
-        return self._flights.run(key, lambda: self._load_alone(url, key))
+        patience_s = 0.0 if slot else None
+        return self._flights.run(key, lambda: self._load_alone(url, key, slot), patience_s)
 
-    def _load_alone(self, url: str, key: str) -> Found:
+    def _load_alone(self, url: str, key: str, slot: Slot | None) -> Found:
         original = self._store.original(key)
         if original:
             return Found(original, HIT)
@@ -74,17 +81,18 @@ class Cache:
         if remembered:
             raise remembered
         try:
-            found = self._download(url, key)
+            found = self._download(url, key, slot)
         except ImageCloudError as error:
             self._failures.remember(key, error)
             raise
         self._failures.forget(key)
         return found
 
-    def _download(self, url: str, key: str) -> Found:
+    def _download(self, url: str, key: str, slot: Slot | None) -> Found:
         started = time.monotonic()
         with Incoming(self._store, self._budget) as incoming:
-            downloaded = self._origin.download(url, incoming.write)
+            with self._gate.visit(slot) as visit:
+                downloaded = self._origin.download(url, incoming.write, visit.enter)
             fmt = self._check_picture(incoming)
             incoming.finish()
             record = self._record(url, key, fmt, incoming, downloaded.sha256)

@@ -29,6 +29,7 @@ PRIVATE_DIR, SHARED_DIR = 0o750, 0o770
 ORIGINAL_MODE, SHARED_MODE = 0o640, 0o660
 FREE_SPACE_VALID_S = 1.0
 RETRY_AFTER_S = 30.0
+USUAL_EXTENSION = "jpg"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the top folders with their modes."""
-        for name in ("originals", "unrecorded", "incoming"):
+        for name in ("originals", "unrecorded", "incoming", "domains"):
             make_dir(self.root / name, PRIVATE_DIR)
         for name in ("variants", "variants/.incoming", "failures"):
             make_dir(self.root / name, SHARED_DIR)
@@ -81,10 +82,14 @@ class Store:
 
     def original(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here."""
-        stem = f"{self.root}/originals/{fan_out(key)}/{key}."
-        for extension in EXTENSIONS.values():
-            if os.path.exists(stem + extension):
-                return Original(key, extension)
+        folder = f"{self.root}/originals/{fan_out(key)}"
+        stem = f"{folder}/{key}."
+        if os.access(stem + USUAL_EXTENSION, os.F_OK):
+            return Original(key, USUAL_EXTENSION)
+        if os.access(folder, os.F_OK):
+            for extension in EXTENSIONS.values():
+                if os.access(stem + extension, os.F_OK):
+                    return Original(key, extension)
         return None
 
     def has_variant(self, key: str, name: str) -> bool:

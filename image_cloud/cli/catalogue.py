@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from image_cloud.cli.node import address, become_run_user, own_token, read_config
+from image_cloud.cli.prefetch_status import print_prefetch
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 
@@ -30,3 +31,4 @@ def run_status(arguments: argparse.Namespace) -> None:
     with Database(config.database).transaction() as cursor:
         originals, total_bytes = catalog.count(cursor)
     print(f"originals: {originals}\nbytes: {total_bytes}")
+    print_prefetch(config)

@@ -18,6 +18,7 @@ from image_cloud.stack.home import Home
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
 LEAST_FREE_BYTES = 100_000_000
+PRIVATE_DATA = ("originals", "unrecorded", "incoming", "domains")
 
 
 def make_root(home: Home, accounts: Accounts) -> None:
@@ -34,7 +35,7 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
             make_folder(path, 0o750, group_of=run)
     storage = Path(config.storage.path)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
-    _make_all(run, READABLE, *(storage / name for name in ("originals", "unrecorded", "incoming")))
+    _make_all(run, READABLE, *(storage / name for name in PRIVATE_DATA))
     _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
     _make_all(run, SHARED, storage / "variants/.incoming")
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)

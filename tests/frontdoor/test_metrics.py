@@ -1,5 +1,7 @@
 """/metrics: what nginx answered alone is in it, and nothing secret."""
 
+import functools
+
 import requests
 
 from tests.frontdoor.client import eventually, get, jpeg, problem
@@ -27,8 +29,9 @@ def test_hits_and_misses_are_counted(stack: Stack, origin: Origin) -> None:
 
 
 def test_the_state_of_the_node(stack: Stack) -> None:
-    for name in ('up{part="database"}', 'up{part="storage"}'):
-        eventually(lambda name=name: value(stack, f"image_cloud_{name}") == 1, name)
+    for part in ("database", "storage"):
+        up = functools.partial(value, stack, f'image_cloud_up{{part="{part}"}}')
+        eventually(up, f"{part} is up")
     assert value(stack, 'image_cloud_pool_limit{pool="fetch"}') > 0
     answer = get(stack, "/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")

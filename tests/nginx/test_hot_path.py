@@ -20,15 +20,15 @@ from tests.origin import Origin
 from tests.stack.running import Stack
 
 EXAMPLES = 3000
-PATHS = ("/get_thumbnail", "/iproxy.php", "/get_image") * 5
-PATHS += (
+PATHS = ["/get_thumbnail", "/iproxy.php", "/get_image"] * 5
+PATHS += [
     "/%67et_image",
     "/x/../get_thumbnail",
     "//get_image",
     "/get_image/",
     "/./get_image",
     "/get_image;",
-)
+]
 TARGETS = ("/p.jpg", "/a b+c%20d%2Be.jpg?x=1&y=\u00e9", "/" + "l" * 900)
 ASIDE = "/get_thumbnail?url={url}&size=0250"  # good for Python, odd for nginx
 

@@ -15,13 +15,16 @@ LAYERS = [
         "image_cloud.keys", "image_cloud.recipe", "image_cloud.config", "image_cloud.query",
         "image_cloud.urls", "image_cloud.params", "image_cloud.tokens", "image_cloud.signing",
         "image_cloud.endings", "image_cloud.formats", "image_cloud.codecs", "image_cloud.resize",
-        "image_cloud.logs", "image_cloud.nginx_conf", "image_cloud.sockets",
+        "image_cloud.logs", "image_cloud.nginx_conf", "image_cloud.sockets", "image_cloud.limits",
+        "image_cloud.batches",
     ],
     [
         "image_cloud.disk", "image_cloud.failures", "image_cloud.flights", "image_cloud.attempts",
         "image_cloud.incoming", "image_cloud.origin", "image_cloud.db", "image_cloud.recorder",
         "image_cloud.traffic", "image_cloud.eviction",
+        "image_cloud.locks", "image_cloud.slots", "image_cloud.domains", "image_cloud.unix_http",
     ],
+    ["image_cloud.gate"],
     ["image_cloud.cache", "image_cloud.wiring"],
     ["falcon_app", "daemons", "image_cloud.cli", "image_cloud.stack"],
 ]  # fmt: skip
