@@ -1,4 +1,5 @@
-"""The clean-up daemon: records what the database missed, expires failures, sweeps left-overs.
+"""The clean-up daemon: records what the database missed, counts nginx's answers, evicts variants,
+expires failures, sweeps left-overs.
 
 Run it with `python -m daemons.janitor`.
 """
@@ -15,8 +16,10 @@ from daemons.loop import main
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.disk import Store
+from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_notes
+from image_cloud.traffic import TrafficReader
 from image_cloud.wiring import open_storage
 
 log = logging.getLogger(__name__)
@@ -29,13 +32,15 @@ LOCK_FILES = (".flights", ".slots")
 
 
 class Janitor:
-    """One round: replay notes; now and then: expire failures and remove left-over files."""
+    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs."""
 
     def __init__(
         self,
         store: Store,
         failures: Failures,
         database: Database,
+        traffic: TrafficReader,
+        eviction: Eviction,
         run_folder: Path,
         idle_s: float,
         clock: Callable[[], float] = time.time,
@@ -45,16 +50,20 @@ class Janitor:
         self._store = store
         self._failures = failures
         self._database = database
+        self._traffic = traffic
+        self._eviction = eviction
         self._run_folder = run_folder
         self._clock = clock
         self._next_sweep = 0.0
 
     def step(self) -> bool:
-        """Do one round; say whether there was more to record than one round takes."""
+        """Do one round; say whether more is waiting than one round takes."""
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
-        return self._record()
+        self._eviction.note_use(self._traffic.read())
+        evicts = self._eviction.step()
+        return self._record() or evicts
 
     def _record(self) -> bool:
         old = self._clock() - NOTE_AGE_S
@@ -98,7 +107,12 @@ def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
     store, failures = open_storage(config)
     database = Database(config.database)
-    return Janitor(store, failures, database, Path(config.node.run), config.janitor.interval)
+    run_folder = Path(config.node.run)
+    traffic = TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json")
+    eviction = Eviction(store.root, config.storage.variants_max_bytes)
+    return Janitor(
+        store, failures, database, traffic, eviction, run_folder, config.janitor.interval
+    )
 
 
 if __name__ == "__main__":

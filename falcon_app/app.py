@@ -11,8 +11,9 @@ import falcon
 from falcon_app import http_errors
 from falcon_app.decoder_death import DecoderDeath
 from falcon_app.fetch import Fetch
-from falcon_app.health import Health, Ready, Verdict
+from falcon_app.health import Health, Ready
 from falcon_app.images import Finder, GetImage, GetThumbnail
+from falcon_app.metrics import Metrics
 from falcon_app.middleware import TokenCheck
 from falcon_app.prefetch import Prefetch, Sorter
 from falcon_app.resize_client import ResizeClient
@@ -51,14 +52,15 @@ def create_front(config: Config) -> App:
     finder = Finder(store, failures)
     attempts = Attempts(Path(config.node.run) / "decoding")
     thumbnail = GetThumbnail(finder, config.resize)
+    ready = Ready(config.node.name, store, Database(config.database))
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
     app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
-    app.add_route("/_verdict", Verdict())
     app.add_route("/health", Health())
-    app.add_route("/ready", Ready(config.node.name, store, Database(config.database)))
+    app.add_route("/ready", ready)
+    app.add_route("/metrics", Metrics(ready, store.root, Path(config.node.run), config.pools))
     app.add_route("/_no_resize", DecoderDeath(attempts, failures))
     return app
 

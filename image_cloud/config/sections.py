@@ -32,6 +32,9 @@ class Node:
         form="ADDRESS:PORT",
     )
     run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
+    access_log: str = f.path(
+        "{home}/log/nginx/access.log", "nginx's access log, counted for /metrics."
+    )
     log_level: str = f.choice(
         "info", ("debug", "info", "warning", "error"), "Least level that is logged."
     )
@@ -243,6 +246,12 @@ class Tokens:
     """Who may do what."""
 
     file: str = f.path("{home}/tokens.json", "Clients, scopes and hashed tokens; mode 0600.")
+    verdict_keep: float = f.duration(
+        20.0,
+        0.0,
+        28.0,
+        "How long nginx believes that a token may read; a revoked one works no longer than this.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
