@@ -23,7 +23,7 @@ from image_cloud.db.connect import Database
 from image_cloud.origin import Origin
 from image_cloud.sockets import socket_path
 from image_cloud.tokens import TokenStore
-from image_cloud.wiring import open_cache, open_limits, open_storage
+from image_cloud.wiring import open_cache, open_domains, open_limits, open_storage
 
 App = falcon.App[Any, Any]
 
@@ -52,7 +52,10 @@ def create_front(config: Config) -> App:
     finder = Finder(store, failures)
     attempts = Attempts(Path(config.node.run) / "decoding")
     thumbnail = GetThumbnail(finder, config.resize)
-    ready = Ready(config.node.name, store, Database(config.database))
+    database = Database(config.database)
+    ready = Ready(config.node.name, store, database)
+    run_folder = Path(config.node.run)
+    metrics = Metrics(ready, store.root, run_folder, config.pools, open_domains(config), database)
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
     app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
@@ -60,7 +63,7 @@ def create_front(config: Config) -> App:
     app.add_route("/iproxy.php", thumbnail)
     app.add_route("/health", Health())
     app.add_route("/ready", ready)
-    app.add_route("/metrics", Metrics(ready, store.root, Path(config.node.run), config.pools))
+    app.add_route("/metrics", metrics)
     app.add_route("/_no_resize", DecoderDeath(attempts, failures))
     return app
 

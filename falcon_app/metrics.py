@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,12 @@ import falcon
 from falcon_app.health import Ready
 from image_cloud import traffic
 from image_cloud.config.sections import Pools
+from image_cloud.db import prefetch_batches
+from image_cloud.db.connect import Database
+from image_cloud.domains import Domains
+from image_cloud.errors import DatabaseUnavailable
 
+MOST_DOMAINS = 1000
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -20,8 +29,18 @@ class Metrics:
 
     scope = "ops"
 
-    def __init__(self, ready: Ready, storage: Path, run: Path, pools: Pools) -> None:
+    def __init__(
+        self,
+        ready: Ready,
+        storage: Path,
+        run: Path,
+        pools: Pools,
+        domains: Domains,
+        database: Database,
+    ) -> None:
         """`ready` knows the state of storage and database; `run` holds counters and marks."""
+        self._domains = domains
+        self._database = database
         self._ready = ready
         self._storage = storage
         self._counters = run / "pools" / "traffic.json"
@@ -64,6 +83,25 @@ class Metrics:
             "",
             unrecorded,
         )
+        yield from self._prefetch(bool(up["database"]))
+
+    def _prefetch(self, database_answers: bool) -> Iterator[str]:
+        """Tell which domains are left alone, and what waits."""
+        now = time.time()
+        states: dict[str, int] = collections.Counter()
+        left_s: dict[str, int] = {}
+        for trouble in itertools.islice(self._domains.troubles(), MOST_DOMAINS):
+            states[trouble.state(now)] += 1
+            left_s[trouble.domain] = max(0, round(trouble.until - now))
+        yield from _metric("domains", "gauge", "Troubled domains by state.", "state", states)
+        yield from _metric(
+            "domain_pause_seconds", "gauge", "Time until a domain is asked again.", "domain", left_s
+        )
+        if database_answers:
+            with contextlib.suppress(DatabaseUnavailable), self._database.transaction() as cursor:
+                backlog = prefetch_batches.backlog(cursor)
+                waiting = {"waiting": backlog.urls, "under_way": backlog.under_way}
+                yield from _metric("prefetch_urls", "gauge", "The queue.", "state", waiting)
 
 
 def _metric(name: str, kind: str, help: str, label: str, values: dict[str, int]) -> Iterator[str]:
