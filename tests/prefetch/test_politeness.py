@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.frontdoor.client import eventually, problem
+from tests.frontdoor.client import eventually, get, problem
 from tests.origin import Call, Gate, Origin, answer, redirect, silent, slow_start
 from tests.prefetch.node import Node, picture, urls
 
