@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= /usr/bin/python3
 IMAGING ?= pillow-simd
 ARGS ?=
+NODE ?=
 export PYTHON IMAGING
 
 PACKAGES := make ca-certificates curl acl passwd util-linux \
@@ -13,7 +14,7 @@ TEST_PACKAGES := git procps plasma-workspace-wallpapers gnome-backgrounds mate-b
 LINTED := image_cloud falcon_app daemons tests
 STACK := .venv/bin/python -m image_cloud.stack
 
-.PHONY: run up down test lint clean setup setup-test fresh-test
+.PHONY: run up down cluster cluster-down node-start node-stop test lint clean setup setup-test fresh-test
 
 run: setup
 	@exec $(STACK) run
@@ -23,6 +24,18 @@ up: setup
 
 down:
 	@if [ -x .venv/bin/python ]; then exec $(STACK) down; fi
+
+cluster: setup
+	@exec $(STACK).cluster up
+
+cluster-down:
+	@if [ -x .venv/bin/python ]; then exec $(STACK).cluster down; fi
+
+node-start: setup
+	@exec $(STACK).cluster start $(NODE)
+
+node-stop:
+	@exec $(STACK).cluster stop $(NODE)
 
 test: setup-test
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)

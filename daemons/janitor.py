@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemons.loop import main
+from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
+from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.disk import Store
 from image_cloud.failures import Failures
-from image_cloud.recorder import record_notes
-from image_cloud.wiring import open_storage
+from image_cloud.recorder import record_deletes, record_notes
+from image_cloud.wiring import open_clock, open_storage
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ RECORD_AT_ONCE = 500
 NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorder
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
+DAY_S = 86400.0
 
 
 class Janitor:
@@ -37,6 +40,8 @@ class Janitor:
         database: Database,
         run_folder: Path,
         idle_s: float,
+        cluster_clock: ClusterClock,
+        tombstones_keep_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Look after `store`; `clock` gives seconds since 1970."""
@@ -45,6 +50,8 @@ class Janitor:
         self._failures = failures
         self._database = database
         self._run_folder = run_folder
+        self._cluster_clock = cluster_clock
+        self._tombstones_keep_s = tombstones_keep_s
         self._clock = clock
         self._next_sweep = 0.0
 
@@ -53,15 +60,33 @@ class Janitor:
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
+            self._forget_tombstones()
+        self._record_deletes()
         return self._record()
+
+    def _record_deletes(self) -> None:
+        """Tell the database of deletes that it missed."""
+        batch = list(itertools.islice(self._store.unrecorded_deletes(), RECORD_AT_ONCE))
+        if batch:
+            record_deletes(self._store, self._database, batch, self._cluster_clock.now())
+            log.info("event=recorded deletes=%d", len(batch))
+
+    def _forget_tombstones(self) -> None:
+        before = self._cluster_clock.now() - self._tombstones_keep_s
+        with self._database.transaction() as cursor:
+            forgotten = catalog.forget_tombstones(cursor, before)
+        forgotten = max(forgotten, self._store.tombstones.expire(before))
+        if forgotten:
+            log.info("event=tombstones_forgotten count=%d", forgotten)
 
     def _record(self) -> bool:
         old = self._clock() - NOTE_AGE_S
         notes = itertools.islice(self._store.unrecorded(), RECORD_AT_ONCE)
-        batch = [record for path, record in notes if record.stored_at <= old]
-        kept = [record for record in batch if self._store.original(record.key)]
-        for record in batch:
-            if record not in kept and record.stored_at < self._clock() - LEFT_OVER_AGE_S:
+        # Their own time may be that of a peer's store: the file's says when it was written here.
+        batch = [(path, record) for path, record in notes if _modified(path) <= old]
+        kept = [record for _, record in batch if self._store.original(record.key)]
+        for path, record in batch:
+            if record not in kept and _modified(path) < self._clock() - LEFT_OVER_AGE_S:
                 self._store.forget_note(record.key)  # its process died before the original came
         if kept:
             record_notes(self._store, self._database, kept)
@@ -97,7 +122,15 @@ def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
     store, failures = open_storage(config)
     database = Database(config.database)
-    return Janitor(store, failures, database, Path(config.node.run), config.janitor.interval)
+    return Janitor(
+        store,
+        failures,
+        database,
+        Path(config.node.run),
+        config.janitor.interval,
+        open_clock(config),
+        config.cluster.tombstone_days * DAY_S,
+    )
 
 
 if __name__ == "__main__":

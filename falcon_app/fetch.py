@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.images import resize_arguments, send_nothing
 from falcon_app.exchange import MIMES, hand_on, query_of, request_id, send_original
+from falcon_app.images import resize_arguments, send_nothing
 from falcon_app.resize_client import ResizeClient
 from image_cloud.cache import Cache, Found
 from image_cloud.errors import BadParameter
@@ -29,7 +29,7 @@ class Fetch:
         url, variant = query.text("url"), query.text("variant")
         if url is None:
             raise BadParameter("url: missing")
-        found = self._cache.load(url)
+        found = self._cache.load(url, use_peers=query.boolean("peers"))
         if variant and found.data is None:
             self._failures_allow(found)
             no_image = query.boolean("no_image")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from image_cloud.cache import Cache
+from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.deletes import Deletes
 from image_cloud.disk import Store
 from image_cloud.failures import Failures
+from image_cloud.feed_guard import FeedGuard
 from image_cloud.flights import Flights
+from image_cloud.freshness import Freshness
 from image_cloud.incoming import MemoryBudget
 from image_cloud.origin import Origin
+from image_cloud.peers import Peers
 from image_cloud.recorder import Recorder
 
 GRACE_S = 5.0
@@ -23,18 +29,52 @@ def open_storage(config: Config) -> tuple[Store, Failures]:
     return Store(root, config.storage.min_free_bytes), Failures(root, config.failures)
 
 
+def open_clock(config: Config) -> ClusterClock:
+    """Return the cluster's time as this node knows it."""
+    return ClusterClock(Path(config.storage.path) / "cluster" / f"{config.node.name}.clock.json")
+
+
+def open_guard(config: Config) -> FeedGuard:
+    """Return what notices that the database was replaced."""
+    path = Path(config.storage.path) / "cluster" / "feed.json"
+    return FeedGuard(path, Database(config.database))
+
+
+def open_freshness(config: Config) -> Freshness:
+    """Return what doubts the pictures of a node that was away for long."""
+    return Freshness(Path(config.storage.path), config.cluster.tombstone_days)
+
+
+def open_peers(config: Config) -> Peers:
+    """Return the other nodes; none where all nodes share one storage."""
+    shared = config.cluster.shared_storage
+    settings = dataclasses.replace(config.cluster, peers=()) if shared else config.cluster
+    return Peers(config.node.name, settings)
+
+
+def open_deletes(config: Config) -> Deletes:
+    """Return what deletes pictures on this node."""
+    store, failures = open_storage(config)
+    return Deletes(store, failures, Database(config.database), open_clock(config))
+
+
 def open_cache(config: Config) -> Cache:
     """Return the way of one original; starts the recorder's thread, so call it after forking."""
     store, failures = open_storage(config)
     recorder = Recorder(store, Database(config.database))
     recorder.start()
     lock_file = store.root / "incoming" / ".flights"
+    peers = open_peers(config)
+    patience_s = config.download.total_timeout + GRACE_S
+    patience_s += len(peers.all) * config.cluster.read_timeout
     return Cache(
         store=store,
         failures=failures,
         origin=Origin(config.download),
-        flights=Flights(lock_file, config.download.total_timeout + GRACE_S),
+        flights=Flights(lock_file, patience_s),
         recorder=recorder,
         budget=MemoryBudget(config.storage.unstored_max_bytes),
         accepted=config.resize.formats,
+        peers=peers,
+        clock=open_clock(config),
     )
