@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from daemons.loop import main
+from daemons.audit import Audit
+from daemons.loop import main, run
 from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
 from image_cloud.db import catalog
@@ -19,7 +21,7 @@ from image_cloud.db.connect import Database
 from image_cloud.disk import Store
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_deletes, record_notes
-from image_cloud.wiring import open_clock, open_storage
+from image_cloud.wiring import open_auditor, open_cache, open_clock, open_storage
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +120,21 @@ def _modified(path: Path) -> float:
         return float("inf")
 
 
+def start_audit(config: Config) -> None:
+    """Start the audit in a thread of its own: it may wait long for an origin."""
+    audit = Audit(
+        open_auditor(config, open_cache(config)),
+        Path(config.storage.path) / "cluster",
+        config.janitor.audit_bytes_per_second,
+        config.janitor.audit_pause,
+    )
+    arguments = (audit, threading.Event())
+    threading.Thread(target=run, args=arguments, name="audit", daemon=True).start()
+
+
 def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
+    start_audit(config)
     store, failures = open_storage(config)
     database = Database(config.database)
     return Janitor(

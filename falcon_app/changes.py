@@ -17,6 +17,7 @@ from image_cloud.db.listen import Listener
 from image_cloud.errors import BadParameter, Resynchronising
 from image_cloud.feed_guard import FeedGuard
 from image_cloud.freshness import Freshness
+from image_cloud.keys import KEY_PATTERN
 from image_cloud.query import Query
 
 MOST_CHANGES = 2000
@@ -26,15 +27,16 @@ RECHECK_S, RECHECK_HELD_S = 1.0, 0.1
 
 
 class Changes:
-    """GET /changes in the front pool: `cursor`, `limit`, `wait` (seconds)."""
+    """GET /changes in the front pool: `cursor`, `limit`, `wait` (seconds); or `key` alone."""
 
     scope = "peer"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Check the parameters and send the request on to where waiting is free."""
-        cursor, limit, wait_s = parameters(query_of(req))
+        query = query_of(req)
+        cursor, limit, wait_s = parameters(query)
         values = {"cursor": str(cursor) if cursor.epoch else "", "limit": str(limit)}
-        hand_on(resp, "/_changes", {**values, "wait": f"{wait_s:g}"})
+        hand_on(resp, "/_changes", {**values, "wait": f"{wait_s:g}", "key": _key(query)})
 
     on_head = on_get
 
@@ -72,7 +74,11 @@ class ChangesAnswer:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the changes behind the cursor, as soon as there are any."""
-        cursor, limit, wait_s = parameters(query_of(req))
+        query = query_of(req)
+        cursor, limit, wait_s = parameters(query)
+        if _key(query):
+            resp.media = self._one(_key(query))
+            return
         deadline = time.monotonic() + wait_s
         page = self._page(cursor, limit)
         if not page["changes"] and limit and self._waiting.acquire(blocking=False):
@@ -84,6 +90,11 @@ class ChangesAnswer:
         resp.set_header("Cache-Control", "no-store")
 
     on_head = on_get
+
+    def _one(self, key: str) -> dict[str, Any]:
+        with self._database.transaction() as db:
+            changes = feed.of_key(db, key)
+        return {"changes": [dataclasses.asdict(change) for change in changes]}
 
     def _await_changes(self, cursor: feed.Position, limit: int, deadline: float) -> dict[str, Any]:
         while True:
@@ -131,6 +142,13 @@ def parameters(query: Query) -> tuple[feed.Position, int, float]:
         raise BadParameter("cursor: expected the cursor of an earlier answer, or none") from None
     limit = query.whole("limit", 0, MOST_CHANGES)
     return cursor, MOST_CHANGES if limit is None else limit, _wait_s(query)
+
+
+def _key(query: Query) -> str:
+    key = query.text("key") or ""
+    if key and not KEY_PATTERN.fullmatch(key):
+        raise BadParameter("key: expected 64 hexadecimal digits")
+    return key
 
 
 def _wait_s(query: Query) -> float:

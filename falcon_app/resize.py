@@ -52,8 +52,9 @@ class Resize:
         query = query_of(req)
         original, recipe = _original(query), _recipe(query)
         if not self._store.has_variant(original.key, recipe.name):
+            version = self._store.version(original)
             data = self._resize(request_id(req), original, recipe)
-            if not self._keep(original.key, recipe, data):
+            if not self._keep(original, version, recipe, data):
                 _send_data(resp, recipe, data)
                 return
         if query.boolean("no_image"):
@@ -94,11 +95,16 @@ class Resize:
         )  # fmt: skip
         return data
 
-    def _keep(self, key: str, recipe: Recipe, data: bytes) -> bool:
+    def _keep(
+        self, original: Original, version: tuple[int, int] | None, recipe: Recipe, data: bytes
+    ) -> bool:
         try:
-            self._store.keep_variant(key, recipe.name, data)
+            self._store.keep_variant(original.key, recipe.name, data)
         except OSError as error:
-            log.warning("event=variant_not_stored key=%s reason=%r", key, error.strerror)
+            log.warning("event=variant_not_stored key=%s reason=%r", original.key, error.strerror)
+            return False
+        if self._store.version(original) != version:  # deleted or replaced meanwhile
+            self._store.remove_variant(original.key, recipe.name)
             return False
         return True
 

@@ -84,6 +84,22 @@ class Cache:
         use_peers = use_peers or self._peers.placement.is_limited
         return self._flights.run(key, lambda: self._load_alone(url, key, use_peers))
 
+    def restore(self, record: Record) -> None:
+        """Bring a lost original back: from a peer, else from the origin; never over a delete.
+
+        Raises what `load` raises.
+        """
+        self._flights.run(record.key, lambda: self._restore_alone(record))
+
+    def _restore_alone(self, record: Record) -> Found:
+        original = self._store.original(record.key)
+        if original:
+            return Found(original, HIT)
+        found = self._from_peers(record.url, record.key)
+        # Other bytes than before count as the newer store, but not as newer than any real delete.
+        stored_at = round(record.stored_at + TICK_S, 6)
+        return found or self._download(record.url, record.key, stored_at)
+
     def _load_alone(self, url: str, key: str, use_peers: bool) -> Found:
         original = self._store.original(key)
         if original:
@@ -104,8 +120,8 @@ class Cache:
         self._failures.forget(key)
         return found
 
-    def _download(self, url: str, key: str) -> Found:
-        started, stored_at = time.monotonic(), self._store_time(key)
+    def _download(self, url: str, key: str, stored_at: float | None = None) -> Found:
+        started, stored_at = time.monotonic(), stored_at or self._store_time(key)
         with Incoming(self._store, self._budget) as incoming:
             downloaded = self._origin.download(url, incoming.write)
             fmt = self._check_picture(incoming)

@@ -178,6 +178,18 @@ class Store:
         """Return what is noted of the original of `key` on disk."""
         return read_record(self._note_path(key)) or read_record(self._record_path(key))
 
+    def note(self, record: Record) -> None:
+        """Write the note of an original that is here already.  Raises OSError."""
+        _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+
+    def has_note(self, key: str) -> bool:
+        """Say whether the database may not know the original of `key` yet."""
+        return self._note_path(key).exists()
+
+    def original_or_empty(self, original: Original) -> bool:
+        """Say whether the file is there, be it empty."""
+        return os.path.exists(self.root / original.relative)
+
     def placed_at(self, key: str) -> float:
         """Return when the original of `key` came here, seconds since 1970; 0 where there is none."""
         original = self.original(key)
@@ -303,6 +315,21 @@ class Store:
             known = self.record(record.key)
             if known is None or known.version == record.version:
                 self.remove(record.key)
+
+    def version(self, original: Original) -> tuple[int, int] | None:
+        """Return what changes when the file is replaced; None where it is gone."""
+        try:
+            status = os.stat(self.root / original.relative)
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_size
+
+    def remove_variant(self, key: str, name: str) -> None:
+        """Remove one variant, and its folder if that was the last."""
+        path = self.root / variant_path(key, name)
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
     def _remove_variants(self, key: str) -> None:
         shutil.rmtree(self.root / "variants" / fan_out(key) / key, ignore_errors=True)

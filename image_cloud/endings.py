@@ -73,7 +73,7 @@ def _tail(file: BinaryIO, size: int, count: int) -> bytes:
 def _jpeg(file: BinaryIO, size: int) -> None:
     """Find the end marker behind the first scan; one before it is an EXIF thumbnail's."""
     scan = _jpeg_first_scan(file, size)
-    if _tail(file, size, 2) == b"\xff\xd9" and size - 2 >= scan:
+    if _tail(file, size, 2) == b"\xff\xd9":
         return
     end = size
     while end > scan:

@@ -20,7 +20,9 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
+from image_cloud.disk import Record
 from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
+from image_cloud.keys import key_of
 from image_cloud.placement import Placement
 
 log = logging.getLogger(__name__)
@@ -110,7 +112,9 @@ class Peers:
     def changes(self, peer: Peer, cursor: str, limit: int, wait_s: float) -> dict[str, Any]:
         """Return the next part of a peer's feed, as it sent it.  Raises PeerAway."""
         address = f"/changes?cursor={quote(cursor)}&limit={limit}&wait={wait_s:g}"
-        read_s = wait_s + self._settings.read_timeout
+        return self._feed(peer, address, read_s=wait_s + self._settings.read_timeout)
+
+    def _feed(self, peer: Peer, address: str, *, read_s: float | None = None) -> dict[str, Any]:
         with self._answer(peer, "GET", address, read_s=read_s) as response:
             body = _read(response)
         if response.status != 200:
@@ -122,6 +126,14 @@ class Peers:
         if not isinstance(content, dict):
             raise _away(peer, "/changes sent no JSON object")
         return content
+
+    def record(self, peer: Peer, key: str) -> Record | None:
+        """Return what the peer's feed tells of one key.  Raises PeerAway."""
+        rows = self._feed(peer, f"/changes?key={key}")["changes"]
+        if not rows or rows[0]["deleted_at"] is not None or key_of(rows[0]["url"]) != key:
+            return None
+        fields = {field.name for field in dataclasses.fields(Record)}
+        return Record(**{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name})
 
     def has(self, peer: Peer, url: str, sha256: str) -> bool:
         """Say whether the peer has just this picture.  Raises PeerAway."""

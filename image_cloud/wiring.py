@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from image_cloud.audit import Auditor
 from image_cloud.cache import Cache
 from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
@@ -56,6 +57,12 @@ def open_deletes(config: Config) -> Deletes:
     """Return what deletes pictures on this node."""
     store, failures = open_storage(config)
     return Deletes(store, failures, Database(config.database), open_clock(config))
+
+
+def open_auditor(config: Config, cache: Cache) -> Auditor:
+    """Return what compares pictures with records, and heals."""
+    store, _ = open_storage(config)
+    return Auditor(store, Database(config.database), open_peers(config), cache)
 
 
 def open_cache(config: Config) -> Cache:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,15 @@ SETTINGS = "download.allow_networks=127.0.0.0/8;download.total_timeout=5 s;downl
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack that all tests share; a test that breaks something mends it."""
-    with Stack(tmp_path_factory.mktemp("stack") / "home", settings=SETTINGS) as running:
+def stack() -> Iterator[Stack]:
+    """A running stack that all tests share; a test that breaks something mends it.
+
+    Not below pytest's own folder, which every other pytest of this user closes to the run user again.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-") as folder,
+        Stack(Path(folder) / "home", settings=SETTINGS) as running,
+    ):
         yield running
 
 

@@ -139,6 +139,14 @@ class Origin:
         with self._lock:
             return dict(collections.Counter(request.path for request in self.requests))
 
+    def await_idle(self, timeout_s: float = 10.0) -> None:
+        """Return when no connection is open any more; raise TimeoutError if some stay."""
+        until_s = time.monotonic() + timeout_s
+        while self._open:
+            if time.monotonic() > until_s:
+                raise TimeoutError("connections are still open")
+            self.stopping.wait(0.01)
+
     def _accept(self) -> None:
         while not self.stopping.is_set():
             try:

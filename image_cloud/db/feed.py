@@ -22,6 +22,11 @@ READ = """
     ORDER BY images.xid, images.change
     LIMIT %(limit)s
 """
+ONE = """
+    SELECT key, url, host, format, width, height, bytes, sha256,
+           extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked
+    FROM images WHERE key = %(key)s
+"""
 STATE = "SELECT epoch::text, pg_snapshot_xmax(pg_current_snapshot())::text FROM feed"
 # Rows from a dump carry the old server's transaction ids, which may lie ahead of this one's.
 RENEW = "UPDATE feed SET epoch = gen_random_uuid()"
@@ -102,6 +107,12 @@ def read(cursor: Cursor, after: Position, limit: int) -> tuple[Position, list[Ch
     if not rows:
         return after, []
     return Position(after.epoch, int(rows[-1][0]), rows[-1][1]), [Change(*row[2:]) for row in rows]
+
+
+def of_key(cursor: Cursor, key: str) -> list[Change]:
+    """Return what the feed tells of one key, if anything."""
+    cursor.execute(ONE, {"key": key})
+    return [Change(*row) for row in cursor.fetchall()]
 
 
 def renew(cursor: Cursor) -> str:

@@ -8,6 +8,7 @@ counts, at 2/8 mostly the first 2 x 2, at 4/8 mostly the first 4 x 4: scans that
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable
 
@@ -19,16 +20,29 @@ PROGRESSIVE = 0xC2
 END = b"\xff\xd9"
 LAST_COEFFICIENT = {1: 0, 2: 4, 4: 24, 8: 63}
 """Last coefficient in zigzag order that a block of so many pixels a side is made of."""
+FINE_STEP = {2: 2.0, 4: 6.0}
+"""Largest quantisation step at which the last bit goes, by scale: about quality 93 and 80."""
 
 
 @dataclasses.dataclass
 class Scan:
-    """One scan: its bytes' place in the file, its components, its first coefficient."""
+    """One scan: its bytes' place in the file, its components, what it tells of them."""
 
     start: int
     end: int
     components: bytes
     first_coefficient: int
+    last_coefficient: int
+    last_bit: bool
+    """It only adds the lowest bit to AC coefficients that are known but for it."""
+
+    def overlaps(self, other: Scan) -> bool:
+        """Tell whether both scans tell of the same coefficients of a component."""
+        return (
+            not set(self.components).isdisjoint(other.components)
+            and self.first_coefficient <= other.last_coefficient
+            and other.first_coefficient <= self.last_coefficient
+        )
 
 
 @dataclasses.dataclass
@@ -39,6 +53,8 @@ class Outline:
     size: tuple[int, int] = (0, 0)
     sampling: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
     scans: list[Scan] = dataclasses.field(default_factory=list)
+    step: float = math.inf
+    """Mean quantisation step of luma's lowest AC coefficients."""
     end: int = 0
     """Offset behind the end marker; 0 where there is none."""
 
@@ -62,6 +78,8 @@ def outline(data: bytes, most_scans: int) -> Outline:
         at += 2 + len(body)
         if marker in SOF_MARKERS:
             _frame(found, marker, body)
+        elif marker == 0xDB and body[:1] == b"\0":
+            found.step = sum(body[2:6]) / 4
         elif marker == 0xDA:
             at = _scan(found, data, hit.start(), at, body)
             if found.one_pass:
@@ -83,8 +101,9 @@ def _frame(found: Outline, marker: int, body: bytes) -> None:
 def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
     """Note a scan and return where its data ends."""
     count = body[0] if body else 0
-    first = body[1 + 2 * count] if len(body) > 1 + 2 * count else 0
-    scan = Scan(start, at, body[1 : 1 + 2 * count : 2], first)
+    first, last, bits = body[1 + 2 * count : 4 + 2 * count].ljust(3, b"\0")
+    last_bit = bool(first) and bits == 0x10
+    scan = Scan(start, at, body[1 : 1 + 2 * count : 2], first, last, last_bit)
     found.scans.append(scan)
     if not found.one_pass:
         hit = NEXT_MARKER.search(data, at)
@@ -95,28 +114,47 @@ def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
 def pruned(data: bytes, found: Outline, scale: int) -> bytes:
     """Return the JPEG without the scans that do not count when it is decoded at 1/`scale`.
 
-    At 1/8 the decoded picture is the same to the last bit.  Anything odd goes unpruned.
+    At 1/8 the decoded picture is the same to the last bit.  At 1/4 and 1/2 the lowest bit of the
+    AC coefficients is left out as well where the steps are so fine that nobody sees it: it is the
+    largest scan of all.  Anything odd goes unpruned.
     """
     if scale < 2 or not found.progressive or not found.end or not found.sampling:
         return data
     limits = _last_coefficients(found, 8 // scale)
-    kept = [scan for scan in found.scans if _counts(scan, limits)]
-    if len(kept) == len(found.scans) or not all(map(found.sampling.get, _components(found.scans))):
+    fine = scale < 8 and found.step <= FINE_STEP[scale]
+    left_out = _left_out(found.scans, limits, fine)
+    if not left_out or not all(map(found.sampling.get, _components(found.scans))):
         return data
     parts, at = [], 0
-    for scan in (scan for scan in found.scans if scan not in kept):
+    for scan in left_out:
         parts.append(data[at : scan.start])
         at = scan.end
     parts.append(data[at : found.end - len(END)])
-    bare = set(found.sampling) - _components(scan for scan in kept if scan.first_coefficient)
-    return b"".join([*parts, jpeg_zeros.scans(found.size, found.sampling, bare), END])
+    zeros = jpeg_zeros.scans(found.size, found.sampling, _components(left_out))
+    return b"".join([*parts, zeros, END])
 
 
 def _components(scans: Iterable[Scan]) -> set[int]:
     return {component for scan in scans for component in scan.components}
 
 
-def _counts(scan: Scan, limits: dict[int, int]) -> bool:
+def _left_out(scans: list[Scan], limits: dict[int, int], fine: bool) -> list[Scan]:
+    """Return the scans that do not count, and that none which does builds upon.
+
+    A scan that adds a bit is written for coefficients that stand where the earlier scans left
+    them; without these it would be read as something else.
+    """
+    kept: list[Scan] = []
+    left_out: list[Scan] = []
+    for scan in reversed(scans):
+        counts = _counts(scan, limits, fine) or any(scan.overlaps(later) for later in kept)
+        (kept if counts else left_out).append(scan)
+    return left_out[::-1]
+
+
+def _counts(scan: Scan, limits: dict[int, int], fine: bool) -> bool:
+    if scan.last_bit and fine:
+        return False
     return scan.first_coefficient <= max(
         (limits.get(component, 63) for component in scan.components), default=63
     )

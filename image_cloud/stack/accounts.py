@@ -94,8 +94,9 @@ def _acting_as(account: Account) -> Iterator[None]:
 
 def _allow_search(folder: Path, names: list[str]) -> None:
     entries = ",".join(f"u:{name}:--x" for name in names)
+    command = ["setfacl", "-m", entries, str(folder)]
     try:
-        done = subprocess.run(["setfacl", "-m", entries, folder], capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     except FileNotFoundError:
         raise CannotStart("setfacl is missing (Debian package acl)") from None
     if done.returncode:
@@ -111,7 +112,7 @@ def _make_user(name: str) -> None:
         return
     command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent"]
     command += ["--shell", "/usr/sbin/nologin", *_group_options(name), name]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     if done.returncode and not _exists(name):  # another stack may have made it meanwhile
         raise CannotStart(f"the system user {name} cannot be made: {done.stderr.strip()}")
 

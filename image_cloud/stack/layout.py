@@ -1,7 +1,8 @@
 """The folders of a home, and whose they are.
 
-Root keeps what root's supervisord reads and writes (run, log): no program of the stack may replace it.
-The run user owns data and sockets; the sandbox shares variants, failures and its own socket by group.
+Root keeps what root's supervisord reads and writes (run, log): no program of the stack may replace
+it.  The run user owns data and sockets; variants, failures and the sandbox's socket are shared by
+group.
 """
 
 from __future__ import annotations
@@ -48,9 +49,8 @@ def require_space(folder: Path) -> None:
     """Raise CannotStart where the disk is as good as full."""
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        raise CannotStart(
-            f"the disk is full: {folder} has {free // 10**6} MB free, {LEAST_FREE_BYTES // 10**6} MB are needed"
-        )
+        megabytes = f"{free // 10**6} MB free, {LEAST_FREE_BYTES // 10**6} MB are needed"
+        raise CannotStart(f"the disk is full: {folder} has {megabytes}")
 
 
 def _make_all(owner: Account, mode: int, *folders: Path) -> None:

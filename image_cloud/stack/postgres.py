@@ -65,7 +65,17 @@ def make(home: Home, programs: Path, owner: Account) -> None:
     draft = home.postgres.with_name("postgres.new")
     shutil.rmtree(draft, ignore_errors=True)
     make_folder(draft, 0o700, owner)
-    initdb: list[str | Path] = [programs / "initdb", "-D", draft, "-U", ADMINISTRATOR, "-A", "peer", "-E", "UTF8"]
+    initdb: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        draft,
+        "-U",
+        ADMINISTRATOR,
+        "-A",
+        "peer",
+        "-E",
+        "UTF8",
+    ]
     _run([*initdb, "--locale=C.UTF-8", "--data-checksums"], owner)
     statements = f"CREATE ROLE {ROLE} LOGIN;\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n"
     _run(
@@ -101,7 +111,7 @@ def forget_last_run(home: Home) -> None:
 
 def _run(command: list[str | Path], owner: Account, text: str = "") -> None:
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         command,
         input=text,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Wait for the stack's PostgreSQL and bring its tables up to date (`python -m image_cloud.stack.schema`).
+"""Wait for the stack's PostgreSQL and bring its tables up to date.
 
 A process of its own, so that it runs as the stack's user and not as whoever started the stack.
 """

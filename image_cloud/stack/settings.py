@@ -30,7 +30,7 @@ def write_first(home: Home, checkout: Path, accounts: Accounts) -> None:
 
 
 def write_first_token(home: Home, config: Config, accounts: Accounts) -> None:
-    """Make the token with all scopes and keep it for its owner; a token file that stands is left alone."""
+    """Make the token with all scopes, once, and keep it where only its owner can read it."""
     if home.token.exists():
         return
     file = Path(config.tokens.file)
@@ -56,7 +56,7 @@ def load(home: Home, environment: Mapping[str, str], sample_origin: str) -> Conf
 
 
 def plan(home: Home, config: Config, accounts: Accounts) -> list[Planned]:
-    """Return the files that the processes read: all of it, and for the sandbox all but the database."""
+    """Return what the processes read: all of it, and for the sandbox all but the database."""
     for_sandbox = dataclasses.replace(config, database=Database(dsn="host=/nonexistent"))
     return [
         Planned(home.config, render(config, comments=False), 0o600, accounts.run),

@@ -97,9 +97,7 @@ class Stack:
         programs = postgres.programs_of(self.home) if uses_own else None
         variables = supervisor.variables(self.home, self.config, accounts, programs)
         if not variables["IMAGE_CLOUD_SANDBOX"].startswith("unshare"):
-            self._say(
-                "warning: this machine allows no network namespaces: the resize pool keeps its network"
-            )
+            self._say("warning: no network namespaces here: the resize pool keeps its network")
         return [
             *settings.plan(self.home, self.config, accounts),
             *nginx_files.plan(self.home, self.config, self._checkout),
@@ -108,7 +106,7 @@ class Stack:
         ]
 
     def _serves(self, plan: list[Planned]) -> bool:
-        """Say whether this very plan runs and serves; where something else runs, say what follows."""
+        """Return whether this very plan serves; print what follows where something else runs."""
         if processes.supervisord(self.home) is None:
             if processes.of_stack(self.home):
                 self._say("ending what an earlier start left running")
@@ -169,7 +167,7 @@ class Stack:
         return self._start_as(accounts, "image_cloud.stack.schema")
 
     def _start_as(self, accounts: Accounts, *module: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", *module],
             cwd="/",
             env=processes.clean_environment(self.home),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import hashlib
 import os
 import signal
 import subprocess
@@ -107,17 +108,16 @@ def plan(home: Home, checkout: Path, settings: dict[str, str]) -> list[Planned]:
 
 
 def _fingerprint() -> str:
-    """Return what virtual_environment.sh noted of the code: a restart is due when it changes."""
-    try:
-        return (Path(sys.prefix) / ".code").read_text().split()[0]
-    except (OSError, IndexError):
-        return "unknown"
+    """Return a hash of what virtual_environment.sh noted: a restart is due when it changes."""
+    notes = (Path(sys.prefix) / name for name in (".code", ".imaging", ".requirements.txt"))
+    text = "".join(note.read_text() for note in notes if note.exists())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def start(home: Home, *, ends_with_us: bool) -> subprocess.Popen[bytes]:
     """Start supervisord in a session of its own, so that Ctrl-C reaches us alone."""
     with open(home.log / "supervisord.err", "wb") as complaints:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             [bin_folder() / "supervisord", "--nodaemon", "-c", home.supervisord_conf],
             env=clean_environment(home),
             cwd="/",

@@ -27,8 +27,13 @@ log=$(mktemp)
 policy=/usr/sbin/policy-rc.d
 clusters=/etc/postgresql-common/createcluster.conf
 made=
+own_clusters=
 
-undo() { rm -f "$log" $made; }
+undo() {
+    rm -f "$log" $made
+    # what the package would have put there, for whoever installs PostgreSQL for something else
+    [ ! -e $clusters.ucf-dist ] || [ -z "$own_clusters" ] || mv $clusters.ucf-dist $clusters
+}
 trap undo EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -41,6 +46,7 @@ fi
 if [ ! -e $clusters ]; then
     mkdir -p "${clusters%/*}"
     echo 'create_main_cluster = false' >$clusters
+    own_clusters=yes
 fi
 
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Get::Assume-Yes=true "$@" >>"$log" 2>&1 </dev/null; }

@@ -20,10 +20,11 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from image_cloud import errors
+from image_cloud import errors, urls
 from image_cloud.config.sections import Download
 from image_cloud.origin import Downloaded, Origin
-from image_cloud.origin.watchdog import watchdog
+from image_cloud.origin.connections import Exchange
+from image_cloud.origin.watchdog import Deadline, watchdog
 from tests import origin as wire
 
 BODY = bytes(range(256)) * 800  # several blocks, and not a whole number of them
@@ -633,11 +634,6 @@ def test_connections_are_kept_alive(server: wire.Origin, client: Origin) -> None
         wire.gzip,
         wire.answer(500, body=b"x" * 100_000),
         lambda call: call.reply(b"x" * 2_000_000),
-        wire.raw(wire.head(200, {"Content-Length": "3"}) + b"abc" + EVIL, keep=True),
-        wire.raw(wire.head(404, {"Content-Length": "3"}) + b"abc" + EVIL, keep=True),
-        wire.raw(CHUNKED + b"0\r\n\r\n" + EVIL, keep=True),
-        wire.raw(b"HTTP/1.1 103 Early\r\n\r\n" + EVIL, keep=True),
-        wire.raw(wire.head(404, {"Content-Length": "4"}), keep=True),
     ],
 )
 def test_an_unread_answer_never_reaches_the_next_request(
@@ -649,6 +645,46 @@ def test_an_unread_answer_never_reaches_the_next_request(
         with contextlib.suppress(errors.ImageCloudError):
             fetch(client, server.url("/bad"))
         assert fetch(client, server.url("/good"))[1] == BODY
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        wire.raw(wire.head(200, {"Content-Length": "3"}) + b"abc" + EVIL, keep=True),
+        wire.raw(wire.head(404, {"Content-Length": "3"}) + b"abc" + EVIL, keep=True),
+        wire.raw(CHUNKED + b"0\r\n\r\n" + EVIL, keep=True),
+        wire.raw(b"HTTP/1.1 103 Early\r\n\r\n" + EVIL, keep=True),
+    ],
+)
+def test_a_connection_with_more_on_it_is_closed(
+    server: wire.Origin, client: Origin, behaviour: wire.Behaviour
+) -> None:
+    server.serve("/good", BODY)
+    server.behave("/bad", behaviour)
+    with contextlib.suppress(errors.ImageCloudError):
+        fetch(client, server.url("/bad"))
+    assert fetch(client, server.url("/good"))[1] == BODY
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_body_that_comes_late_is_not_the_next_answer(server: wire.Origin, client: Origin) -> None:
+    """The rest of an error's body, sent when the next request comes, looks like an answer."""
+    promised: set[int] = set()
+
+    def bad(call: wire.Call) -> None:
+        promised.add(call.request.connection)
+        call.send(wire.head(404, {"Content-Length": str(len(EVIL))}))
+        call.keep = True
+
+    def good(call: wire.Call) -> None:
+        call.send(EVIL if call.request.connection in promised else b"")
+        call.reply(BODY)
+
+    server.behave("/bad", bad)
+    server.behave("/good", good)
+    with pytest.raises(errors.OriginNotFound):
+        fetch(client, server.url("/bad"))
+    assert fetch(client, server.url("/good"))[1] == BODY
 
 
 def test_small_errors_keep_the_connection(server: wire.Origin, client: Origin) -> None:
@@ -666,6 +702,25 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced(
     assert fetch(client, server.url("/a"))[1] == BODY
     assert fetch(client, server.url("/a"))[1] == BODY
     assert (server.connections, server.count("/a")) == (2, 3)
+
+
+def test_the_second_try_does_not_take_another_kept_connection(
+    server: wire.Origin, client: Origin
+) -> None:
+    url = server.serve("/a", BODY)
+    fetch(client, url)
+    client._adapter.exchange(Exchange(urls.parse(url), Deadline(10.0), only_fresh=True))
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_connection_that_was_replaced_is_new(server: wire.Origin, client: Origin) -> None:
+    server.behave("/a", wire.raw(wire.head(200, {"Content-Length": "3"}) + b"abc"))
+    server.behave("/b", wire.close)
+    fetch(client, server.url("/a"))
+    server.await_idle()
+    with pytest.raises(errors.OriginReset):
+        fetch(client, server.url("/b"))
+    assert server.count("/b") == 1
 
 
 def test_a_new_connection_that_is_closed_is_not_tried_again(
@@ -730,7 +785,7 @@ def test_after_a_fork(server: wire.Origin, settings: Download) -> None:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     fetch(client, server.url("/a"))
-    assert server.connections == 2  # the parent's, and one of the child
+    assert [request.connection for request in server.requests] == [1, 2, 2, 1]
 
 
 # --- TLS ------------------------------------------------------------------------------------------
@@ -794,10 +849,18 @@ def test_tls_with_the_certificate_of_another_host(secure: Secure, trusting: Down
         fetch(client, secure.url("/a", "other.example"))
 
 
-def test_tls_with_a_server_that_speaks_none(server: wire.Origin, client: Origin) -> None:
-    server.serve("/a", BODY)
-    with pytest.raises(errors.OriginTls):
-        fetch(client, server.url("/a").replace("http:", "https:"))
+def test_tls_with_a_server_that_speaks_none(client: Origin) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                sock.recv(65536)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(errors.OriginTls):
+            fetch(client, f"https://127.0.0.1:{listener.getsockname()[1]}/")
 
 
 def test_tls_refuses_a_private_address_before_it_connects(

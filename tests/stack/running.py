@@ -30,7 +30,10 @@ class Stack:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -44,7 +47,11 @@ class Stack:
 
     def env(self) -> dict[str, str]:
         """Return the environment that makes `make` and the CLI use this stack."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("IMAGE_CLOUD_", "MAKE", "MFLAGS"))}
+        inherited = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("IMAGE_CLOUD_", "MAKE", "MFLAGS"))
+        }
         own = {"HOME": str(self.home), "LISTEN": self.listen, "SET": self.settings}
         return inherited | {f"IMAGE_CLOUD_{name}": value for name, value in own.items()}
 
@@ -64,11 +71,22 @@ class Stack:
 
     def supervisorctl(self, *arguments: str) -> str:
         conf = self.home / "run/supervisord.conf"
-        return self._run(str(CHECKOUT / ".venv/bin/supervisorctl"), "-c", str(conf), *arguments, check=False)
+        return self._run(
+            str(CHECKOUT / ".venv/bin/supervisorctl"), "-c", str(conf), *arguments, check=False
+        )
 
     def psql(self, query: str) -> str:
         """Return the rows of `query`, columns separated by `|`."""
-        place = ["-h", str(self.home / "run/postgres"), "-p", "5436", "-U", "image_cloud", "-d", "image_cloud"]
+        place = [
+            "-h",
+            str(self.home / "run/postgres"),
+            "-p",
+            "5436",
+            "-U",
+            "image_cloud",
+            "-d",
+            "image_cloud",
+        ]
         return self._run("psql", *place, "-X", "-A", "-t", "-c", query)
 
     def pid(self, program: str) -> int:
@@ -80,7 +98,7 @@ class Stack:
         return int((self.home / "run/supervisord.pid").read_text())
 
     def processes(self) -> dict[int, str]:
-        """Return id and command of every process that shows this home in environment, folder or command."""
+        """Return id and command of every process that this home can be seen in."""
         mark = str(self.home.resolve())
         folders = [folder for folder in Path("/proc").glob("[0-9]*") if _names(folder, mark)]
         return {int(folder.name): _command(folder) for folder in folders}

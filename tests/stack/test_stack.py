@@ -17,7 +17,14 @@ import requests
 
 from tests.stack.running import CHECKOUT, Refused, Stack
 
-PROGRAMS = ("image-cloud-fetch", "image-cloud-front", "image-cloud-janitor", "image-cloud-resize", "nginx", "postgres")
+PROGRAMS = (
+    "image-cloud-fetch",
+    "image-cloud-front",
+    "image-cloud-janitor",
+    "image-cloud-resize",
+    "nginx",
+    "postgres",
+)
 DEADLINE_S = 30.0
 
 
@@ -97,9 +104,21 @@ def test_the_resize_pool_is_a_sandbox(own: Stack) -> None:
 
     assert may("test", "-r", original)
     assert may("test", "-w", own.home / "storage/variants")
-    for secret in ("token", "tokens.json", "image_cloud.ini", "run/image_cloud.ini", "run/postgres"):
+    for secret in (
+        "token",
+        "tokens.json",
+        "image_cloud.ini",
+        "run/image_cloud.ini",
+        "run/postgres",
+    ):
         assert not may("test", "-r", own.home / secret), secret
-    for place in (original, original.parent, own.home / "run", own.home / "run/pools", own.home / "log"):
+    for place in (
+        original,
+        original.parent,
+        own.home / "run",
+        own.home / "run/pools",
+        own.home / "log",
+    ):
         assert not may("test", "-w", place), place
 
 
@@ -134,7 +153,12 @@ def test_two_stacks_side_by_side(own: Stack, tmp_path: Path) -> None:
         assert is_ready(other)
         assert is_ready(own)
         assert other.token != own.token
-        assert requests.get(f"{own.url}/get_image", headers={"X-Image-Cloud-Token": other.token}).status_code == 401
+        assert (
+            requests.get(
+                f"{own.url}/get_image", headers={"X-Image-Cloud-Token": other.token}
+            ).status_code
+            == 401
+        )
     assert is_ready(own)
 
 
@@ -151,7 +175,16 @@ def test_up_after_a_killed_supervisord_takes_the_stack_over(own: Stack) -> None:
     os.kill(own.supervisord(), signal.SIGKILL)
     own.start()
     assert is_ready(own)
-    assert len([pid for pid in own.processes() if Path(f"/proc/{pid}/comm").read_text() == "supervisord\n"]) == 1
+    assert (
+        len(
+            [
+                pid
+                for pid in own.processes()
+                if Path(f"/proc/{pid}/comm").read_text() == "supervisord\n"
+            ]
+        )
+        == 1
+    )
     own.stop()
     assert own.processes() == {}
 
@@ -177,14 +210,18 @@ def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
 
 
 def test_every_mistake_in_the_settings_is_listed(tmp_path: Path) -> None:
-    said = refusal(Stack(tmp_path / "h", settings="resize.quality=1000;nonsense.x=1;download.max_bytes=many"))
+    said = refusal(
+        Stack(tmp_path / "h", settings="resize.quality=1000;nonsense.x=1;download.max_bytes=many")
+    )
     assert "[resize] quality" in said
     assert "[nonsense]" in said
     assert "[download] max_bytes" in said
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
-    assert "this machine has no address" in refusal(Stack(tmp_path / "h", listen="203.0.113.9:5000"))
+    assert "this machine has no address" in refusal(
+        Stack(tmp_path / "h", listen="203.0.113.9:5000")
+    )
 
 
 def test_a_home_too_long_for_a_socket(tmp_path: Path) -> None:
