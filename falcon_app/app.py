@@ -14,7 +14,7 @@ from falcon_app.clouds import AlternativeClouds
 from falcon_app.decoder_death import DecoderDeath
 from falcon_app.deletes import DeleteAnswer, DeleteImage, DeleteImageByGet
 from falcon_app.fetch import Fetch
-from falcon_app.health import Health, Ready
+from falcon_app.health import Health, Ready, Verdict
 from falcon_app.images import Finder, GetImage, GetThumbnail
 from falcon_app.middleware import TokenCheck
 from falcon_app.resize_client import ResizeClient
@@ -64,6 +64,7 @@ def create_front(config: Config) -> App:
     app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
+    app.add_route("/_verdict", Verdict())
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(config.node.name, store, Database(config.database)))
     app.add_route("/_no_resize", DecoderDeath(attempts, failures))

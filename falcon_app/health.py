@@ -1,4 +1,4 @@
-"""GET /health: this process is up.  GET /ready: the node can serve, and how well."""
+"""Short answers: is this process up, can the node serve, may this token read."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ class Health:
         """Answer: whoever reads this has reached the process."""
         resp.media = {"status": "ok"}
         resp.set_header("Cache-Control", "no-store")
+
+    on_head = on_get
+
+
+class Verdict:
+    """GET /_verdict: nginx asks whether a token may read, and keeps the answer for 20 s."""
+
+    scope = "read"
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer 204: the token check has let the request through."""
+        resp.status = falcon.HTTP_204
 
     on_head = on_get
 

@@ -98,7 +98,8 @@ def test_term_lets_a_download_end(stack: Stack, origin: Origin) -> None:
     answers = []
     asking = threading.Thread(target=lambda: answers.append(get(stack, "/get_image", url=url)))
     asking.start()
-    gate.await_arrival()
+    eventually(lambda: origin.count("/drained.jpg") or answers, "the download has begun")
+    assert not answers, answers[0].text
     restart = threading.Thread(target=stack.supervisorctl, args=("restart", "image-cloud-fetch"))
     restart.start()
     gate.open()
