@@ -1,0 +1,122 @@
+"""A private PostgreSQL for tests: one cluster a session, one database a test, made from a template.
+
+    @pytest.fixture(scope="session")
+    def cluster(tmp_path_factory): ...            # tests/conftest.py has it
+    def test_something(database: Database): ...   # empty tables, everything migrated
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+
+from image_cloud.config.sections import Database as Settings
+from image_cloud.db.connect import Database
+from image_cloud.db.migrate import migrate
+
+START_S = 30.0
+CONF = """
+listen_addresses = ''
+max_connections = 50
+fsync = off
+"""
+
+
+class Cluster:
+    """A running server in a folder of its own; a context manager that leaves nothing behind."""
+
+    def __init__(self, conf: str = CONF) -> None:
+        self._conf = conf
+        self._numbers = itertools.count()
+
+    def __enter__(self) -> Cluster:
+        # Sockets have short paths, and pytest's folders are closed to other users.
+        self.folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
+        self._user = _unprivileged_user()
+        shutil.chown(self.folder, self._user)
+        self._programs = max(
+            Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
+        )
+        self._make()
+        self.start()
+        self._create("template", "template0")
+        migrate(Database(self.settings("template")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
+        command += ["-k", str(self.folder)]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                self._as_user(command), stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                psycopg2.connect(self.settings("postgres").dsn).close()
+                return
+            except psycopg2.OperationalError:
+                log_text = (self.folder / "log").read_text()
+                assert time.monotonic() < deadline, log_text
+                assert self.process.poll() is None, log_text
+                time.sleep(0.05)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """Stop the server: SIGINT at once and in order, SIGKILL as a crash does."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+            self.process.wait(START_S)
+
+    def settings(self, name: str) -> Settings:
+        dsn = f"host={self.folder} dbname={name} user=tester"
+        return dataclasses.replace(Settings(), dsn=dsn)
+
+    def new_database(self) -> Settings:
+        """Return how to reach a new, migrated database."""
+        name = f"test{next(self._numbers)}"
+        self._create(name, "template")
+        return self.settings(name)
+
+    def _create(self, name: str, template: str) -> None:
+        connection = psycopg2.connect(self.settings("postgres").dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.close()
+
+    def _make(self) -> None:
+        command = [str(self._programs / "initdb"), "-D", str(self.folder / "data"), "-U", "tester"]
+        command += ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(self._as_user(command), check=True, capture_output=True, cwd="/")
+        with open(self.folder / "data/postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(self._conf)
+
+    def _as_user(self, command: list[str]) -> list[str]:
+        """PostgreSQL refuses to be root."""
+        return ["setpriv", f"--reuid={self._user}", "--clear-groups", "--", *command] if _root() else command
+
+
+def _root() -> bool:
+    return os.geteuid() == 0
+
+
+def _unprivileged_user() -> str:
+    if not _root():
+        return pwd.getpwuid(os.geteuid()).pw_name
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in known)
