@@ -16,7 +16,7 @@ TEST_PACKAGES += $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium
 LINTED := image_cloud falcon_app daemons tests
 STACK := .venv/bin/python -m image_cloud.stack
 
-.PHONY: run up down cluster cluster-down node-start node-stop test lint clean setup setup-test fresh-test
+.PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test fresh-test
 
 run: setup
 	@exec $(STACK) run
@@ -38,6 +38,10 @@ node-start: setup
 
 node-stop:
 	@exec $(STACK).cluster stop $(NODE)
+
+# A random run of half an hour; ARGS="--seconds 60 --seed 7" for another.
+cluster-soak: setup-test
+	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)
 
 test: setup-test
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)

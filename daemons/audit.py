@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
 FOLDERS_AT_ONCE = 256
-LOOK_FOR_MISSING_EVERY_S = 600.0
+LOOK_FOR_MISSING_EVERY_S = 60.0
 LOCK = "0" * 64
 
 
@@ -59,7 +59,7 @@ class Audit:
         self._row_key, findings = self._auditor.missing(self._row_key, ROWS_AT_ONCE)
         self._heal(findings)
         if not self._row_key:
-            self._next_missing = self._clock() + LOOK_FOR_MISSING_EVERY_S
+            self._next_missing = self._clock() + min(self._pause_s, LOOK_FOR_MISSING_EVERY_S)
 
     def _read_some(self) -> None:
         number, rest_until = self._read_place()

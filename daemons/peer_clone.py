@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class PeerClone:
     """Threads around one queue: a follower per peer, clone workers, the watch over the database."""
 
-    idle_s = 1.0
+    idle_s = 0.25
 
     def __init__(self, config: Config) -> None:
         """Wire the parts; nothing runs before the first step."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.disk import Original, Record, Store, read_record
+from image_cloud.errors import ImageCloudError
 from image_cloud.freshness import Freshness
 from image_cloud.peers import Peers
 from image_cloud.recipe import EXTENSIONS
@@ -40,7 +41,8 @@ class Resync:
         if self._freshness.has_begun():
             return
         with self._database.transaction() as cursor:
-            kept = catalog.keys_behind(cursor, self._freshness.safe_position())
+            known = [peer.name for peer in self._peers.all]
+            kept = catalog.keys_behind(cursor, self._freshness.safe_position(), known)
             catalog.forget_all(cursor)
             clones.rewind(cursor)
         self._freshness.begin(kept)
@@ -66,7 +68,11 @@ class Resync:
             original = Original(record.key, EXTENSIONS[record.format])
             source = self._freshness.aside / original.relative
             if source.exists() and self._store.tombstones.find(record.key) is None:
-                self._store.keep_original(source, original.extension, record)
+                try:
+                    self._store.keep_original(source, original.extension, record)
+                except (ImageCloudError, OSError) as error:
+                    log.error("event=not_restored key=%s error=%s", record.key, error)
+                    continue
                 record_notes(self._store, self._database, [record])
                 restored += 1
         return restored

@@ -12,6 +12,7 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from image_cloud.disk import PRIVATE_DIR, SHARED_DIR, make_dir
 log = logging.getLogger(__name__)
 
 DAY_S = 86400.0
+NOTE_EVERY_S = 1.0
 MOVED = ("originals", "variants", "records", "unrecorded")
 
 
@@ -37,6 +39,8 @@ class Freshness:
         self._clock = clock
         self._note = storage / "cluster" / "contact.json"
         self.aside = storage / "aside"
+        self._safe = self.safe_position()
+        self._noted = float("-inf")
 
     def last_contact(self) -> float | None:
         """Return when a peer's feed was last read to its end; None if that never was."""
@@ -54,9 +58,12 @@ class Freshness:
 
     def contact(self, safe_position: str) -> None:
         """Note that a peer's feed has been read to its end now, and what others have of ours."""
-        safe = safe_position or self.safe_position()
+        now, safe = self._clock(), safe_position or self._safe
+        if safe == self._safe and now - self._noted < NOTE_EVERY_S:
+            return
+        self._safe, self._noted = safe, now
         temporary = self._note.with_name(".contact.new")
-        temporary.write_text(json.dumps({"at": self._clock(), "safe": safe}))
+        temporary.write_text(json.dumps({"at": now, "safe": safe}))
         os.replace(temporary, self._note)
 
     def begin(self, kept: Iterable[str]) -> None:
@@ -89,7 +96,12 @@ class Freshness:
 
     def finish(self) -> None:
         """Remove what stands aside: nobody else has it, so it was deleted."""
-        shutil.rmtree(self.aside, ignore_errors=True)
+        ended = self.aside.with_name("aside.ended")
+        shutil.rmtree(ended, ignore_errors=True)
+        if ended.exists():  # not all of it is ours to remove
+            ended = ended.with_name(f"aside.ended.{secrets.token_hex(4)}")
+        os.rename(self.aside, ended)
+        shutil.rmtree(ended, ignore_errors=True)
 
     def _move_aside(self) -> None:
         draft = self._storage / "aside.new"

@@ -57,7 +57,7 @@ FORGET = "DELETE FROM images WHERE key = %(key)s AND deleted_at IS NULL AND sha2
 FORGET_ALL = "DELETE FROM images WHERE deleted_at IS NULL"
 BEHIND = """
     SELECT key FROM images, feed
-    WHERE deleted_at IS NULL
+    WHERE deleted_at IS NULL AND NOT stored_from = ANY(%(known)s)
       AND (feed.epoch::text <> %(epoch)s OR (xid, change) > (%(xid)s::xid8, %(change)s))
 """
 FORGET_TOMBSTONES = """
@@ -110,10 +110,11 @@ def forget_all(cursor: Cursor) -> None:
     cursor.execute(FORGET_ALL)
 
 
-def keys_behind(cursor: Cursor, position: str) -> list[str]:
-    """Return the keys of pictures behind `position` in this node's feed."""
+def keys_behind(cursor: Cursor, position: str, known: Sequence[str]) -> list[str]:
+    """Return the keys of pictures behind `position` in this node's feed, but not from `known`."""
     place = Position.parse(position)
-    values = {"epoch": place.epoch, "xid": str(place.xid), "change": place.change}
+    values: dict[str, Any] = {"epoch": place.epoch, "xid": str(place.xid), "change": place.change}
+    values["known"] = list(known)
     cursor.execute(BEHIND, values)
     return [key for (key,) in cursor.fetchall()]
 

@@ -33,6 +33,8 @@ SETTINGS = {
     "pools.fetch_threads": "24",
     "pools.resize_workers": "1",
     "janitor.interval": "500 ms",
+    "janitor.audit_bytes_per_second": "100 MB",
+    "janitor.audit_pause": "1 s",
     "cluster.workers": "4",
     "cluster.read_timeout": "2 s",
     "cluster.poll": "2 s",
@@ -91,8 +93,28 @@ class Node(Stack):
         rows = self.psql("select key, sha256 from images where deleted_at is null")
         return dict(line.split("|") for line in rows.split())
 
-    def restart(self, program: str) -> None:
-        self.supervisorctl("restart", program)
+    def is_counted(self, url: str) -> bool:
+        """Say whether the catalogue has `url`."""
+        return self.psql(f"select 1 from images where url = '{url}' and deleted_at is null") == "1\n"
+
+    @contextlib.contextmanager
+    def without(self, program: str) -> Iterator[None]:
+        """Have one program stopped for a while."""
+        self.supervisorctl("stop", program)
+        try:
+            yield
+        finally:
+            self.supervisorctl("start", program)
+
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[Path]:
+        """Have PostgreSQL and its clients stopped for a while; give the folder of its data."""
+        programs = ["image-cloud-peer-clone", "image-cloud-janitor", "postgres"]
+        self.supervisorctl("stop", *programs)
+        try:
+            yield self.home / "postgres"
+        finally:
+            self.supervisorctl("start", *reversed(programs))
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -209,10 +231,10 @@ class Nodes:
 
 
 def eventually(
-    condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S
+    condition: Callable[[], Any], what: str, deadline_s: float | None = None
 ) -> Any:
     """Return the first true value of `condition`; fail after a deadline."""
-    deadline = time.monotonic() + deadline_s
+    deadline = time.monotonic() + (deadline_s or DEADLINE_S)
     while True:
         error: Exception | None = None
         try:
