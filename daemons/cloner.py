@@ -17,6 +17,7 @@ from image_cloud.disk import Original, Record, Store, sha256_of
 from image_cloud.errors import (
     Blocked,
     CorruptImage,
+    DatabaseUnavailable,
     DeletedMeanwhile,
     ImageCloudError,
     NotLocal,
@@ -56,11 +57,22 @@ class Cloner:
         self._retry_s = retry_s
         self._longest_retry_s = longest_retry_s
         self._rest = rest
+        self._lost_leases = False
 
     def step(self) -> bool:
         """Clone a few pictures; say whether any was due."""
+        try:
+            return self._step()
+        except DatabaseUnavailable:
+            self._lost_leases = True  # what was claimed would wait for its lease's end
+            raise
+
+    def _step(self) -> bool:
         with self._database.transaction() as cursor:
+            if self._lost_leases:
+                clones.release(cursor)  # what others work at is done twice at worst, alike
             requests = clones.claim(cursor, AT_ONCE, LEASE_S)
+        self._lost_leases = False
         if not requests:
             self._rest(self.idle_s)
             return True

@@ -170,9 +170,13 @@ class Chaos:
         assert expected, "no store was acknowledged"
         self._say(f"comparing {len(expected)} pictures, {len(deleted)} deletes")
         problems: list[str] = []
+        said = [time.monotonic()]
 
         def agrees() -> bool:
             problems[:] = _differences(self._nodes, expected, deleted)
+            if problems and time.monotonic() > said[-1] + 5:
+                said.append(time.monotonic())
+                self._say("not yet: " + "; ".join(problems))
             return not problems
 
         try:
