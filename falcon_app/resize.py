@@ -18,7 +18,7 @@ from falcon_app.images import send_nothing
 from image_cloud.attempts import Attempts
 from image_cloud.config.sections import Resize as Settings
 from image_cloud.disk import Original, Store
-from image_cloud.errors import BadParameter, DecodeTimeout, ImageCloudError
+from image_cloud.errors import BadParameter, Busy, DecodeTimeout, ImageCloudError
 from image_cloud.failures import RESIZE, Failures
 from image_cloud.keys import KEY_PATTERN
 from image_cloud.query import Query
@@ -85,6 +85,8 @@ class Resize:
                 _deadline(self._settings.decode_timeout),
             ):
                 data = resize(self._store.root / original.relative, recipe, self._settings)
+        except FileNotFoundError:
+            raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None
         except ImageCloudError as error:
             self._failures.remember(original.key, error, RESIZE)
             raise

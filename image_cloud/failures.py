@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from image_cloud.config.sections import Failures as Settings
 from image_cloud.disk import SHARED_DIR, SHARED_MODE, make_dir
@@ -113,14 +114,14 @@ class Failures:
     def _path(self, key: str, kind: str) -> Path:
         return self._root / "failures" / fan_out(key) / f"{key}.{kind}.json"
 
-    def _read(self, key: str, kind: str) -> dict | None:  # type: ignore[type-arg]
+    def _read(self, key: str, kind: str) -> dict[str, Any] | None:
         try:
             entry = json.loads(self._path(key, kind).read_bytes())
             return entry if isinstance(entry, dict) and "until" in entry else None
         except (OSError, ValueError):
             return None
 
-    def _write(self, key: str, kind: str, entry: dict) -> None:  # type: ignore[type-arg]
+    def _write(self, key: str, kind: str, entry: dict[str, Any]) -> None:
         path = self._path(key, kind)
         make_dir(path.parent, SHARED_DIR)
         temporary = path.with_name(f".{secrets.token_hex(8)}")

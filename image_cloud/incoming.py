@@ -70,7 +70,10 @@ class Incoming:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         """Close; remove the file unless it was moved to its place."""
         if self._descriptor >= 0:

@@ -77,6 +77,4 @@ def _recipe(query: Query, settings: Resize, formats: tuple[str, ...]) -> Recipe 
     if not (width or height):
         return None
     mode = "stretch" if not keep_ratio else "pad" if force else "fit"
-    return Recipe(
-        width or 0, height or 0, mode, enlarge and mode != "stretch", fmt, quality
-    )
+    return Recipe(width or 0, height or 0, mode, enlarge and mode != "stretch", fmt, quality)

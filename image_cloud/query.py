@@ -26,9 +26,7 @@ class Query:
 
     def items(self) -> list[tuple[str, str]]:
         """Return all parameters decoded.  Raises BadParameter."""
-        return [
-            (name, decode(name, raw)) for name, values in self._raw.items() for raw in values
-        ]
+        return [(name, decode(name, raw)) for name, values in self._raw.items() for raw in values]
 
     def text(self, *names: str) -> str | None:
         """Return the value of the one parameter that has any of these spellings, None without it.

@@ -57,22 +57,26 @@ class TokenStore:
     def by_token(self, token: str) -> Client | None:
         """Return the client that holds `token`; every stored hash is compared in constant time."""
         digest = hash_token(token)
-        found = None
-        for client in self._current():
-            if hmac.compare_digest(client.sha256, digest):
-                found = client
-        return found
+        return self._find(lambda client: hmac.compare_digest(client.sha256, digest))
 
     def by_name(self, name: str) -> Client | None:
         """Return the client called `name`."""
-        return next((client for client in self._current() if client.name == name), None)
+        return self._find(lambda client: client.name == name)
 
-    def _current(self) -> tuple[Client, ...]:
+    def _find(self, matches: Callable[[Client], bool]) -> Client | None:
+        """Look among all clients; a client that is not there may have been added this moment."""
+        self._refresh(RECHECK_S)
+        found = [client for client in self._clients if matches(client)]
+        if not found:
+            self._refresh(0.0)
+            found = [client for client in self._clients if matches(client)]
+        return found[0] if found else None
+
+    def _refresh(self, older_than_s: float) -> None:
         now = self._clock()
-        if now - self._checked >= RECHECK_S:
+        if now - self._checked >= older_than_s:
             self._checked = now
             self._reread()
-        return self._clients
 
     def _reread(self) -> None:
         try:

@@ -10,7 +10,10 @@ from tests.origin import Origin
 from tests.stack.running import Stack
 
 # Quick to fail, and nothing that a test has to wait for.
-SETTINGS = "download.allow_networks=127.0.0.0/8;download.total_timeout=5 s;download.read_timeout=3 s"
+SETTINGS = (
+    "download.allow_networks=127.0.0.0/8;download.total_timeout=5 s"
+    ";download.read_timeout=3 s;resize.decode_timeout=4 s"
+)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ def add_commands(commands: Any) -> None:
     """Add `get`."""
     get = commands.add_parser("get", help="get a picture through the node")
     get.add_argument("url")
-    get.add_argument("--output", "-o", metavar="FILE", help="write it here; default: standard output")
+    get.add_argument(
+        "--output", "-o", metavar="FILE", help="write it here; default: standard output"
+    )
     get.add_argument(
         "parameters", nargs="*", metavar="NAME=VALUE", help="more of /get_image's parameters"
     )

@@ -73,7 +73,9 @@ def number(default: float, low: float, high: float, help: str) -> Any:
             raise ValueError
         return float(raw)
 
-    return _field(default, Option(help, f"a number, {low:g} to {high:g}", parse, lambda v: f"{v:g}"))
+    return _field(
+        default, Option(help, f"a number, {low:g} to {high:g}", parse, lambda v: f"{v:g}")
+    )
 
 
 BYTE_UNITS = {

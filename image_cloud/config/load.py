@@ -21,6 +21,7 @@ class ConfigError(Exception):
     """The configuration has mistakes; `problems` lists each in one line."""
 
     def __init__(self, source: str, problems: list[str]) -> None:
+        """`source` names the file; each problem is one line with section, option and form."""
         self.problems = problems
         lines = "\n".join(f"  {problem}" for problem in problems)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"

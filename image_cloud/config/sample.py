@@ -25,9 +25,11 @@ def render(config: Config | None = None, *, comments: bool = True) -> str:
             parts[-1] += f"# {(section_type.__doc__ or '').strip()}\n"
         for option_name, option in options(section_type).items():
             if comments:
-                help_lines = option.help.splitlines() + [f"Form: {option.form}."]
+                help_lines = [*option.help.splitlines(), f"Form: {option.form}."]
                 parts.append("\n" + "".join(f"# {line}\n" for line in help_lines))
-            parts.append(f"{option_name} = {option.show(getattr(section, option_name))}".rstrip() + "\n")
+            parts.append(
+                f"{option_name} = {option.show(getattr(section, option_name))}".rstrip() + "\n"
+            )
     return "".join(parts)
 
 

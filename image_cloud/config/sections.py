@@ -32,7 +32,9 @@ class Node:
         form="ADDRESS:PORT",
     )
     run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
-    log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Least level that is logged.")
+    log_level: str = f.choice(
+        "info", ("debug", "info", "warning", "error"), "Least level that is logged."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,9 @@ class Resize:
         form="a list out of " + ", ".join(DECODABLE),
         at_least=1,
     )
-    max_side: int = f.whole(5000, 1, 65535, "Largest width or height that may be asked for, pixels.")
+    max_side: int = f.whole(
+        5000, 1, 65535, "Largest width or height that may be asked for, pixels."
+    )
     format_when_resize: str = f.choice("jpeg", ENCODABLE, "Format of resized pictures.")
     quality: int = f.whole(85, 1, 100, "Quality of resized pictures, in formats that have one.")
     thumbnail_sizes: tuple[int, ...] = f.listing(
@@ -193,9 +197,13 @@ class Pools:
     front_threads: int = f.whole(4, 1, 64, "Threads of each.")
     fetch_workers: int = f.whole(2, 1, 64, "Processes that download.")
     fetch_threads: int = f.whole(64, 4, 1024, "Threads, and so downloads at once, of each.")
-    fetch_queue: int = f.whole(256, 1, 100_000, "Requests in the fetch pool, waiting ones included.")
+    fetch_queue: int = f.whole(
+        256, 1, 100_000, "Requests in the fetch pool, waiting ones included."
+    )
     resize_workers: int = f.whole(2, 1, 256, "Processes that resize, one picture at a time each.")
-    resize_queue: int = f.whole(128, 1, 100_000, "Requests in the resize pool, waiting ones included.")
+    resize_queue: int = f.whole(
+        128, 1, 100_000, "Requests in the resize pool, waiting ones included."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,8 @@ def main() -> int:
     parser.add_argument("command", choices=COMMANDS)
     command = COMMANDS[parser.parse_args().command]
     os.umask(0o022)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell starts what it puts in the background with SIGINT ignored, and Python leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         place = home.from_environment(os.environ, Path.cwd())

@@ -19,7 +19,6 @@ from image_cloud.stack.home import Home
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
 LEAST_FREE_BYTES = 100_000_000
-LINKED_POOLS = ("front", "fetch")
 
 
 def make_root(home: Home, accounts: Accounts) -> None:
@@ -41,8 +40,6 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     _make_all(run, SHARED, storage / "variants/.incoming")
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
     _make_all(sandbox, READABLE, home.sandbox)
-    for pool in LINKED_POOLS:
-        _point(home.run / f"{pool}.sock", Path("pools") / f"{pool}.sock")
 
 
 def require_space(folder: Path) -> None:
@@ -56,11 +53,3 @@ def require_space(folder: Path) -> None:
 def _make_all(owner: Account, mode: int, *folders: Path) -> None:
     for folder in folders:
         make_folder(folder, mode, owner)
-
-
-def _point(link: Path, target: Path) -> None:
-    """Make `link` point to `target`: the socket itself stands in a folder of its pool's user."""
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)

@@ -69,7 +69,9 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 def jpeg(width: int = 640, height: int = 480, seed: int = 0, **options: Any) -> bytes:
     """Return a JPEG that no other seed gives."""
     box = (-2.0 + seed / 1000, -1.2, 1.0, 1.2)
-    image = Image.merge("RGB", [Image.effect_mandelbrot((width, height), box, n) for n in (20, 40, 80)])
+    image = Image.merge(
+        "RGB", [Image.effect_mandelbrot((width, height), box, n) for n in (20, 40, 80)]
+    )
     file = io.BytesIO()
     image.save(file, "JPEG", **options)
     return file.getvalue()

@@ -69,7 +69,10 @@ def test_a_redirect_to_a_forbidden_address(stack: Stack, origin: Origin) -> None
 def test_a_redirect_to_a_picture(stack: Stack, origin: Origin) -> None:
     content = jpeg(seed=5)
     origin.serve("/there.jpg", content)
-    assert get(stack, "/get_image", url=origin.behave("/here", redirect("/there.jpg"))).content == content
+    assert (
+        get(stack, "/get_image", url=origin.behave("/here", redirect("/there.jpg"))).content
+        == content
+    )
 
 
 WHOLE = jpeg(seed=9)
@@ -96,8 +99,14 @@ BEHAVIOURS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "behaviour", "status", "code", "upstream"), BEHAVIOURS, ids=lambda v: v if isinstance(v, str) else "")
-def test_what_origins_do_wrong(name, behaviour, status, code, upstream, stack: Stack, origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("name", "behaviour", "status", "code", "upstream"),
+    BEHAVIOURS,
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_what_origins_do_wrong(
+    name, behaviour, status, code, upstream, stack: Stack, origin: Origin
+) -> None:
     url = origin.behave(f"/{name}", behaviour)
     first = get(stack, "/get_image", url=url)
     body = problem(first, status, code)
@@ -155,9 +164,20 @@ def test_a_hundred_requests_share_one_failure(stack: Stack, origin: Origin) -> N
 
 
 def test_without_a_token_nothing_but_health(stack: Stack) -> None:
-    for path in ("/get_image?url=http://a/", "/get_thumbnail", "/iproxy.php", "/", "/nowhere", "/metrics"):
+    for path in (
+        "/get_image?url=http://a/",
+        "/get_thumbnail",
+        "/iproxy.php",
+        "/",
+        "/nowhere",
+        "/metrics",
+    ):
         problem(requests.get(stack.url + path), 401, "token_missing")
-        problem(requests.get(stack.url + path, headers={"X-Image-Cloud-Token": "x" * 40}), 401, "token_unknown")
+        problem(
+            requests.get(stack.url + path, headers={"X-Image-Cloud-Token": "x" * 40}),
+            401,
+            "token_unknown",
+        )
     assert requests.get(stack.url + "/health").status_code == 200
     ready = requests.get(stack.url + "/ready")
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
@@ -167,7 +187,10 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
 def test_the_ways_to_send_a_token(stack: Stack, origin: Origin) -> None:
     url = origin.serve("/a.jpg", jpeg())
     address = f"{stack.url}/get_image?url={quote(url)}"
-    for headers in ({"Authorization": f"Bearer {stack.token}"}, {"X-Image-Cloud-Token": stack.token}):
+    for headers in (
+        {"Authorization": f"Bearer {stack.token}"},
+        {"X-Image-Cloud-Token": stack.token},
+    ):
         assert requests.get(address, headers=headers).status_code == 200
     assert requests.get(f"{address}&token={stack.token}").status_code == 200
     assert "token" not in json.dumps([r.headers | {"t": r.target} for r in origin.requests])
@@ -205,14 +228,23 @@ def test_signed_urls(stack: Stack, origin: Origin) -> None:
 
 def test_methods_and_internal_addresses(stack: Stack) -> None:
     assert get(stack, "/get_image", "PUT", url="http://a/").status_code == 405
-    for path in ("/_fetch?url=http://a/", "/_resize", "/_no_resize", "/_files/tokens.json", "/_files/../x"):
+    for path in (
+        "/_fetch?url=http://a/",
+        "/_resize",
+        "/_no_resize",
+        "/_files/tokens.json",
+        "/_files/../x",
+    ):
         problem(get_raw(stack, path), 404, "no_such_address")
     assert get(stack, "/nowhere").json()["code"] == "no_such_address"
 
 
 def test_requests_that_are_no_http(stack: Stack) -> None:
     host, port = stack.url.removeprefix("http://").split(":")
-    for data, status in [(b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n", b"400"), (b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414")]:
+    for data, status in [
+        (b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414"),
+    ]:
         with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as sock:
             sock.sendall(data)
             assert status in sock.makefile("rb").readline()
@@ -221,14 +253,18 @@ def test_requests_that_are_no_http(stack: Stack) -> None:
 def test_no_secret_in_any_log(stack: Stack, origin: Origin) -> None:
     url = origin.serve("/secret.jpg", jpeg())
     stack.cli("token", "add", "signer", "read")
-    signed = stack.cli("sign", "--client", "signer", f"/get_image?{urlencode({'url': url})}").strip()
+    signed = stack.cli(
+        "sign", "--client", "signer", f"/get_image?{urlencode({'url': url})}"
+    ).strip()
     signature = signed.rpartition("signature=")[2]
     secrets = [stack.token, signature, "wrong" * 9]
     for path in ("/get_image", "/get_thumbnail", "/nowhere", "/_fetch", "/health"):
         for token in (stack.token, "wrong" * 9):
             for bad in ({}, {"url": url}, {"url": "http://127.0.0.1:1/"}):
                 requests.get(stack.url + path, params={**bad, "token": token})
-                requests.get(stack.url + path, params=bad, headers={"Authorization": f"Bearer {token}"})
+                requests.get(
+                    stack.url + path, params=bad, headers={"Authorization": f"Bearer {token}"}
+                )
     requests.get(signed)
     requests.get(f"{stack.url}/{'x' * 40000}?token={stack.token}")
     stack.supervisorctl("restart", "image-cloud-front")
@@ -238,7 +274,9 @@ def test_no_secret_in_any_log(stack: Stack, origin: Origin) -> None:
     marker = f"end-of-test-{time.time_ns()}"
     requests.get(f"{stack.url}/{marker}")
     logs = stack.home / "log"
-    eventually(lambda: marker in (logs / "nginx" / "access.log").read_text(), "the access log is written")
-    for path in logs.rglob("*"):
-        for secret in secrets if path.is_file() else ():
-            assert secret.encode() not in path.read_bytes(), f"{secret[:8]}... in {path.name}"
+    eventually(
+        lambda: marker in (logs / "nginx" / "access.log").read_text(), "the access log is written"
+    )
+    for file in logs.rglob("*"):
+        for secret in secrets if file.is_file() else ():
+            assert secret.encode() not in file.read_bytes(), f"{secret[:8]}... in {file.name}"

@@ -7,6 +7,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests import origin as behave
 from tests.frontdoor.client import eventually, get, jpeg, picture
 from tests.origin import Origin
 from tests.photos import photographs
@@ -21,7 +22,9 @@ def half_up(value: float) -> int:
     return max(1, int(value + 0.5))
 
 
-def fitted(size: tuple[int, int], width: int, height: int, enlarge: bool = False) -> tuple[int, int]:
+def fitted(
+    size: tuple[int, int], width: int, height: int, enlarge: bool = False
+) -> tuple[int, int]:
     """The contract's size, computed the plain way."""
     scale = min(width / size[0] if width else 1e9, height / size[1] if height else 1e9)
     if scale >= 1 and not enlarge:
@@ -105,7 +108,9 @@ def test_padding_is_white_and_centred(stack: Stack, shared_photo: str) -> None:
 
 
 def test_quality_counts(stack: Stack, shared_photo: str) -> None:
-    low, high = (get(stack, "/get_image", url=shared_photo, resize_width=300, quality=q) for q in (10, 95))
+    low, high = (
+        get(stack, "/get_image", url=shared_photo, resize_width=300, quality=q) for q in (10, 95)
+    )
     assert len(low.content) < len(high.content) / 2
 
 
@@ -167,9 +172,11 @@ def test_no_image_makes_sure_and_sends_nothing(stack: Stack, origin: Origin) -> 
 
 def test_the_url_is_the_key_byte_for_byte(stack: Stack, origin: Origin) -> None:
     bodies = {}
-    for number, target in enumerate(["/p%2Fq.jpg?a=1&b=2", "/p/q.jpg?b=2&a=1", "/p/q.jpg?a=1&b=2#x"]):
+    for number, target in enumerate(
+        ["/p%2Fq.jpg?a=1&b=2", "/p/q.jpg?b=2&a=1", "/p/q.jpg?a=1&b=2#x"]
+    ):
         body = bodies[target] = jpeg(60, 50, seed=number)
-        origin.behave(target.partition("#")[0], lambda call, body=body: call.reply(body))
+        origin.behave(target.partition("#")[0], behave.answer(200, body=body))
         assert get(stack, "/get_image", url=origin.url(target)).content == body
     for target, body in bodies.items():
         assert get(stack, "/get_image", url=origin.url(target)).content == body
@@ -185,7 +192,9 @@ def test_originals_are_recorded(stack: Stack, origin: Origin) -> None:
     get(stack, "/get_image", url=url)
 
     def row() -> str:
-        return stack.psql(f"SELECT format, width, height, stored_from FROM images WHERE url = '{url}'")
+        return stack.psql(
+            f"SELECT format, width, height, stored_from FROM images WHERE url = '{url}'"
+        )
 
     assert eventually(row, "the row is there").strip() == "jpeg|70|40|origin"
 

@@ -25,7 +25,9 @@ def pids(stack: Stack, pool: str) -> list[int]:
     return [int(child) for child in children] or [master]
 
 
-def test_without_the_database_all_is_served_and_recorded_later(stack: Stack, origin: Origin) -> None:
+def test_without_the_database_all_is_served_and_recorded_later(
+    stack: Stack, origin: Origin
+) -> None:
     before = origin.serve("/before.jpg", jpeg(seed=1))
     assert get(stack, "/get_image", url=before).status_code == 200
     stack.supervisorctl("stop", "postgres")
@@ -43,9 +45,14 @@ def test_without_the_database_all_is_served_and_recorded_later(stack: Stack, ori
     eventually(lambda: get(stack, "/ready").json()["status"] == "ok", "ready again")
 
 
-def test_a_stopped_database_that_never_answers_holds_nobody_up(stack: Stack, origin: Origin) -> None:
+def test_a_stopped_database_that_never_answers_holds_nobody_up(
+    stack: Stack, origin: Origin
+) -> None:
     postmaster = int((stack.home / "postgres" / "postmaster.pid").read_text().split()[0])
-    group = [postmaster, *map(int, Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split())]
+    group = [
+        postmaster,
+        *map(int, Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()),
+    ]
     for pid in group:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -59,7 +66,9 @@ def test_a_stopped_database_that_never_answers_holds_nobody_up(stack: Stack, ori
     eventually(lambda: get(stack, "/ready").json()["status"] == "ok", "ready again")
 
 
-def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(stack: Stack, origin: Origin) -> None:
+def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(
+    stack: Stack, origin: Origin
+) -> None:
     content = jpeg(seed=4)
 
     def half(call) -> None:
@@ -89,7 +98,9 @@ def test_every_program_comes_back_after_kill_9(stack: Stack, origin: Origin) -> 
     url = origin.serve("/back.jpg", jpeg(seed=6))
     for pool in ("front", "fetch", "resize"):
         os.kill(int(stack.supervisorctl("pid", f"image-cloud-{pool}")), signal.SIGKILL)
-    eventually(lambda: get(stack, "/get_thumbnail", url=url).status_code == 200, "all pools are back")
+    eventually(
+        lambda: get(stack, "/get_thumbnail", url=url).status_code == 200, "all pools are back"
+    )
 
 
 def test_term_lets_a_download_end(stack: Stack, origin: Origin) -> None:
@@ -115,7 +126,9 @@ def test_a_slow_origin_does_not_hold_up_hits(stack: Stack, origin: Origin) -> No
     threads = []
     for number in range(40):
         slow = origin.behave(f"/slow{number}", gate)
-        threads.append(threading.Thread(target=get, args=(stack, "/get_image"), kwargs={"url": slow}))
+        threads.append(
+            threading.Thread(target=get, args=(stack, "/get_image"), kwargs={"url": slow})
+        )
         threads[-1].start()
     gate.await_arrival()
     assert get(stack, "/get_thumbnail", url=url).headers["X-Cache"] == "HIT"

@@ -105,7 +105,9 @@ def test_a_recipe_can_be_read_back_from_its_name(recipe: Recipe) -> None:
     assert Recipe.from_name(recipe.name) == recipe
 
 
-@pytest.mark.parametrize("name", ["", "../x", "200x200-fit-q85.jpg/..", "1x1-fit-q85.exe", "x-fit-q1.jpg"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "200x200-fit-q85.jpg/..", "1x1-fit-q85.exe", "x-fit-q1.jpg"]
+)
 def test_nothing_else_is_the_name_of_a_variant(name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
         Recipe.from_name(name)

@@ -21,7 +21,9 @@ def test_a_value_is_decoded_once(raw: str, value: str) -> None:
     assert Query(raw).text("url") == value
 
 
-@pytest.mark.parametrize("raw", ["url=a&url=a", "url=a&%75rl=b", "url=%zz", "url=%", "url=%f", "url=%ff"])
+@pytest.mark.parametrize(
+    "raw", ["url=a&url=a", "url=a&%75rl=b", "url=%zz", "url=%", "url=%f", "url=%ff"]
+)
 def test_what_could_be_read_in_two_ways_is_refused(raw: str) -> None:
     with pytest.raises(BadParameter, match="^url: "):
         Query(raw).text("url")
@@ -36,7 +38,9 @@ def test_unknown_parameters_are_ignored_whatever_they_are() -> None:
     assert Query("_=%zz&_=1&url=a&&=&x").text("url") == "a"
 
 
-@pytest.mark.parametrize(("raw", "value"), [("TRUE", True), ("1", True), ("fAlse", False), ("0", False)])
+@pytest.mark.parametrize(
+    ("raw", "value"), [("TRUE", True), ("1", True), ("fAlse", False), ("0", False)]
+)
 def test_booleans(raw: str, value: bool) -> None:
     assert Query(f"b={raw}").boolean("b", default=not value) is value
 
@@ -47,7 +51,9 @@ def test_booleans_are_strict(raw: str) -> None:
         Query(f"b={raw}").boolean("b")
 
 
-@pytest.mark.parametrize("raw", ["0", "5001", "-1", "1.5", "", "1e3", "%2b5", "٣", "1_0", "99999999999"])
+@pytest.mark.parametrize(
+    "raw", ["0", "5001", "-1", "1.5", "", "1e3", "%2b5", "٣", "1_0", "99999999999"]
+)
 def test_whole_numbers_name_what_came_and_what_is_allowed(raw: str) -> None:
     encoded = "".join(f"%{byte:02x}" for byte in raw.encode()) if not raw.isascii() else raw
     with pytest.raises(BadParameter, match=r"^n: .* from 1 to 5000$"):

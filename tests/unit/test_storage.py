@@ -77,7 +77,7 @@ def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> N
     with Incoming(store, budget) as incoming:
         incoming.write(b"abc")
         real = os.pwrite
-        failed = []
+        failed: list[int] = []
 
         def full_once(*args):
             if not failed:

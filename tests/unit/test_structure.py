@@ -59,7 +59,9 @@ def test_imports_go_one_way() -> None:
     wrong = []
     for package in ("image_cloud", "falcon_app", "daemons"):
         for path in (ROOT / package).rglob("*.py"):
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+                ".__init__"
+            )
             layer, part = layer_of(module)
             for name in imports(path):
                 other_layer, other_part = layer_of(name)

@@ -1,0 +1,70 @@
+"""A storage that is full passes pictures on, unstored, and says so."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SETTINGS
+from tests.frontdoor.client import eventually, get, jpeg, picture
+from tests.origin import Origin
+from tests.stack.running import Stack
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+
+
+@pytest.fixture
+def small() -> Iterator[Stack]:
+    """A stack whose storage is a file system of 64 MB."""
+    with tempfile.TemporaryDirectory(prefix="image-cloud-") as folder:
+        storage = Path(folder) / "storage"
+        storage.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", storage], check=True)
+        try:
+            settings = f"{SETTINGS};storage.path={storage}"
+            with Stack(Path(folder) / "home", settings=settings) as running:
+                yield running
+        finally:
+            subprocess.run(["umount", "-l", storage], check=True)
+
+
+def fill(folder: Path, leave_bytes: int) -> Path:
+    """Fill the file system but for `leave_bytes`; return the file to remove."""
+    status = os.statvfs(folder)
+    blocker = folder / "blocker"
+    with open(blocker, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - leave_bytes)
+    return blocker
+
+
+@pytest.mark.parametrize("leave_bytes", [0, 20_000_000], ids=["to-the-brim", "fills-up-meanwhile"])
+def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
+    storage = Path(small.settings.rpartition("storage.path=")[2])
+    kept = origin.serve("/kept.jpg", jpeg(seed=1))
+    assert get(small, "/get_thumbnail", url=kept).status_code == 200
+    blocker = fill(storage, leave_bytes)
+    # Larger than what is free, where something is: the reserve of 16 MB is not touched at first.
+    content = jpeg(seed=2) + b"\0" * (30_000_000 if leave_bytes else 0)
+    url = origin.serve("/new.jpg", content)
+    for _ in range(2):
+        answer = get(small, "/get_image", url=url)
+        assert answer.content == content
+        assert answer.headers["Content-Type"] == "image/jpeg"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "public, max-age=86400"
+    if not leave_bytes:
+        thumbnail = get(small, "/get_thumbnail", url=url)
+        assert picture(thumbnail).size == (200, 150)
+        eventually(lambda: "full" in get(small, "/ready").json()["storage"], "/ready says so")
+        assert get(small, "/ready").status_code == 200
+    assert get(small, "/get_image", url=kept).headers["X-Cache"] == "HIT"
+    assert get(small, "/get_image", url=kept, resize_width=33).status_code == 200
+    assert not list((storage / "originals").rglob("*.jpg"))[1:], "nothing partial is kept"
+    blocker.unlink()
+    eventually(lambda: get(small, "/ready").json()["status"] == "ok", "ready again")
+    small_picture = origin.serve("/after.jpg", jpeg(seed=3))
+    assert get(small, "/get_image", url=small_picture).status_code == 200
+    assert get(small, "/get_image", url=small_picture).headers["X-Cache"] == "HIT"
