@@ -89,7 +89,9 @@ class Audit:
             except DatabaseUnavailable:
                 raise
             except (ImageCloudError, OSError) as error:
-                log.error("event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error)
+                log.error(
+                    "event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error
+                )
 
     def _read_place(self) -> tuple[int, float]:
         try:

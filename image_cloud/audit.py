@@ -83,7 +83,9 @@ class Auditor:
                 return "recorded"
         if finding.original:
             kept = self._store.set_aside(finding.original)
-            log.warning("event=set_aside key=%s kind=%s file=%s", finding.key, finding.kind, kept.name)
+            log.warning(
+                "event=set_aside key=%s kind=%s file=%s", finding.key, finding.kind, kept.name
+            )
         if record is None or not self._is_current(record):
             return "set aside"
         return self._fetch(record)

@@ -133,7 +133,9 @@ class Peers:
         if not rows or rows[0]["deleted_at"] is not None or key_of(rows[0]["url"]) != key:
             return None
         fields = {field.name for field in dataclasses.fields(Record)}
-        return Record(**{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name})
+        return Record(
+            **{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name}
+        )
 
     def has(self, peer: Peer, url: str, sha256: str) -> bool:
         """Say whether the peer has just this picture.  Raises PeerAway."""

@@ -1,8 +1,8 @@
 """A private PostgreSQL for tests: one cluster a session, one database a test, made from a template.
 
-    @pytest.fixture(scope="session")
-    def cluster(tmp_path_factory): ...            # tests/conftest.py has it
-    def test_something(database: Database): ...   # empty tables, everything migrated
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory): ...            # tests/conftest.py has it
+def test_something(database: Database): ...   # empty tables, everything migrated
 """
 
 from __future__ import annotations
@@ -108,7 +108,11 @@ class Cluster:
 
     def _as_user(self, command: list[str]) -> list[str]:
         """PostgreSQL refuses to be root."""
-        return ["setpriv", f"--reuid={self._user}", "--clear-groups", "--", *command] if _root() else command
+        return (
+            ["setpriv", f"--reuid={self._user}", "--clear-groups", "--", *command]
+            if _root()
+            else command
+        )
 
 
 def _root() -> bool:

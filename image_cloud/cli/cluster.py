@@ -62,7 +62,9 @@ def run_backlog(arguments: argparse.Namespace) -> int:
         try:
             answer = peers.changes(peer, "", 0, 0)
             held_s = float(answer["held"]["seconds"])
-            rows.append((peer.name, str(answer["backlog"]), _held(held_s, answer["held"]["holder"])))
+            rows.append(
+                (peer.name, str(answer["backlog"]), _held(held_s, answer["held"]["holder"]))
+            )
         except (ImageCloudError, KeyError, TypeError, ValueError) as error:
             rows.append((peer.name, "?", str(error)))
     for name, backlog, remark in rows:

@@ -117,6 +117,8 @@ def _from_sqlite(arguments: argparse.Namespace) -> tuple[Iterator[Row], int]:
     except sqlite3.Error as error:
         raise CommandError(f"--query: {error}") from None
     if len(cursor.description) != 2:
-        raise CommandError(f"--query: gives {len(cursor.description)} columns, expected URL and path")
+        raise CommandError(
+            f"--query: gives {len(cursor.description)} columns, expected URL and path"
+        )
     rows = ((number, str(url), str(path)) for number, (url, path) in enumerate(cursor, 1))
     return rows, total

@@ -20,7 +20,9 @@ ROWS_AT_ONCE = 500
 
 def add_commands(commands: Any) -> None:
     """Add `verify`."""
-    verify = commands.add_parser("verify", help="read every original and compare it with its record")
+    verify = commands.add_parser(
+        "verify", help="read every original and compare it with its record"
+    )
     verify.add_argument(
         "--repair",
         action="store_true",

@@ -256,8 +256,12 @@ class Cluster:
     connect_timeout: float = f.duration(1.0, 0.01, 60.0, "Longest wait for a connection to a peer.")
     read_timeout: float = f.duration(5.0, 0.1, 600.0, "Longest silence of a peer.")
     poll: float = f.duration(5.0, 0.1, 60.0, "Longest that a peer holds an answer back until news.")
-    retry: float = f.duration(2.0, 0.05, 3600.0, "First wait after a clone that failed; it doubles.")
-    longest_retry: float = f.duration(600.0, 0.1, 86400.0, "Longest wait after a clone that failed.")
+    retry: float = f.duration(
+        2.0, 0.05, 3600.0, "First wait after a clone that failed; it doubles."
+    )
+    longest_retry: float = f.duration(
+        600.0, 0.1, 86400.0, "Longest wait after a clone that failed."
+    )
     max_bytes: int = f.size(2 * GB, 1 * KB, 100 * GB, "Largest file that is taken from a peer.")
 
 

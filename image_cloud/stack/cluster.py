@@ -43,13 +43,13 @@ class Cluster:
         """Start nodes side by side; say whether all of them serve."""
         self._prepare(names)
         running = [self._stack(name, "up") for name in names]
-        return all([process.wait() == 0 for process in running])
+        return _all_end_well(running)
 
     def stop(self, names: Sequence[str]) -> bool:
         """Stop nodes side by side; say whether nothing of them is left."""
         there = [name for name in names if self._home(name).root.exists()]
         running = [self._stack(name, "down") for name in there]
-        return all([process.wait() == 0 for process in running])
+        return _all_end_well(running)
 
     def url(self, name: str) -> str:
         """Return a node's base URL."""
@@ -60,7 +60,7 @@ class Cluster:
 
     def _stack(self, name: str, command: str) -> subprocess.Popen[bytes]:
         own = {"IMAGE_CLOUD_HOME": str(self._home(name).root), "IMAGE_CLOUD_LISTEN": ""}
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "image_cloud.stack", command],
             cwd=self._checkout,
             env={**self._environment, **own},
@@ -109,6 +109,11 @@ class Cluster:
         overrides = ";".join(f"{option}={value}" for option, value in settings.items())
         sample = self._checkout / "image_cloud.ini"
         return render(load_config(sample, home="{home}", overrides=overrides))
+
+
+def _all_end_well(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
+    """Wait for every one; say whether all of them returned 0."""
+    return not any({process.wait() for process in processes})
 
 
 def main() -> int:

@@ -70,7 +70,9 @@ class Ledger:
 class Client(threading.Thread):
     """Stores new pictures at random nodes, and deletes some of them at ic00."""
 
-    def __init__(self, number: int, seed: int, nodes: Nodes, origin: Origin, ledger: Ledger) -> None:
+    def __init__(
+        self, number: int, seed: int, nodes: Nodes, origin: Origin, ledger: Ledger
+    ) -> None:
         super().__init__(daemon=True)
         self._number = number
         self._rng = random.Random(f"{seed}-{number}")
@@ -152,7 +154,8 @@ class Chaos:
         self._started += CLIENTS
         numbers = range(self._started - CLIENTS + 1, self._started + 1)
         self._clients = [
-            Client(number, self._seed, self._nodes, self._origin, self._ledger) for number in numbers
+            Client(number, self._seed, self._nodes, self._origin, self._ledger)
+            for number in numbers
         ]
         for client in self._clients:
             client.start()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 Pair = tuple[str, str]
 
@@ -59,8 +60,8 @@ class Links:
             for writer in list(self._open.get(pair, ())):
                 writer.transport.abort()
 
-    def _call(self, work: object) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _close(self) -> None:
         for server in self._servers:
@@ -89,9 +90,7 @@ class Links:
             await self._passable(pair)
             come, back = await asyncio.open_connection(*self._addresses[pair[1]])
             ours.add(back)
-            await asyncio.gather(
-                self._copy(pair, reader, back), self._copy(pair, come, writer)
-            )
+            await asyncio.gather(self._copy(pair, reader, back), self._copy(pair, come, writer))
         except OSError:
             pass
         finally:

@@ -95,7 +95,9 @@ class Node(Stack):
 
     def is_counted(self, url: str) -> bool:
         """Say whether the catalogue has `url`."""
-        return self.psql(f"select 1 from images where url = '{url}' and deleted_at is null") == "1\n"
+        return (
+            self.psql(f"select 1 from images where url = '{url}' and deleted_at is null") == "1\n"
+        )
 
     @contextlib.contextmanager
     def without(self, program: str) -> Iterator[None]:
@@ -230,9 +232,7 @@ class Nodes:
         return others <= alive
 
 
-def eventually(
-    condition: Callable[[], Any], what: str, deadline_s: float | None = None
-) -> Any:
+def eventually(condition: Callable[[], Any], what: str, deadline_s: float | None = None) -> Any:
     """Return the first true value of `condition`; fail after a deadline."""
     deadline = time.monotonic() + (deadline_s or DEADLINE_S)
     while True:

@@ -35,7 +35,9 @@ def test_a_store_is_everywhere_within_two_seconds_and_asks_the_origin_once(
     assert len({(a.headers["ETag"], a.headers["Last-Modified"]) for a in answers}) == 1
     assert sum(origin.counts().values()) == 1
     eventually(lambda: {node.backlog() for node in nodes} == {0}, "the backlog is empty")
-    sources = {node.psql(f"select stored_from from images where url = '{url}'").strip() for node in nodes}
+    sources = {
+        node.psql(f"select stored_from from images where url = '{url}'").strip() for node in nodes
+    }
     assert "origin" in sources
     assert sources <= {"origin", *nodes.all}
     stamps = {node.psql(f"select stored_at from images where url = '{url}'") for node in nodes}
@@ -97,7 +99,9 @@ def test_a_miss_asks_the_peers_before_the_origin(nodes: Nodes, origin: Origin) -
         unknown = origin.url("/nowhere.jpg")
         assert nodes["ic03"].get(unknown, use_alternativ_clouds="true").status_code == 404
         assert origin.count("/nowhere.jpg") == 1
-        local = nodes["ic03"].get(origin.url("/n2"), use_alternativ_clouds="1", only_send_if_local="1")
+        local = nodes["ic03"].get(
+            origin.url("/n2"), use_alternativ_clouds="1", only_send_if_local="1"
+        )
         assert (local.status_code, local.json()["code"]) == (404, "not_local")
     finally:
         nodes["ic03"].supervisorctl("start", "image-cloud-peer-clone")
@@ -188,7 +192,9 @@ def test_clones_go_on_without_the_source_s_database(nodes: Nodes, origin: Origin
     )
 
 
-def test_a_delete_without_the_database_holds_and_is_told_later(nodes: Nodes, origin: Origin) -> None:
+def test_a_delete_without_the_database_holds_and_is_told_later(
+    nodes: Nodes, origin: Origin
+) -> None:
     url, _ = new_picture(origin)
     nodes["ic01"].get(url)
     eventually(lambda: all(node.has(url) for node in nodes), "the picture is everywhere")
@@ -229,7 +235,7 @@ class InBackground:
     def _run(self) -> None:
         self.result = self._work()
 
-    def __enter__(self) -> "InBackground":
+    def __enter__(self) -> InBackground:
         self._thread.start()
         return self
 

@@ -132,7 +132,9 @@ def test_a_lost_database_is_rebuilt_from_the_files(nodes: Nodes, origin: Origin)
     with _nobody_sends(nodes, "ic01"):
         nodes.start("ic01")
         eventually(lambda: node.tables() == before, "the catalogue is as it was")
-        rows = node.psql(f"select count(*) from images where url = '{gone}' and deleted_at is not null")
+        rows = node.psql(
+            f"select count(*) from images where url = '{gone}' and deleted_at is not null"
+        )
         assert rows == "1\n"
     nodes.settle()
     assert node.has(url)
@@ -217,7 +219,9 @@ def test_an_import_respects_deletes_and_goes_on_where_it_stopped(
     assert done.stdout.endswith("1 deleted before, 1 already here, 2 imported, 2 not taken\n")
     eventually(lambda: all(node.has(f"{host}/3.jpg") for node in nodes), "imports are cloned")
     assert not any(node.has(f"{host}/0.jpg") for node in nodes)
-    assert node.psql(f"select stored_at from images where url = '{host}/3.jpg'").startswith("2020-09-13")
+    assert node.psql(f"select stored_at from images where url = '{host}/3.jpg'").startswith(
+        "2020-09-13"
+    )
 
 
 def test_an_import_from_sqlite(nodes: Nodes, origin: Origin, tmp_path: Path) -> None:

@@ -50,7 +50,11 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
     assert (store.root / original.relative).read_bytes() == b"abc"
     assert [record for _, record in store.unrecorded()] == [RECORD]
     store.settle_note(RECORD)
-    assert files(store) == ["cluster/.placing", original.relative, f"records/{KEY[:2]}/{KEY[2:4]}/{KEY}.json"]
+    assert files(store) == [
+        "cluster/.placing",
+        original.relative,
+        f"records/{KEY[:2]}/{KEY[2:4]}/{KEY}.json",
+    ]
     assert store.record(KEY) == RECORD
 
 
