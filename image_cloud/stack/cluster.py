@@ -113,7 +113,8 @@ class Cluster:
 
 def _all_end_well(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
     """Wait for every one; say whether all of them returned 0."""
-    return not any({process.wait() for process in processes})
+    codes = [process.wait() for process in processes]
+    return not any(codes)
 
 
 def main() -> int:
