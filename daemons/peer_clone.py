@@ -86,7 +86,8 @@ class PeerClone:
         if self._peers.all:
             daemons += [self._cloner() for _ in range(cluster.workers)]
         if self._peers.placement.is_limited:
-            daemons.append(Rebalance(self._store, self._database, self._peers))
+            keep_s = cluster.drop_after
+            daemons.append(Rebalance(self._store, self._database, self._peers, grace_s=keep_s))
         for daemon in daemons:
             name = type(daemon).__name__.lower()
             run = threading.Thread(

@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 100
 PAUSE_S = 30.0
-GRACE_S = 60.0  # a copy just fetched for a client is likely to be asked for again
 
 
 class Rebalance:
@@ -29,10 +28,14 @@ class Rebalance:
         store: Store,
         database: Database,
         peers: Peers,
+        *,
+        grace_s: float,
         clock: Callable[[], float] = time.time,
-        grace_s: float = GRACE_S,
     ) -> None:
-        """Ask `peers` before anything is dropped from `store`."""
+        """Ask `peers` before anything that is older than `grace_s` is dropped from `store`.
+
+        A copy just fetched for a client is likely to be asked for again.
+        """
         self._store = store
         self._database = database
         self._peers = peers
@@ -52,7 +55,7 @@ class Rebalance:
                 self._drop_if_owned(record)
         self._key = rows[-1].key if len(rows) == AT_ONCE else ""
         if not self._key:
-            self._next_round = self._clock() + PAUSE_S
+            self._next_round = self._clock() + min(PAUSE_S, max(1.0, self._grace_s))
         return bool(self._key)
 
     def _drop_if_owned(self, record: Record) -> None:

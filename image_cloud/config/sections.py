@@ -248,6 +248,12 @@ class Cluster:
     replicas: int = f.whole(
         0, 0, 1000, "Nodes that keep each picture, chosen by rendezvous hashing; 0: all nodes."
     )
+    drop_after: float = f.duration(
+        600.0,
+        0.0,
+        30 * DAY,
+        "With replicas limited: a copy that belongs to other nodes alone is kept for so long.",
+    )
     shared_storage: bool = f.flag(
         False,
         "Several nodes use this storage folder and this database; nothing is cloned between them.",

@@ -201,6 +201,12 @@ class Nodes:
         for name in names:
             self.make("node-stop", f"NODE={name}")
 
+    def reconfigure(self, **settings: str) -> None:
+        """Start all nodes anew with other settings."""
+        for name in self.all:
+            self.write_ini(name, **settings)
+        self.make("cluster")
+
     def make(self, *words: str) -> str:
         inherited = {
             name: value
