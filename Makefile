@@ -13,10 +13,11 @@ TEST_PACKAGES := plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
 # Ubuntu has no such package but a snap; tests that need a browser are skipped there.
 TEST_PACKAGES += $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium)
 
-LINTED := image_cloud falcon_app daemons tests
+LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
-.PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test fresh-test
+.PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
+    fresh-test bench-prefetch prefetch-soak
 
 run: setup
 	@exec $(STACK) run
@@ -56,6 +57,15 @@ clean: down
 	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down; fi
 	rm -rf .venv var .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Prefetch: claims with a million URLs waiting; then URLs a second, CPU per part and memory.
+bench-prefetch: setup-test
+	.venv/bin/python -m bench.prefetch_claims $(ARGS)
+	.venv/bin/python -m bench.prefetch
+
+# Kill everything in turn, ten times over, in the middle of 5,000 URLs each.
+prefetch-soak: setup-test
+	PREFETCH_SOAK=10 .venv/bin/python -m pytest tests/prefetch/test_nothing_lost.py $(ARGS)
 
 setup:
 	@sh image_cloud/stack/system_packages.sh $(PACKAGES)

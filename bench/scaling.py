@@ -74,7 +74,10 @@ def simulate(count: int, replicas: int, keys: list[str]) -> Row:
         real / (count + 1) / real if replicas else 1 / count,
         real - 1,
         node_bytes / 1e12,
-        {name: node_bytes / (speed * USABLE * min(1, sources)) / 3600 for name, speed in LINKS.items()},
+        {
+            name: node_bytes / (speed * USABLE * min(1, sources)) / 3600
+            for name, speed in LINKS.items()
+        },
     )
 
 
@@ -100,7 +103,9 @@ def chart(rows: list[Row]) -> str:
         ("TB per node (10 TB of pictures)", lambda row: row.node_tb, 12.0, 30),
         ("copies sent per store", lambda row: float(row.copies_per_store), 260.0, 430),
     ]
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="820" height="330" font-family="sans-serif" font-size="12">']
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="820" height="330" font-family="sans-serif" font-size="12">'
+    ]
     parts.append('<rect width="820" height="330" fill="white"/>')
     for title, value, most, left in panels:
         parts += _panel(title, value, most, left + 30, rows)
@@ -129,8 +134,12 @@ def _panel(title: str, value, most: float, left: int, rows: list[Row]) -> list[s
             points.append(f"{x:.1f},{y:.1f}")
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
             if number == len(SIZES) - 1:
-                parts.append(f'<text x="{x - 4:.0f}" y="{y - 7:.0f}" text-anchor="end">{value(row):.2g}</text>')
-        parts.append(f'<polyline points="{" ".join(points)}" stroke="{colour}" stroke-width="2" fill="none"/>')
+                parts.append(
+                    f'<text x="{x - 4:.0f}" y="{y - 7:.0f}" text-anchor="end">{value(row):.2g}</text>'
+                )
+        parts.append(
+            f'<polyline points="{" ".join(points)}" stroke="{colour}" stroke-width="2" fill="none"/>'
+        )
     return parts
 
 

@@ -30,6 +30,7 @@ NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorde
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
 DAY_S = 86400.0
+LOCK_FILES = (".flights", ".slots")
 
 
 class Janitor:
@@ -103,7 +104,7 @@ class Janitor:
             self._run_folder / "decoding",
         )
         for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
-            if _modified(path) < before and path.name != ".flights":
+            if _modified(path) < before and path.name not in LOCK_FILES:
                 path.unlink(missing_ok=True)
         for path in (self._store.root / "failures").glob("??/??/*.json"):
             self._failures.expire(path)

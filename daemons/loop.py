@@ -17,6 +17,7 @@ from image_cloud.logs import set_up_logging
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
+LONGEST_OUTAGE_BACKOFF_S = 4.0  # asking a database that is away costs nothing
 
 
 class Daemon(Protocol):
@@ -29,7 +30,10 @@ class Daemon(Protocol):
 
 
 def run(daemon: Daemon, stop: threading.Event, *, once: bool = False) -> None:
-    """Call `daemon.step()` until `stop` is set; a step that raises is logged and backed off."""
+    """Call `daemon.step()` until `stop` is set; a step that raises is logged and backed off.
+
+    A daemon that has `finish()` ends with it: what it began must not take longer than stopwaitsecs.
+    """
     backoff_s = FIRST_BACKOFF_S
     while not stop.is_set():
         try:
@@ -37,13 +41,16 @@ def run(daemon: Daemon, stop: threading.Event, *, once: bool = False) -> None:
             backoff_s = FIRST_BACKOFF_S
         except DatabaseUnavailable:
             log.warning("event=waiting_for_database seconds=%.0f", backoff_s)
-            pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_BACKOFF_S)
+            pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_OUTAGE_BACKOFF_S)
         except Exception:
             log.exception("event=step_failed seconds=%.0f", backoff_s)
             pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_BACKOFF_S)
         if once:
-            return
+            break
         stop.wait(pause_s)
+    finish = getattr(daemon, "finish", None)
+    if finish:
+        finish()
 
 
 def main(name: str, create: Callable[[Config], Daemon]) -> None:

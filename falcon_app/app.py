@@ -17,11 +17,13 @@ from falcon_app.fetch import Fetch
 from falcon_app.health import Health, Ready, Verdict
 from falcon_app.images import Finder, GetImage, GetThumbnail
 from falcon_app.middleware import TokenCheck
+from falcon_app.prefetch import Prefetch, Sorter
 from falcon_app.resize_client import ResizeClient
 from image_cloud.attempts import Attempts
 from image_cloud.config import Config, config_from_environment
 from image_cloud.db.connect import Database
 from image_cloud.db.listen import Listener
+from image_cloud.origin import Origin
 from image_cloud.peer_states import PeerStates, path_of
 from image_cloud.sockets import socket_path
 from image_cloud.tokens import TokenStore
@@ -31,6 +33,7 @@ from image_cloud.wiring import (
     open_deletes,
     open_freshness,
     open_guard,
+    open_limits,
     open_peers,
     open_storage,
 )
@@ -39,13 +42,18 @@ App = falcon.App[Any, Any]
 
 
 def create_app(pool: str | None = None, config: Config | None = None) -> App:
-    """Return the WSGI application of `pool` (front, fetch or resize).
+    """Return the WSGI application of `pool` (front, fetch, intake or resize).
 
     Without arguments both come from the environment: IMAGE_CLOUD_POOL and IMAGE_CLOUD_CONFIG.
     Call it after gunicorn has forked: threads and connections start here.
     """
     config = config or config_from_environment()
-    creators = {"front": create_front, "fetch": create_fetch, "resize": create_resize}
+    creators = {
+        "front": create_front,
+        "fetch": create_fetch,
+        "intake": create_intake,
+        "resize": create_resize,
+    }
     return creators[pool or os.environ["IMAGE_CLOUD_POOL"]](config)
 
 
@@ -101,6 +109,17 @@ def _changes_answer(config: Config) -> ChangesAnswer:
     own = Self(config.node.name, config.cluster.accept_deletes)
     guard, clock, freshness = open_guard(config), open_clock(config), open_freshness(config)
     return ChangesAnswer(database, listener, guard, clock, freshness, own)
+
+
+def create_intake(config: Config) -> App:
+    """Return the pool that takes batches: apart, as a body of 32 MiB keeps a process busy."""
+    store, _ = open_storage(config)
+    sorter = Sorter(store, Origin(config.download), open_limits(config), config.resize)
+    database = Database(config.database)
+    app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
+    http_errors.install(app)
+    app.add_route("/fire_and_forget", Prefetch(sorter, database, config.resize, config.prefetch))
+    return app
 
 
 def create_resize(config: Config) -> App:

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the three pools; IMAGE_CLOUD_POOL says which this is."""
+"""gunicorn's settings for the four pools; IMAGE_CLOUD_POOL says which this is."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ if _pool == "front":
 elif _pool == "fetch":
     worker_class, workers, threads = "gthread", _pools.fetch_workers, _pools.fetch_threads
     keepalive = 75
+elif _pool == "intake":
+    worker_class, workers, threads = "gthread", 1, _pools.intake_threads
+    keepalive = 75
 else:
     # One picture at a time in a process of its own: the only thing that can be killed for good.
     worker_class, workers, threads = "sync", _pools.resize_workers, 1
@@ -44,12 +47,15 @@ else:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Limit the memory of a resize worker: a picture that wants more fails alone."""
+    """Limit a worker's memory: a picture or a body that wants more fails alone."""
     set_up_logging(_config.node.log_level)
     if _pool == "resize":
         limit = _config.resize.worker_memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if _pool == "intake":
+        limit = _config.prefetch.memory
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def worker_exit(server: Any, worker: Any) -> None:

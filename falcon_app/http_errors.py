@@ -22,6 +22,7 @@ STATUS: dict[type[errors.ImageCloudError], int] = {
     errors.TokenUnknown: 401,
     errors.Forbidden: 403,
     errors.NotLocal: 404,
+    errors.BatchUnknown: 404,
     errors.OriginNotFound: 404,
     errors.Blocked: 410,
     errors.RequestTooLarge: 413,

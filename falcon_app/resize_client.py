@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import socket
 from urllib.parse import quote
 
 import falcon
 
 from image_cloud.errors import Busy
+from image_cloud.unix_http import UnixConnection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +28,6 @@ class Answer:
             resp.set_header(name, value)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket file."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class ResizeClient:
     """Asks the resize pool at a unix socket."""
 
@@ -52,7 +40,7 @@ class ResizeClient:
 
     def resize(self, data: bytes, variant: str, request_id: str) -> Answer:
         """Return the answer for `data` resized to `variant`.  Raises Busy without one."""
-        connection = _UnixConnection(self._path, self._timeout_s)
+        connection = UnixConnection(self._path, self._timeout_s)
         try:
             headers = {"X-Request-Id": request_id}
             connection.request("POST", f"/_resize?variant={quote(variant)}", data, headers)

@@ -23,11 +23,13 @@ from image_cloud.errors import (
 )
 from image_cloud.failures import Failures
 from image_cloud.flights import Flights
+from image_cloud.gate import Gate
 from image_cloud.incoming import Incoming, MemoryBudget
 from image_cloud.keys import key_of
 from image_cloud.origin import Origin
 from image_cloud.peers import Peers
 from image_cloud.recorder import Recorder
+from image_cloud.slots import Slot
 from image_cloud.tombstones import TICK_S
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Cache:
         store: Store,
         failures: Failures,
         origin: Origin,
+        gate: Gate,
         flights: Flights[Found],
         recorder: Recorder,
         budget: MemoryBudget,
@@ -63,6 +66,7 @@ class Cache:
         self._store = store
         self._failures = failures
         self._origin = origin
+        self._gate = gate
         self._flights = flights
         self._recorder = recorder
         self._budget = budget
@@ -70,10 +74,12 @@ class Cache:
         self._peers = peers
         self._clock = clock
 
-    def load(self, url: str, *, use_peers: bool = False) -> Found:
+    def load(self, url: str, slot: Slot | None = None, *, use_peers: bool = False) -> Found:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
 
         Concurrent calls for one URL, in any process, share one download and its failure.
+        `slot` is for downloads that nobody waits for: it is the domain's, and given back here;
+        such a call does not wait for another process's download either.
         Raises what the origin, the picture or the node is guilty of (image_cloud.errors).
         """
         key = key_of(url)
@@ -82,7 +88,10 @@ class Cache:
             return Found(original, HIT)
         # Where not every node keeps every picture, a miss asks the peers anyway.
         use_peers = use_peers or self._peers.placement.is_limited
-        return self._flights.run(key, lambda: self._load_alone(url, key, use_peers))
+        patience_s = 0.0 if slot else None
+        return self._flights.run(
+            key, lambda: self._load_alone(url, key, slot, use_peers), patience_s
+        )
 
     def restore(self, record: Record) -> None:
         """Bring a lost original back: from a peer, else from the origin; never over a delete.
@@ -98,32 +107,35 @@ class Cache:
         found = self._from_peers(record.url, record.key)
         # Other bytes than before count as the newer store, but not as newer than any real delete.
         stored_at = round(record.stored_at + TICK_S, 6)
-        return found or self._download(record.url, record.key, stored_at)
+        return found or self._download(record.url, record.key, None, stored_at)
 
-    def _load_alone(self, url: str, key: str, use_peers: bool) -> Found:
+    def _load_alone(self, url: str, key: str, slot: Slot | None, use_peers: bool) -> Found:
         original = self._store.original(key)
         if original:
             return Found(original, HIT)
         self._store.tombstones.check_blocked(key)
         found = self._from_peers(url, key) if use_peers else None
-        return found or self._from_origin(url, key)
+        return found or self._from_origin(url, key, slot)
 
-    def _from_origin(self, url: str, key: str) -> Found:
+    def _from_origin(self, url: str, key: str, slot: Slot | None) -> Found:
         remembered = self._failures.recall(key)
         if remembered:
             raise remembered
         try:
-            found = self._download(url, key)
+            found = self._download(url, key, slot)
         except ImageCloudError as error:
             self._failures.remember(key, error)
             raise
         self._failures.forget(key)
         return found
 
-    def _download(self, url: str, key: str, stored_at: float | None = None) -> Found:
+    def _download(
+        self, url: str, key: str, slot: Slot | None, stored_at: float | None = None
+    ) -> Found:
         started, stored_at = time.monotonic(), stored_at or self._store_time(key)
         with Incoming(self._store, self._budget) as incoming:
-            downloaded = self._origin.download(url, incoming.write)
+            with self._gate.visit(slot) as visit:
+                downloaded = self._origin.download(url, incoming.write, visit.enter)
             fmt = self._check_picture(incoming)
             incoming.finish()
             record = _record(

@@ -40,7 +40,9 @@ RETRY_AFTER_S = 30.0
 PLACING_PATIENCE_S = 10.0
 PRIVATE_FOLDERS = (
     "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
+    "domains",
 )  # fmt: skip
+USUAL_EXTENSION = "jpg"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +101,13 @@ class Store:
 
     def original(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here; an empty file is none."""
-        stem = f"{self.root}/originals/{fan_out(key)}/{key}."
-        for extension in EXTENSIONS.values():
-            with contextlib.suppress(OSError):
-                if os.stat(stem + extension).st_size:
+        folder = f"{self.root}/originals/{fan_out(key)}"
+        stem = f"{folder}/{key}."
+        if _has_bytes(stem + USUAL_EXTENSION):
+            return Original(key, USUAL_EXTENSION)
+        if os.access(folder, os.F_OK):
+            for extension in EXTENSIONS.values():
+                if _has_bytes(stem + extension):
                     return Original(key, extension)
         return None
 
@@ -346,6 +351,13 @@ class Store:
 
     def _record_path(self, key: str) -> Path:
         return self.root / "records" / fan_out(key) / f"{key}.json"
+
+
+def _has_bytes(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
 
 
 def read_record(path: Path) -> Record | None:

@@ -105,6 +105,12 @@ class NotLocal(ImageCloudError):
     code = "not_local"
 
 
+class BatchUnknown(ImageCloudError):
+    """There is no such batch."""
+
+    code = "batch_unknown"
+
+
 class Blocked(ImageCloudError):
     """The picture was deleted and its URL is blocked."""
 
@@ -268,6 +274,12 @@ class Busy(Unavailable):
     """This node has as much to do as it takes on at once."""
 
     code = "busy"
+
+
+class OriginPaused(Busy):
+    """The origin is left alone at the moment."""
+
+    code = "origin_paused"
 
 
 class StorageUnavailable(Unavailable):

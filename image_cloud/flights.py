@@ -1,17 +1,13 @@
 """One piece of work per key at a time, over all threads and processes of the node.
 
 Inside a process the first thread works and the others wait for its result, errors included.
-Between processes an open-file-description lock on one byte of one file, at an offset made from the
-key, keeps the second away; the kernel gives it back when its holder dies, and nothing needs cleaning.
+Between processes a lock (image_cloud/locks.py) at an offset made from the key keeps the second away.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import fcntl
-import os
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from image_cloud.errors import Busy, ImageCloudError
+from image_cloud.locks import Locks
 
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
@@ -42,18 +39,24 @@ class Flights(Generic[T]):
         self._mutex = threading.Lock()
         self._flights: dict[str, _Flight[T]] = {}
 
-    def run(self, key: str, work: Callable[[], T]) -> T:
-        """Return what `work` returns, from this call or from the one under way for `key`."""
+    def run(self, key: str, work: Callable[[], T], patience_s: float | None = None) -> T:
+        """Return what `work` returns, from this call or from the one under way for `key`.
+
+        `patience_s` is for this call alone; with 0 it raises Busy where another process works.
+        """
+        patience_s = self._patience_s if patience_s is None else patience_s
         with self._mutex:
             flight = self._flights.get(key)
             leads = flight is None
             if flight is None:
                 flight = self._flights[key] = _Flight()
-        return self._lead(key, flight, work) if leads else self._follow(flight)
+        if leads:
+            return self._lead(key, flight, work, patience_s)
+        return self._follow(flight, patience_s)
 
-    def _lead(self, key: str, flight: _Flight[T], work: Callable[[], T]) -> T:
+    def _lead(self, key: str, flight: _Flight[T], work: Callable[[], T], patience_s: float) -> T:
         try:
-            with locked(self._lock_file, key, self._patience_s):
+            with locked(self._lock_file, key, patience_s):
                 flight.result = work()
             return flight.result
         except BaseException as error:
@@ -64,8 +67,8 @@ class Flights(Generic[T]):
                 del self._flights[key]
             flight.landed.set()
 
-    def _follow(self, flight: _Flight[T]) -> T:
-        if not flight.landed.wait(self._patience_s):
+    def _follow(self, flight: _Flight[T], patience_s: float) -> T:
+        if not flight.landed.wait(patience_s):
             raise Busy("waited too long for the same picture", retry_after_s=RETRY_AFTER_S)
         if isinstance(flight.error, ImageCloudError):
             raise copy.copy(flight.error)
@@ -79,19 +82,11 @@ class Flights(Generic[T]):
 def locked(lock_file: Path, key: str, patience_s: float) -> Iterator[None]:
     """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
     offset = int(key[:15], 16)
-    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
     deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
-    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
-                break
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() > deadline:
-                    raise Busy(retry_after_s=RETRY_AFTER_S) from None
-                time.sleep(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    with Locks(lock_file) as locks:
+        while not locks.take(offset):
+            if time.monotonic() >= deadline:
+                raise Busy("the same picture is under way", retry_after_s=RETRY_AFTER_S)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         yield
-    finally:
-        os.close(descriptor)

@@ -26,6 +26,10 @@ upstream image_cloud_fetch {{
     zone image_cloud_fetch 128k;
     server unix:{fetch} max_fails=0 max_conns={fetch_queue};
 }}
+upstream image_cloud_intake {{
+    zone image_cloud_intake 128k;
+    server unix:{intake} max_fails=0 max_conns={intake_queue};
+}}
 upstream image_cloud_resize {{
     zone image_cloud_resize 128k;
     server unix:{resize} max_fails=0 max_conns={resize_queue};
@@ -81,6 +85,7 @@ def render_node(config: Config) -> str:
         storage=config.storage.path,
         cache_control=config.http.cache_control,
         fetch_queue=config.pools.fetch_queue,
+        intake_queue=config.pools.intake_queue,
         resize_queue=config.pools.resize_queue,
     )
 

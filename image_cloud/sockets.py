@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FOLDERS = {"front": "pools", "fetch": "pools", "resize": "sandbox"}
+FOLDERS = {"front": "pools", "fetch": "pools", "intake": "pools", "resize": "sandbox"}
 POOLS = tuple(FOLDERS)
 
 

@@ -12,14 +12,18 @@ from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.deletes import Deletes
 from image_cloud.disk import Store
+from image_cloud.domains import Domains
 from image_cloud.failures import Failures
 from image_cloud.feed_guard import FeedGuard
 from image_cloud.flights import Flights
 from image_cloud.freshness import Freshness
+from image_cloud.gate import Gate
 from image_cloud.incoming import MemoryBudget
+from image_cloud.limits import LimitsFile
 from image_cloud.origin import Origin
 from image_cloud.peers import Peers
 from image_cloud.recorder import Recorder
+from image_cloud.slots import Slots
 
 GRACE_S = 5.0
 
@@ -65,22 +69,52 @@ def open_auditor(config: Config, cache: Cache) -> Auditor:
     return Auditor(store, Database(config.database), open_peers(config), cache)
 
 
-def open_cache(config: Config) -> Cache:
-    """Return the way of one original; starts the recorder's thread, so call it after forking."""
+def open_limits(config: Config) -> LimitsFile:
+    """Return the node's limits file."""
+    folder = Path(config.storage.path) / "domains"
+    return LimitsFile(Path(config.politeness.limits_file), folder / ".last_good_limits")
+
+
+def open_domains(config: Config) -> Domains:
+    """Return the node's troubled domains."""
+    root = Path(config.storage.path)
+    return Domains(root / "domains", lock_file(root), config.politeness)
+
+
+def open_gate(config: Config) -> Gate:
+    """Return the gate that every request to an origin goes through."""
+    slots = Slots(lock_file(Path(config.storage.path)))
+    politeness = config.politeness
+    return Gate(open_limits(config), slots, open_domains(config), politeness.slot_wait)
+
+
+def lock_file(root: Path) -> Path:
+    """Return the file of the slots' and domains' locks."""
+    return root / "incoming" / ".slots"
+
+
+def open_cache(
+    config: Config, gate: Gate | None = None, unstored_bytes: int | None = None
+) -> Cache:
+    """Return the way of one original; starts the recorder's thread, so call it after forking.
+
+    `unstored_bytes` is what pictures that cannot be stored may take; None: what the ini says.
+    """
     store, failures = open_storage(config)
     recorder = Recorder(store, Database(config.database))
     recorder.start()
-    lock_file = store.root / "incoming" / ".flights"
     peers = open_peers(config)
-    patience_s = config.download.total_timeout + GRACE_S
-    patience_s += len(peers.all) * config.cluster.read_timeout
+    patience_s = len(peers.all) * config.cluster.read_timeout
+    patience_s += config.politeness.slot_wait + config.download.total_timeout + GRACE_S
+    memory = config.storage.unstored_max_bytes if unstored_bytes is None else unstored_bytes
     return Cache(
         store=store,
         failures=failures,
         origin=Origin(config.download),
-        flights=Flights(lock_file, patience_s),
+        gate=gate or open_gate(config),
+        flights=Flights(store.root / "incoming" / ".flights", patience_s),
         recorder=recorder,
-        budget=MemoryBudget(config.storage.unstored_max_bytes),
+        budget=MemoryBudget(memory),
         accepted=config.resize.formats,
         peers=peers,
         clock=open_clock(config),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from image_cloud.db.connect import Database
 from tests.origin import Origin
+from tests.postgres import Cluster
 from tests.stack.running import Stack
 
 # Quick to fail, and nothing that a test has to wait for.
@@ -33,3 +35,18 @@ def stack() -> Iterator[Stack]:
 def origin() -> Iterator[Origin]:
     with Origin() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of our own, for tests that need nothing else of a stack."""
+    with Cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """An empty, migrated database."""
+    opened = Database(cluster.new_database())
+    yield opened
+    opened.close()

@@ -12,6 +12,7 @@ from image_cloud.cli import (
     configuration,
     importing,
     pictures,
+    prefetch,
     tokens,
     verifying,
 )
@@ -19,7 +20,16 @@ from image_cloud.cli.node import CommandError
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError
 
-MODULES = (configuration, tokens, pictures, catalogue, cluster, importing, verifying)
+MODULES = (
+    configuration,
+    tokens,
+    pictures,
+    prefetch,
+    catalogue,
+    cluster,
+    importing,
+    verifying,
+)
 
 
 def parser() -> argparse.ArgumentParser:

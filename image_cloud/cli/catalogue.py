@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from image_cloud.cli.node import address, become_run_user, own_token, read_config
+from image_cloud.cli.prefetch_status import print_prefetch
 from image_cloud.db import catalog, clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.peer_states import PeerStates, path_of
@@ -38,3 +39,4 @@ def run_status(arguments: argparse.Namespace) -> None:
         print(f"feed: held back: {waits} for {held.holder or 'a transaction'}")
     for state in PeerStates(path_of(config.storage.path, config.node.name)).read().values():
         print(f"peer {state.name}: {'alive' if state.alive else state.error or 'away'}")
+    print_prefetch(config)

@@ -18,6 +18,10 @@ def contradictions(config: Config) -> Iterator[str]:
         yield f"[resize] thumbnail_size = {resize.thumbnail_size}: expected one of {sizes}"
     if failures.first_keep > failures.longest_keep:
         yield "[failures] first_keep: expected no more than longest_keep"
+    if config.politeness.first_pause > config.politeness.longest_pause:
+        yield "[politeness] first_pause: expected no more than longest_pause"
+    if config.prefetch.first_wait > config.prefetch.longest_wait:
+        yield "[prefetch] first_wait: expected no more than longest_wait"
     port = int(config.node.listen.rpartition(":")[2])
     if not 1 <= port <= 65535:
         yield f"[node] listen: expected a port from 1 to 65535, not {port}"

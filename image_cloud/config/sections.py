@@ -159,6 +159,62 @@ class Download:
 
 
 @dataclasses.dataclass(frozen=True)
+class Politeness:
+    """How many downloads run at once from each domain, and when a domain is left alone."""
+
+    limits_file: str = f.path(
+        "{home}/max_downloads.json",
+        'Parallel downloads of each domain: {"default": 8, "shop.example": 2}; an entry covers its\n'
+        "sub-domains. Read again when it changes.",
+    )
+    slot_wait: float = f.duration(
+        10.0,
+        0.0,
+        600.0,
+        "Longest that a request waits for its turn at a domain before it gets a 503.",
+    )
+    failures: int = f.whole(
+        20, 1, 10**6, "After so many failures in a row a whole domain is left alone."
+    )
+    first_pause: float = f.duration(30.0, 0.1, DAY, "For how long, the first time.")
+    longest_pause: float = f.duration(600.0, 0.1, 30 * DAY, "Doubling each time up to this.")
+    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each time is shortened or lengthened.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prefetch:
+    """POST /fire_and_forget, and the daemon that works it off."""
+
+    threads: int = f.whole(64, 1, 1000, "Downloads at once of the daemon, all domains together.")
+    resizes: int = f.whole(1, 1, 256, "Thumbnails at once that it asks the resize pool for.")
+    tries: int = f.whole(4, 1, 100, "A URL that failed so often stands in its batch's failures.")
+    first_wait: float = f.duration(30.0, 0.05, DAY, "Wait before the second try.")
+    longest_wait: float = f.duration(3600.0, 0.05, 30 * DAY, "Doubling with each try up to this.")
+    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each wait is shortened or lengthened.")
+    lease: float = f.duration(
+        120.0,
+        5.0,
+        DAY,
+        "A URL whose daemon does not say within this time that it still works on it is given to\n"
+        "another; one whose process has died is given away at once.",
+    )
+    idle: float = f.duration(0.25, 0.01, 60.0, "Pause between two looks for new work.")
+    keep_batches: float = f.duration(
+        30 * DAY, 60.0, 3650 * DAY, "Finished batches are forgotten then."
+    )
+    max_bodies: int = f.whole(
+        2, 1, 64, "POST /fire_and_forget: bodies that are read at once; more wait."
+    )
+    body_wait: float = f.duration(30.0, 0.0, 600.0, "Longest such wait before the call gets a 503.")
+    memory: int = f.size(
+        1 * GIB,
+        128 * MIB,
+        64 * GIB,
+        "Memory limit of the daemon, and of the pool that takes the calls.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Failures:
     """How long failed URLs are remembered, so that a storm of requests costs the origin one."""
 
@@ -200,6 +256,8 @@ class Pools:
     fetch_queue: int = f.whole(
         256, 1, 100_000, "Requests in the fetch pool, waiting ones included."
     )
+    intake_threads: int = f.whole(8, 2, 64, "Threads that take POST /fire_and_forget.")
+    intake_queue: int = f.whole(64, 1, 100_000, "Such requests, waiting ones included.")
     resize_workers: int = f.whole(2, 1, 256, "Processes that resize, one picture at a time each.")
     resize_queue: int = f.whole(
         128, 1, 100_000, "Requests in the resize pool, waiting ones included."
@@ -281,6 +339,8 @@ class Config:
     http: Http = Http()
     resize: Resize = Resize()
     download: Download = Download()
+    politeness: Politeness = Politeness()
+    prefetch: Prefetch = Prefetch()
     failures: Failures = Failures()
     database: Database = Database()
     tokens: Tokens = Tokens()

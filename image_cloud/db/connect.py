@@ -39,7 +39,14 @@ class Database:
             raise DatabaseUnavailable(retry_after_s=RETRY_AFTER_S) from error
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the server answers."""
+        """Raise DatabaseUnavailable unless the server answers; a broken connection is renewed."""
+        if getattr(self._local, "connection", None) is not None:
+            with contextlib.suppress(DatabaseUnavailable):
+                self._ask()
+                return
+        self._ask()
+
+    def _ask(self) -> None:
         with self.transaction() as cursor:
             cursor.execute("SELECT 1")
 

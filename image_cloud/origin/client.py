@@ -31,6 +31,7 @@ from image_cloud.origin.watchdog import Deadline, watchdog
 from image_cloud.urls import Url
 
 Write = Callable[[bytes], object]
+Enter = Callable[[Url], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,20 +66,29 @@ class Origin:
 
     def check(self, url: str) -> None:
         """Raise BadParameter or UrlForbidden for a URL that is never fetched; resolves nothing."""
-        self._policy.check_url(urls.parse(url))
+        self.check_parsed(urls.parse(url))
 
-    def download(self, url: str, write: Write) -> Downloaded:
+    def check_parsed(self, url: Url) -> None:
+        """Do the same for a URL that was parsed already.  Raises UrlForbidden."""
+        self._policy.check_url(url)
+
+    def download(self, url: str, write: Write, enter: Enter = lambda url: None) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
 
-        Raises what `check` raises, an error of the origin, TooManyBytes, and what `write` raises,
-        unchanged.
+        `enter` is called before each request, that of `url` and those that redirects lead to; it
+        may wait, and what it waits for the first does not count as the origin's time.
+        Raises what `check` raises, an error of the origin, TooManyBytes, and what `write` and
+        `enter` raise, unchanged.
         """
         if self._pid != os.getpid():  # sockets of the parent are not ours to use
             self._connect()
+        parsed = urls.parse(url)
+        self._policy.check_url(parsed)
+        enter(parsed)
         deadline = Deadline(self._settings.total_timeout)
         watchdog().add(deadline)
         try:
-            return self._follow(urls.parse(url), deadline, write)
+            return self._follow(parsed, deadline, write, enter)
         except OriginFailed as error:
             if deadline.passed:  # what broke was the watchdog's doing
                 raise deadline.error() from error
@@ -86,10 +96,12 @@ class Origin:
         finally:
             watchdog().discard(deadline)
 
-    def _follow(self, url: Url, deadline: Deadline, write: Write) -> Downloaded:
+    def _follow(self, url: Url, deadline: Deadline, write: Write, enter: Enter) -> Downloaded:
         most = self._settings.max_redirects
-        for _ in range(most + 1):
-            self._policy.check_url(url)
+        for hop in range(most + 1):
+            if hop:
+                self._policy.check_url(url)
+                enter(url)
             with self._answered(url, deadline) as answer:
                 if answer.status not in redirects.STATUSES:
                     _check_status(answer)

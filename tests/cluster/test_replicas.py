@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from image_cloud.keys import key_of
 from image_cloud.placement import Placement
 from tests.cluster.nodes import NAMES, Nodes, eventually

@@ -1,0 +1,50 @@
+"""The part of `image-cloud status` that tells of prefetch: what waits, and which domains do not work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from image_cloud import limits
+from image_cloud.config import Config
+from image_cloud.db import prefetch_batches
+from image_cloud.db.connect import Database
+from image_cloud.wiring import open_domains, open_storage
+
+
+def print_prefetch(config: Config) -> None:
+    """Print it, one fact a line; the caller has become the run user."""
+    with Database(config.database).transaction() as cursor:
+        backlog = prefetch_batches.backlog(cursor)
+    store, _ = open_storage(config)
+    print(f"prefetch: {'working' if store.has_room() else 'paused, the storage is full'}")
+    print(f"prefetch_waiting: {backlog.urls}")
+    print(f"prefetch_under_way: {backlog.under_way}")
+    print(f"prefetch_trying_again: {backlog.later}")
+    print(f"prefetch_batches: {backlog.batches}")
+    print(f"limits: {limits_state(Path(config.politeness.limits_file))}")
+    for line in troubled_domains(config, time.time()):
+        print(line)
+
+
+def limits_state(path: Path) -> str:
+    """Say whether the limits file is good; if not, the last good one holds."""
+    try:
+        found = limits.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"no {path.name}: {limits.DEFAULT} for each domain"
+    except (OSError, ValueError) as error:
+        return f"{path.name} is refused, the last good one holds: {error}"
+    return f"{found.default} by default, {len(found.entries)} entries"
+
+
+def troubled_domains(config: Config, now: float) -> Iterator[str]:
+    """Yield a line for each domain that is left alone or fails."""
+    for trouble in open_domains(config).troubles():
+        left_s = max(0, round(trouble.until - now))
+        status = f" {trouble.upstream_status}" if trouble.upstream_status else ""
+        yield (
+            f"domain {trouble.domain}: {trouble.state(now)}, left alone for {left_s} s, "
+            f"{trouble.failures} failures, {trouble.code}{status}"
+        )

@@ -1,0 +1,115 @@
+"""Taking a batch in: tables `prefetch_batches`, `prefetch_requests`, `prefetch_followers`.
+
+Locks are taken in one order everywhere: requests by key, then domains by name, then batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+ROWS_AT_ONCE = 10_000
+TURNS_PER_BATCH = 2**20  # more than a batch may have URLs
+
+NEW_BATCH = """
+    INSERT INTO prefetch_batches (id, client, priority, thumbnails, total, already_cached,
+                                  duplicates, rejected, done, finished_at)
+    VALUES (%(id)s, %(client)s, %(priority)s, %(thumbnails)s, %(total)s, %(already_cached)s,
+            %(duplicates)s, %(rejected)s, %(already_cached)s,
+            CASE WHEN %(total)s = %(already_cached)s THEN now() END)
+    RETURNING number
+"""
+QUEUE = """
+    WITH given AS (
+        SELECT * FROM unnest(
+            string_to_array(%(keys)s, E'\\n'), string_to_array(%(urls)s, E'\\n'),
+            string_to_array(%(domains)s, E'\\n'), string_to_array(%(turns)s, E'\\n')::bigint[]
+        ) AS t (key, url, domain, turn)
+    ), put AS (
+        INSERT INTO prefetch_requests AS waiting
+            (key, url, domain, batch, turn, priority, thumbnails)
+        SELECT key, url, domain, %(batch)s, turn, %(priority)s, %(thumbnails)s::integer[]
+        FROM given ORDER BY key
+        ON CONFLICT (key) DO UPDATE SET
+            priority = greatest(waiting.priority, excluded.priority),
+            thumbnails = ARRAY(SELECT DISTINCT size
+                               FROM unnest(waiting.thumbnails || excluded.thumbnails) size ORDER BY 1)
+        WHERE waiting.priority < excluded.priority OR NOT waiting.thumbnails @> excluded.thumbnails
+        RETURNING key, xmax = 0 AS is_new
+    )
+    INSERT INTO prefetch_followers (key, batch)
+    SELECT key, %(batch)s FROM given
+    WHERE key NOT IN (SELECT key FROM put WHERE is_new)
+"""
+WAKE = """
+    INSERT INTO prefetch_domains (domain)
+    SELECT domain FROM unnest(%(domains)s::text[]) AS t (domain) ORDER BY domain
+    ON CONFLICT (domain) DO UPDATE SET next_at = excluded.next_at WHERE false
+"""
+COUNT_DUPLICATES = """
+    UPDATE prefetch_batches SET duplicates = duplicates + %(count)s WHERE id = %(batch)s
+"""
+
+
+class Wanted(NamedTuple):
+    """One URL to be queued."""
+
+    key: str
+    url: str
+    domain: str
+
+
+@dataclasses.dataclass(frozen=True)
+class NewBatch:
+    """A batch as it comes in; `total` counts what it waits for and what is there already."""
+
+    client: str
+    priority: int
+    thumbnails: tuple[int, ...]
+    total: int
+    already_cached: int
+    duplicates: int
+    rejected: int
+    id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
+
+
+def take_in(cursor: Cursor, batch: NewBatch, wanted: Sequence[Wanted]) -> int:
+    """Insert the batch and queue what is not waiting yet; return how many waited already."""
+    row = dataclasses.asdict(batch) | {"id": str(batch.id), "thumbnails": list(batch.thumbnails)}
+    cursor.execute(NEW_BATCH, row)
+    found = cursor.fetchone()
+    assert found is not None
+    first_turn = found[0] * TURNS_PER_BATCH
+    turns = sorted(enumerate(wanted, first_turn), key=lambda pair: pair[1].key)
+    waited = 0
+    for start in range(0, len(turns), ROWS_AT_ONCE):
+        waited += _queue(cursor, batch, turns[start : start + ROWS_AT_ONCE])
+    wake(cursor, {one.domain for one in wanted})
+    if waited:
+        cursor.execute(COUNT_DUPLICATES, {"count": waited, "batch": str(batch.id)})
+    return waited
+
+
+def wake(cursor: Cursor, domains: set[str]) -> None:
+    """Give every one of `domains` a place in the order of turns, and lock it until the commit."""
+    if domains:
+        cursor.execute(WAKE, {"domains": sorted(domains)})
+
+
+def _queue(cursor: Cursor, batch: NewBatch, turns: Sequence[tuple[int, Wanted]]) -> int:
+    values = {
+        # One text each is much quicker to hand over than an array; no URL holds a line break.
+        "keys": "\n".join(one.key for _, one in turns),
+        "urls": "\n".join(one.url for _, one in turns),
+        "domains": "\n".join(one.domain for _, one in turns),
+        "turns": "\n".join(str(turn) for turn, _ in turns),
+        "batch": str(batch.id),
+        "priority": batch.priority,
+        "thumbnails": list(batch.thumbnails),
+    }
+    cursor.execute(QUEUE, values)
+    return int(cursor.rowcount)

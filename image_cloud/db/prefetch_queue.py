@@ -1,0 +1,167 @@
+"""Working the queue off: turns, claims, leases, retries.
+
+A claim is short and commits before anything is downloaded.  Nothing here waits for a row lock that a
+claim holds, but those that are taken in the order of image_cloud/db/prefetch_intake.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from psycopg2.extensions import cursor as Cursor
+
+from image_cloud.db.prefetch_intake import wake
+
+WHOSE_TURN = """
+    SELECT domain FROM prefetch_domains
+    WHERE next_at <= statement_timestamp() AND domain <> ALL (%(busy)s)
+    ORDER BY next_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+"""
+CLAIM = """
+    WITH turn AS (
+        SELECT * FROM unnest(%(domains)s::text[], %(counts)s::integer[]) AS t (domain, count)
+    ), picked AS (
+        SELECT one.key FROM turn CROSS JOIN LATERAL (
+            SELECT key FROM prefetch_requests AS r
+            WHERE r.domain = turn.domain AND r.ready
+            ORDER BY r.priority DESC, r.turn LIMIT turn.count FOR UPDATE SKIP LOCKED
+        ) AS one
+    )
+    UPDATE prefetch_requests AS r
+    SET ready = false, owner = %(owner)s,
+        next_at = clock_timestamp() + %(lease_s)s * interval '1 second'
+    WHERE r.key = ANY (ARRAY(SELECT key FROM picked))
+    RETURNING r.priority, r.turn, r.key, r.url, r.domain, r.thumbnails, r.tries
+"""
+END_OF_LINE = """
+    UPDATE prefetch_domains SET next_at = clock_timestamp() WHERE domain = ANY (%(domains)s)
+"""
+SET_ASIDE = """
+    UPDATE prefetch_domains SET next_at = to_timestamp(%(until)s) WHERE domain = %(domain)s
+"""
+FORGET_EMPTY = """
+    DELETE FROM prefetch_domains AS d
+    WHERE d.domain = ANY (%(domains)s) AND NOT EXISTS (
+        SELECT 1 FROM prefetch_requests AS r WHERE r.domain = d.domain AND r.ready)
+"""
+RENEW = """
+    UPDATE prefetch_requests SET next_at = clock_timestamp() + %(lease_s)s * interval '1 second'
+    WHERE key = ANY (ARRAY(
+        SELECT key FROM prefetch_requests WHERE owner = %(owner)s FOR UPDATE SKIP LOCKED))
+"""
+OWNERS = "SELECT DISTINCT owner::text FROM prefetch_requests WHERE owner IS NOT NULL"
+RELEASE = """
+    UPDATE prefetch_requests SET ready = true, owner = NULL, next_at = NULL
+    WHERE key = ANY (ARRAY(
+        SELECT key FROM prefetch_requests WHERE owner = %(owner)s FOR UPDATE SKIP LOCKED))
+    RETURNING domain
+"""
+PROMOTE = """
+    UPDATE prefetch_requests SET ready = true, owner = NULL, next_at = NULL
+    WHERE key = ANY (ARRAY(
+        SELECT key FROM prefetch_requests WHERE NOT ready AND next_at <= statement_timestamp()
+        ORDER BY next_at LIMIT %(most)s FOR UPDATE SKIP LOCKED))
+    RETURNING domain
+"""
+ALL_DOMAINS = """
+    WITH RECURSIVE walk AS (
+        (SELECT domain FROM prefetch_requests WHERE ready ORDER BY domain LIMIT 1)
+        UNION ALL
+        SELECT (SELECT r.domain FROM prefetch_requests AS r
+                WHERE r.ready AND r.domain > walk.domain ORDER BY r.domain LIMIT 1)
+        FROM walk WHERE walk.domain IS NOT NULL
+    )
+    SELECT domain FROM walk WHERE domain IS NOT NULL
+"""
+REGROUP = """
+    UPDATE prefetch_requests SET domain = %(new)s
+    WHERE key = ANY (ARRAY(
+        SELECT key FROM prefetch_requests WHERE domain = %(old)s AND ready
+        LIMIT %(most)s FOR UPDATE SKIP LOCKED))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Claimed:
+    """One URL to work on; `tries` is how often it failed before."""
+
+    key: str
+    url: str
+    domain: str
+    thumbnails: tuple[int, ...]
+    tries: int
+
+
+def whose_turn(cursor: Cursor, busy: Sequence[str], most: int) -> list[str]:
+    """Return up to `most` domains whose turn it is, without `busy` ones, locked until the commit."""
+    cursor.execute(WHOSE_TURN, {"busy": list(busy), "most": most})
+    return [domain for (domain,) in cursor.fetchall()]
+
+
+def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float) -> list[Claimed]:
+    """Lease up to so many ready URLs of each domain (locked by `whose_turn`) to `owner`.
+
+    The domains go to the end of the line; those that are empty now leave it.
+    """
+    if not counts:
+        return []
+    domains = sorted(counts)
+    values = {"domains": domains, "counts": [counts[d] for d in domains]}
+    cursor.execute(CLAIM, values | {"owner": owner, "lease_s": lease_s})
+    rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
+    found = [Claimed(k, u, d, tuple(t), n) for _, _, k, u, d, t, n in rows]
+    cursor.execute(END_OF_LINE, {"domains": domains})
+    came = dict.fromkeys(domains, 0)
+    for one in found:
+        came[one.domain] += 1
+    short = [domain for domain in domains if came[domain] < counts[domain]]
+    if short:
+        cursor.execute(FORGET_EMPTY, {"domains": short})
+    return found
+
+
+def set_aside(cursor: Cursor, domain: str, until: float) -> None:
+    """Give `domain` (locked by `whose_turn`) no turn before `until`, seconds since 1970."""
+    cursor.execute(SET_ASIDE, {"domain": domain, "until": until})
+
+
+def renew(cursor: Cursor, owner: str, lease_s: float) -> None:
+    """Extend every lease of `owner`."""
+    cursor.execute(RENEW, {"owner": owner, "lease_s": lease_s})
+
+
+def owners(cursor: Cursor) -> list[str]:
+    """Return the daemons that hold leases."""
+    cursor.execute(OWNERS)
+    return [owner for (owner,) in cursor.fetchall()]
+
+
+def release(cursor: Cursor, owner: str) -> int:
+    """Make everything ready that `owner` holds; return how much."""
+    cursor.execute(RELEASE, {"owner": owner})
+    domains = [domain for (domain,) in cursor.fetchall()]
+    wake(cursor, set(domains))
+    return len(domains)
+
+
+def promote(cursor: Cursor, most: int) -> int:
+    """Make up to `most` URLs ready whose wait or lease is over; return how many."""
+    cursor.execute(PROMOTE, {"most": most})
+    domains = [domain for (domain,) in cursor.fetchall()]
+    wake(cursor, set(domains))
+    return len(domains)
+
+
+def all_domains(cursor: Cursor) -> list[str]:
+    """Return every domain that has something ready, in order."""
+    cursor.execute(ALL_DOMAINS)
+    return [domain for (domain,) in cursor.fetchall()]
+
+
+def regroup(cursor: Cursor, old: str, new: str, most: int) -> int:
+    """Count up to `most` of what is ready in domain `old` for `new`; return how many."""
+    cursor.execute(REGROUP, {"old": old, "new": new, "most": most})
+    count = int(cursor.rowcount)
+    wake(cursor, {new})
+    return count

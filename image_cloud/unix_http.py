@@ -1,0 +1,21 @@
+"""HTTP to a pool's unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to the socket file `path`; `timeout_s` bounds every wait."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        """Connect to nothing yet."""
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket file."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

@@ -1,0 +1,123 @@
+"""Handing batches over, and breaking what works on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.frontdoor.client import eventually, get, jpeg
+from tests.origin import Behaviour, Call, Origin
+from tests.stack.running import Stack
+
+PICTURE = jpeg(64, 48)
+PATH = "/fire_and_forget"
+
+
+def picture(call: Call) -> None:
+    call.reply(PICTURE, headers={"Content-Type": "image/jpeg"})
+
+
+def urls(origin: Origin, count: int, then: Behaviour = picture, path: str = "/p") -> list[str]:
+    """Have `origin` answer a path with any query; return `count` URLs of it."""
+    address = origin.behave(path, then)
+    return [f"{address}?{number}" for number in range(count)]
+
+
+class Node:
+    """A stack, as an importer and its operator see it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def post(self, wanted: Iterable[str], **more: Any) -> requests.Response:
+        return self.post_body(json.dumps({"urls": list(wanted), **more}).encode())
+
+    def post_body(self, body: bytes, **headers: str) -> requests.Response:
+        # curl's default Content-Type, as old clients send it
+        given = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Image-Cloud-Token": self.stack.token,
+        }
+        return requests.post(self.stack.url + PATH, data=body, headers=given | headers, timeout=120)
+
+    def batch(self, wanted: Iterable[str], **more: Any) -> str:
+        answer = self.post(wanted, **more)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["batch"])
+
+    def progress(self, batch: str, **more: Any) -> dict[str, Any]:
+        answer = get(self.stack, PATH, batch=batch, **more)
+        assert answer.status_code == 200, answer.text
+        state: dict[str, Any] = answer.json()
+        assert state["total"] == state["done"] + state["failed"] + state["waiting"]
+        return state
+
+    def finished(self, batch: str) -> dict[str, Any]:
+        """Wait until nothing of `batch` waits."""
+        eventually(lambda: not self.progress(batch)["waiting"], "the batch is finished")
+        return self.progress(batch)
+
+    def picture(self, url: str) -> requests.Response:
+        return get(self.stack, "/get_image", url=url)
+
+    def until(self, status: int, ask: Callable[[], requests.Response]) -> requests.Response:
+        """Ask until the answer has `status`; return it."""
+        answers = []
+
+        def has_come() -> bool:
+            answers.append(ask())
+            return answers[-1].status_code == status
+
+        eventually(has_come, f"a {status}")
+        return answers[-1]
+
+    def set_limits(self, limits: object) -> None:
+        """Write the limits file (text as it is) and wait until the daemon has looked."""
+        text = limits if isinstance(limits, str) else json.dumps(limits)
+        path = self.stack.home / "max_downloads.json"
+        before = path.read_text()
+        if text == before:
+            return
+        said = self.log("image-cloud-prefetch").count("event=limits_")
+        new = path.with_name("new")
+        new.write_text(text)
+        new.chmod(0o644)
+        new.replace(path)
+        eventually(
+            lambda: self.log("image-cloud-prefetch").count("event=limits_") > said,
+            "limits are read",
+        )
+
+    def log(self, program: str) -> str:
+        return (self.stack.home / "log" / f"{program}.log").read_text(errors="replace")
+
+    def kill(self, program: str) -> None:
+        """kill -9 a program's process group leader; supervisord starts it again."""
+        pid = self.stack.pid(program)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: self.stack.pid(program) not in (0, pid), f"{program} is back")
+
+    def kill_worker(self, program: str) -> None:
+        """kill -9 one worker of a gunicorn pool."""
+        master = self.stack.pid(program)
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+
+    def kill_everything(self) -> None:
+        """kill -9 every process of the stack, and start it again."""
+        eventually(self._none_left, "every process is dead")
+        self.stack.start()
+
+    def _none_left(self) -> bool:
+        for pid in self.stack.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        return not self.stack.processes()

@@ -1,0 +1,117 @@
+"""What the daemon makes of each outcome: done, failed, tried again, or put off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daemons.prefetch_job import Job
+from image_cloud.cache import Found
+from image_cloud.config.sections import Prefetch
+from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.disk import Original
+from image_cloud.errors import (
+    Blocked,
+    Busy,
+    CorruptImage,
+    DecoderDied,
+    ImageCloudError,
+    NotAnImage,
+    OriginNotFound,
+    OriginPaused,
+    OriginReset,
+    OriginStatus,
+    OriginTimeout,
+    StorageUnavailable,
+    TruncatedImage,
+    UrlForbidden,
+)
+
+SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0)
+
+
+class Slot:
+    given_back = False
+
+    def give_back(self) -> None:
+        self.given_back = True
+
+
+class Cache:
+    """Finds, or raises; remembers whether the slot was held when thumbnails were made."""
+
+    def __init__(self, error: Exception | None = None, data: bytes | None = None) -> None:
+        self.error, self.data = error, data
+
+    def load(self, url: str, slot: Any) -> Found:
+        if self.error:
+            raise self.error
+        return Found(Original("k", "jpg"), "MISS", self.data)
+
+
+class Thumbnails:
+    def __init__(self, slot: Slot, error: Exception | None = None) -> None:
+        self.slot, self.error = slot, error
+
+    def make(self, original: Original, sizes: tuple[int, ...]) -> None:
+        assert self.slot.given_back, "a thumbnail must not keep a shop's slot"
+        if self.error:
+            raise self.error
+
+
+def outcome(
+    error: Exception | None = None,
+    tries: int = 0,
+    data: bytes | None = None,
+    later: Exception | None = None,
+) -> Any:
+    slot: Any = Slot()
+    cache: Any = Cache(error, data)
+    thumbnails: Any = Thumbnails(slot, later)
+    job = Job(cache, thumbnails, SETTINGS, jitter=lambda low, high: 1.0)
+    found = job.work(Claimed("k", "http://a/", "a", (100,), tries), slot)
+    assert slot.given_back
+    return found
+
+
+def test_done() -> None:
+    assert (outcome().code, outcome().made) == ("", (100,))
+
+
+@pytest.mark.parametrize("error", [
+    OriginNotFound(), NotAnImage(), CorruptImage(), UrlForbidden(), Blocked(), DecoderDied(),
+    OriginStatus(upstream_status=403),
+])  # fmt: skip
+def test_what_will_not_change_fails_at_once(error: ImageCloudError) -> None:
+    for found in (outcome(error), outcome(later=error)):
+        assert (found.code, found.wait_s) == (error.code, None)
+
+
+@pytest.mark.parametrize("error", [
+    OriginReset(), OriginTimeout(), TruncatedImage(), OriginStatus(upstream_status=500),
+    OriginStatus(upstream_status=429),
+])  # fmt: skip
+def test_what_may_pass_is_tried_again_with_growing_waits(error: ImageCloudError) -> None:
+    waits = [outcome(error, tries) for tries in range(3)]
+    assert [one.wait_s for one in waits] == [10, 15, None]
+    assert [one.tries for one in waits] == [1, 1, 1]
+
+
+def test_a_remembered_failure_is_waited_for() -> None:
+    assert outcome(OriginReset(retry_after_s=600)).wait_s == pytest.approx(600.05)
+
+
+@pytest.mark.parametrize("error", [Busy(), OriginPaused(retry_after_s=7), StorageUnavailable()])
+def test_what_is_not_the_urls_fault_uses_no_try_up(error: ImageCloudError) -> None:
+    found = outcome(error, tries=2)
+    assert (found.tries, found.wait_s) == (0, max(1.0, error.retry_after_s or 0))
+
+
+def test_a_picture_that_could_not_be_stored_waits() -> None:
+    assert outcome(data=b"x").code == "storage_unavailable"
+
+
+def test_the_unexpected_is_tried_again_and_then_fails() -> None:
+    assert outcome(RuntimeError()).wait_s == 10
+    assert outcome(RuntimeError(), tries=2).wait_s is None
