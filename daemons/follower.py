@@ -63,7 +63,8 @@ class Follower:
         self._state = dataclasses.replace(self._state, url=peer.url, alive=False)
 
     def step(self) -> bool:
-        """Read one part of the feed, waiting for news; say whether the peer answered."""
+        """Read one part of the feed, waiting for news; say whether the next may follow at once."""
+        began = time.monotonic()
         with self._database.transaction() as cursor:
             position = clones.cursor_of(cursor, self._peer.name)
         try:
@@ -74,7 +75,8 @@ class Follower:
             self._lose(error)
             return False
         self._apply(changes, position, answer)
-        return True
+        # A peer with too many followers answers at once, news or not: that must not spin.
+        return bool(answer["changes"]) or time.monotonic() - began >= PROBE_S
 
     def _apply(self, changes: list[Change], position: str, answer: dict[str, Any]) -> None:
         tombstones = [_tombstone(change) for change in changes if change.deleted_at is not None]
