@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= /usr/bin/python3
 IMAGING ?= pillow-simd
 ARGS ?=
+NODE ?=
 export PYTHON IMAGING
 
 PACKAGES := make ca-certificates curl acl passwd util-linux \
@@ -15,7 +16,8 @@ TEST_PACKAGES += $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium
 LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
-.PHONY: run up down test lint clean setup setup-test fresh-test bench-prefetch prefetch-soak
+.PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
+    fresh-test bench-prefetch prefetch-soak
 
 run: setup
 	@exec $(STACK) run
@@ -25,6 +27,22 @@ up: setup
 
 down:
 	@if [ -x .venv/bin/python ]; then exec $(STACK) down; fi
+
+cluster: setup
+	@exec $(STACK).cluster up
+
+cluster-down:
+	@if [ -x .venv/bin/python ]; then exec $(STACK).cluster down; fi
+
+node-start: setup
+	@exec $(STACK).cluster start $(NODE)
+
+node-stop:
+	@exec $(STACK).cluster stop $(NODE)
+
+# A random run of half an hour; ARGS="--seconds 60 --seed 7" for another.
+cluster-soak: setup-test
+	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)
 
 test: setup-test
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)

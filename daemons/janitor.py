@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from daemons.loop import main
+from daemons.audit import Audit
+from daemons.loop import main, run
+from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
+from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.disk import Store
 from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
-from image_cloud.recorder import record_notes
+from image_cloud.recorder import record_deletes, record_notes
 from image_cloud.traffic import TrafficReader
-from image_cloud.wiring import open_storage
+from image_cloud.wiring import open_auditor, open_cache, open_clock, open_storage
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ RECORD_AT_ONCE = 500
 NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorder
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
+DAY_S = 86400.0
 LOCK_FILES = (".flights", ".slots")
 
 
@@ -43,6 +48,8 @@ class Janitor:
         eviction: Eviction,
         run_folder: Path,
         idle_s: float,
+        cluster_clock: ClusterClock,
+        tombstones_keep_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Look after `store`; `clock` gives seconds since 1970."""
@@ -53,6 +60,8 @@ class Janitor:
         self._traffic = traffic
         self._eviction = eviction
         self._run_folder = run_folder
+        self._cluster_clock = cluster_clock
+        self._tombstones_keep_s = tombstones_keep_s
         self._clock = clock
         self._next_sweep = 0.0
 
@@ -61,17 +70,35 @@ class Janitor:
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
+            self._forget_tombstones()
         self._eviction.note_use(self._traffic.read())
         evicts = self._eviction.step()
+        self._record_deletes()
         return self._record() or evicts
+
+    def _record_deletes(self) -> None:
+        """Tell the database of deletes that it missed."""
+        batch = list(itertools.islice(self._store.unrecorded_deletes(), RECORD_AT_ONCE))
+        if batch:
+            record_deletes(self._store, self._database, batch, self._cluster_clock.now())
+            log.info("event=recorded deletes=%d", len(batch))
+
+    def _forget_tombstones(self) -> None:
+        before = self._cluster_clock.now() - self._tombstones_keep_s
+        with self._database.transaction() as cursor:
+            forgotten = catalog.forget_tombstones(cursor, before)
+        forgotten = max(forgotten, self._store.tombstones.expire(before))
+        if forgotten:
+            log.info("event=tombstones_forgotten count=%d", forgotten)
 
     def _record(self) -> bool:
         old = self._clock() - NOTE_AGE_S
         notes = itertools.islice(self._store.unrecorded(), RECORD_AT_ONCE)
-        batch = [record for path, record in notes if record.stored_at <= old]
-        kept = [record for record in batch if self._store.original(record.key)]
-        for record in batch:
-            if record not in kept and record.stored_at < self._clock() - LEFT_OVER_AGE_S:
+        # Their own time may be that of a peer's store: the file's says when it was written here.
+        batch = [(path, record) for path, record in notes if _modified(path) <= old]
+        kept = [record for _, record in batch if self._store.original(record.key)]
+        for path, record in batch:
+            if record not in kept and _modified(path) < self._clock() - LEFT_OVER_AGE_S:
                 self._store.forget_note(record.key)  # its process died before the original came
         if kept:
             record_notes(self._store, self._database, kept)
@@ -103,15 +130,34 @@ def _modified(path: Path) -> float:
         return float("inf")
 
 
+def start_audit(config: Config) -> None:
+    """Start the audit in a thread of its own: it may wait long for an origin."""
+    audit = Audit(
+        open_auditor(config, open_cache(config)),
+        Path(config.storage.path) / "cluster",
+        config.janitor.audit_bytes_per_second,
+        config.janitor.audit_pause,
+    )
+    arguments = (audit, threading.Event())
+    threading.Thread(target=run, args=arguments, name="audit", daemon=True).start()
+
+
 def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
+    start_audit(config)
     store, failures = open_storage(config)
     database = Database(config.database)
     run_folder = Path(config.node.run)
-    traffic = TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json")
-    eviction = Eviction(store.root, config.storage.variants_max_bytes)
     return Janitor(
-        store, failures, database, traffic, eviction, run_folder, config.janitor.interval
+        store,
+        failures,
+        database,
+        TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json"),
+        Eviction(store.root, config.storage.variants_max_bytes),
+        run_folder,
+        config.janitor.interval,
+        open_clock(config),
+        config.cluster.tombstone_days * DAY_S,
     )
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import falcon
 
 from falcon_app import http_errors
+from falcon_app.changes import Changes, ChangesAnswer, Self
+from falcon_app.clouds import AlternativeClouds
 from falcon_app.decoder_death import DecoderDeath
+from falcon_app.deletes import DeleteAnswer, DeleteImage, DeleteImageByGet
 from falcon_app.fetch import Fetch
 from falcon_app.health import Health, Ready
 from falcon_app.images import Finder, GetImage, GetThumbnail
@@ -20,10 +23,22 @@ from falcon_app.resize_client import ResizeClient
 from image_cloud.attempts import Attempts
 from image_cloud.config import Config, config_from_environment
 from image_cloud.db.connect import Database
+from image_cloud.db.listen import Listener
 from image_cloud.origin import Origin
+from image_cloud.peer_states import PeerStates, path_of
 from image_cloud.sockets import socket_path
 from image_cloud.tokens import TokenStore
-from image_cloud.wiring import open_cache, open_domains, open_limits, open_storage
+from image_cloud.wiring import (
+    open_cache,
+    open_clock,
+    open_deletes,
+    open_domains,
+    open_freshness,
+    open_guard,
+    open_limits,
+    open_peers,
+    open_storage,
+)
 
 App = falcon.App[Any, Any]
 
@@ -49,6 +64,8 @@ def create_front(config: Config) -> App:
     from image_cloud.codecs import writable_formats
 
     store, failures = open_storage(config)
+    if open_peers(config).all:
+        open_freshness(config).ensure()
     finder = Finder(store, failures)
     attempts = Attempts(Path(config.node.run) / "decoding")
     thumbnail = GetThumbnail(finder, config.resize)
@@ -65,7 +82,18 @@ def create_front(config: Config) -> App:
     app.add_route("/ready", ready)
     app.add_route("/metrics", metrics)
     app.add_route("/_no_resize", DecoderDeath(attempts, failures))
+    _add_cluster(app, config)
     return app
+
+
+def _add_cluster(app: App, config: Config) -> None:
+    node, cluster = config.node.name, config.cluster
+    states = PeerStates(path_of(config.storage.path, node))
+    others = [peer for peer in cluster.peers if peer.name != node]
+    deleting = DeleteImageByGet if cluster.legacy_get_delete else DeleteImage
+    app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
+    app.add_route("/changes", Changes())
+    app.add_route("/alternative_clouds", AlternativeClouds(node, others, states))
 
 
 def create_fetch(config: Config) -> App:
@@ -77,7 +105,16 @@ def create_fetch(config: Config) -> App:
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/_fetch", Fetch(cache, failures, resizer))
+    app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
+    app.add_route("/_changes", _changes_answer(config))
     return app
+
+
+def _changes_answer(config: Config) -> ChangesAnswer:
+    database, listener = Database(config.database), Listener(config.database)
+    own = Self(config.node.name, config.cluster.accept_deletes)
+    guard, clock, freshness = open_guard(config), open_clock(config), open_freshness(config)
+    return ChangesAnswer(database, listener, guard, clock, freshness, own)
 
 
 def create_intake(config: Config) -> App:

@@ -29,7 +29,7 @@ class Fetch:
         url, variant = query.text("url"), query.text("variant")
         if url is None:
             raise BadParameter("url: missing")
-        found = self._cache.load(url)
+        found = self._cache.load(url, use_peers=query.boolean("peers"))
         if variant and found.data is None:
             self._failures_allow(found)
             no_image = query.boolean("no_image")

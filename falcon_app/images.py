@@ -11,6 +11,7 @@ from image_cloud.disk import Original, Store
 from image_cloud.errors import NotLocal
 from image_cloud.failures import RESIZE, Failures
 from image_cloud.params import ImageRequest, image_request, thumbnail_request
+from image_cloud.peers import SHA256, STORED_AT
 
 
 class Finder:
@@ -42,12 +43,22 @@ class Finder:
             send_nothing(resp, HIT)
         else:
             send_original(resp, original, HIT)
+            if wanted.only_local:
+                self._tell_peer(resp, wanted.key)
+
+    def _tell_peer(self, resp: falcon.Response, key: str) -> None:
+        """Say when the picture was stored and what it must hash to: a copy keeps both."""
+        record = self._store.record(key)
+        if record:
+            resp.set_header(STORED_AT, f"{record.stored_at:.6f}")
+            resp.set_header(SHA256, record.sha256)
 
     def _fetch(self, resp: falcon.Response, wanted: ImageRequest) -> None:
+        self._store.tombstones.check_blocked(wanted.key)
         if wanted.only_local:
             raise NotLocal()
         remembered = self._failures.recall(wanted.key)
-        if remembered:
+        if remembered and not wanted.use_peers:
             raise remembered
         arguments = {"no_image": str(int(wanted.no_image)), "peers": str(int(wanted.use_peers))}
         if wanted.recipe:

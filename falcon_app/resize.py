@@ -84,11 +84,12 @@ class Resize:
         """Make and keep the variant and its companions; return it where it cannot be kept."""
         wanted = [recipe, *companions(recipe, self._settings)]
         recipes = [one for one in wanted if one.name not in there]
+        version = self._store.version(original)
         made, steps = self._resize(identity, original, recipes, there)
         if steps:
-            self._keep(original.key, LADDER, steps)
+            self._keep(original, version, LADDER, steps)
         kept = [
-            self._keep(original.key, one.name, data)
+            self._keep(original, version, one.name, data)
             for one, data in zip(recipes, made, strict=True)
         ]
         return None if kept[0] else made[0]
@@ -131,11 +132,16 @@ class Resize:
         steps = Steps.FINE if LADDER in there else Steps.AS_DECODED if there else Steps.NONE
         return resize_with_ladder(source, recipes, self._settings, steps)
 
-    def _keep(self, key: str, name: str, data: bytes) -> bool:
+    def _keep(
+        self, original: Original, version: tuple[int, int] | None, name: str, data: bytes
+    ) -> bool:
         try:
-            self._store.keep_variant(key, name, data)
+            self._store.keep_variant(original.key, name, data)
         except OSError as error:
-            log.warning("event=variant_not_stored key=%s reason=%r", key, error.strerror)
+            log.warning("event=variant_not_stored key=%s reason=%r", original.key, error.strerror)
+            return False
+        if self._store.version(original) != version:  # deleted or replaced meanwhile
+            self._store.remove_variant(original.key, name)
             return False
         return True
 

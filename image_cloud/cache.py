@@ -9,20 +9,32 @@ import time
 import imagesize
 
 from image_cloud import formats, urls
+from image_cloud.cluster_clock import ClusterClock
+from image_cloud.config.fields import Peer
 from image_cloud.disk import Original, Record, Store
-from image_cloud.errors import ImageCloudError, NotAnImage, TruncatedImage, UnsupportedFormat
+from image_cloud.errors import (
+    Blocked,
+    DeletedMeanwhile,
+    ImageCloudError,
+    NotAnImage,
+    NotLocal,
+    TruncatedImage,
+    UnsupportedFormat,
+)
 from image_cloud.failures import Failures
 from image_cloud.flights import Flights
 from image_cloud.gate import Gate
 from image_cloud.incoming import Incoming, MemoryBudget
 from image_cloud.keys import key_of
 from image_cloud.origin import Origin
+from image_cloud.peers import Peers
 from image_cloud.recorder import Recorder
 from image_cloud.slots import Slot
+from image_cloud.tombstones import TICK_S
 
 log = logging.getLogger(__name__)
 
-HIT, MISS = "HIT", "MISS"
+HIT, MISS, PEER = "HIT", "MISS", "PEER"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Cache:
         recorder: Recorder,
         budget: MemoryBudget,
         accepted: tuple[str, ...],
+        peers: Peers,
+        clock: ClusterClock,
     ) -> None:
         """`accepted` are the names of the formats that are kept; `recorder` takes the rows."""
         self._store = store
@@ -57,9 +71,11 @@ class Cache:
         self._recorder = recorder
         self._budget = budget
         self._accepted = accepted
+        self._peers = peers
+        self._clock = clock
 
-    def load(self, url: str, slot: Slot | None = None) -> Found:
-        """Return the original of `url`, downloaded if need be.
+    def load(self, url: str, slot: Slot | None = None, *, use_peers: bool = False) -> Found:
+        """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
 
         Concurrent calls for one URL, in any process, share one download and its failure.
         `slot` is for downloads that nobody waits for: it is the domain's, and given back here;
@@ -70,13 +86,38 @@ class Cache:
         original = self._store.original(key)
         if original:
             return Found(original, HIT)
+        # Where not every node keeps every picture, a miss asks the peers anyway.
+        use_peers = use_peers or self._peers.placement.is_limited
         patience_s = 0.0 if slot else None
-        return self._flights.run(key, lambda: self._load_alone(url, key, slot), patience_s)
+        return self._flights.run(
+            key, lambda: self._load_alone(url, key, slot, use_peers), patience_s
+        )
 
-    def _load_alone(self, url: str, key: str, slot: Slot | None) -> Found:
+    def restore(self, record: Record) -> None:
+        """Bring a lost original back: from a peer, else from the origin; never over a delete.
+
+        Raises what `load` raises.
+        """
+        self._flights.run(record.key, lambda: self._restore_alone(record))
+
+    def _restore_alone(self, record: Record) -> Found:
+        original = self._store.original(record.key)
+        if original:
+            return Found(original, HIT)
+        found = self._from_peers(record.url, record.key)
+        # Other bytes than before count as the newer store, but not as newer than any real delete.
+        stored_at = round(record.stored_at + TICK_S, 6)
+        return found or self._download(record.url, record.key, None, stored_at)
+
+    def _load_alone(self, url: str, key: str, slot: Slot | None, use_peers: bool) -> Found:
         original = self._store.original(key)
         if original:
             return Found(original, HIT)
+        self._store.tombstones.check_blocked(key)
+        found = self._from_peers(url, key) if use_peers else None
+        return found or self._from_origin(url, key, slot)
+
+    def _from_origin(self, url: str, key: str, slot: Slot | None) -> Found:
         remembered = self._failures.recall(key)
         if remembered:
             raise remembered
@@ -88,14 +129,18 @@ class Cache:
         self._failures.forget(key)
         return found
 
-    def _download(self, url: str, key: str, slot: Slot | None) -> Found:
-        started = time.monotonic()
+    def _download(
+        self, url: str, key: str, slot: Slot | None, stored_at: float | None = None
+    ) -> Found:
+        started, stored_at = time.monotonic(), stored_at or self._store_time(key)
         with Incoming(self._store, self._budget) as incoming:
             with self._gate.visit(slot) as visit:
                 downloaded = self._origin.download(url, incoming.write, visit.enter)
             fmt = self._check_picture(incoming)
             incoming.finish()
-            record = self._record(url, key, fmt, incoming, downloaded.sha256)
+            record = _record(
+                url, fmt, incoming, sha256=downloaded.sha256, stored_at=stored_at, source="origin"
+            )
             found = self._keep(incoming, fmt, record)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
@@ -115,24 +160,61 @@ class Cache:
                 raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
         return fmt
 
-    def _record(
-        self, url: str, key: str, fmt: formats.Format, incoming: Incoming, sha256: str
-    ) -> Record:
-        width, height = _pixels(incoming)
-        host = urls.parse(url).host
-        now = time.time()
-        return Record(key, url, host, fmt.name, width, height, incoming.size, sha256, now, "origin")
+    def _store_time(self, key: str) -> float:
+        """Return the time that a store begun now gets: later than every delete known here."""
+        tombstone = self._store.tombstones.find(key)
+        earliest = tombstone.deleted_at + TICK_S if tombstone else 0.0
+        return round(max(self._clock.now(), earliest), 6)
 
-    def _keep(self, incoming: Incoming, fmt: formats.Format, record: Record) -> Found:
+    def _from_peers(self, url: str, key: str) -> Found | None:
+        for peer in self._peers.candidates(key):
+            try:
+                return self._from_peer(peer, url, key)
+            except (NotLocal, Blocked, DeletedMeanwhile):
+                continue  # the peer has none, or one older than a delete
+            except ImageCloudError as error:
+                log.info("event=peer_failed peer=%s key=%s code=%s", peer.name, key, error.code)
+        return None
+
+    def _from_peer(self, peer: Peer, url: str, key: str) -> Found:
+        started = time.monotonic()
+        with Incoming(self._store, self._budget) as incoming:
+            sent = self._peers.fetch(peer, url, incoming.write)
+            fmt = self._check_picture(incoming)
+            incoming.finish()
+            # A peer that does not know when it was stored cannot be told from one that stores now.
+            stored_at = sent.stored_at or self._store_time(key)
+            record = _record(
+                url, fmt, incoming, sha256=sent.sha256, stored_at=stored_at, source=peer.name
+            )
+            found = self._keep(incoming, fmt, record, PEER)
+        log.info(
+            "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
+            peer.name, key, record.bytes, time.monotonic() - started,
+        )  # fmt: skip
+        return found
+
+    def _keep(
+        self, incoming: Incoming, fmt: formats.Format, record: Record, source: str = MISS
+    ) -> Found:
         original = Original(record.key, fmt.extension)
         if not incoming.in_memory:
             try:
                 self._store.keep_original(incoming.path, fmt.extension, record)
                 self._recorder.add(record)
-                return Found(original, MISS)
+                return Found(original, source)
             except OSError as error:
                 log.warning("event=not_stored key=%s reason=%r", record.key, error.strerror)
-        return Found(original, MISS, incoming.data())
+        self._store.tombstones.check(record.key, record.stored_at)
+        return Found(original, source, incoming.data())
+
+
+def _record(
+    url: str, fmt: formats.Format, incoming: Incoming, *, sha256: str, stored_at: float, source: str
+) -> Record:
+    width, height = _pixels(incoming)
+    key, host = key_of(url), urls.parse(url).host
+    return Record(key, url, host, fmt.name, width, height, incoming.size, sha256, stored_at, source)
 
 
 def _pixels(incoming: Incoming) -> tuple[int | None, int | None]:

@@ -2,8 +2,13 @@
 
     originals/ab/cd/<key>.<ext>         as received
     variants/ab/cd/<key>/<name>         everything made from one original
-    unrecorded/<key>.json               written before an original appears, removed after its row is
+    unrecorded/<key>.json               written before an original appears; when its row is committed
+    records/ab/cd/<key>.json            it moves here: the catalogue can be rebuilt from files alone
+    unrecorded/<key>.deleted.json       a delete that the database does not know yet
+    tombstones/ab/cd/<key>.json         what was deleted (image_cloud/tombstones.py)
+    quarantine/                         damaged originals, set aside
     incoming/, variants/.incoming/      temporary files
+    cluster/                            what the daemons remember of peers
 
 Originals belong to the run user alone; variants and failures are shared with the resize sandbox
 through the group.
@@ -13,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import secrets
@@ -22,13 +28,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
+from image_cloud.flights import locked
 from image_cloud.keys import fan_out
 from image_cloud.recipe import EXTENSIONS
+from image_cloud.tombstones import Tombstone, Tombstones
 
 PRIVATE_DIR, SHARED_DIR = 0o750, 0o770
 ORIGINAL_MODE, SHARED_MODE = 0o640, 0o660
 FREE_SPACE_VALID_S = 1.0
 RETRY_AFTER_S = 30.0
+PLACING_PATIENCE_S = 10.0
+PRIVATE_FOLDERS = (
+    "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
+    "domains",
+)  # fmt: skip
 USUAL_EXTENSION = "jpg"
 
 
@@ -60,6 +73,11 @@ class Record:
     stored_at: float
     stored_from: str
 
+    @property
+    def version(self) -> tuple[float, str]:
+        """Return what decides between two stores of one URL: the larger one stays, everywhere."""
+        return self.stored_at, self.sha256
+
 
 class Store:
     """The storage folder of one node."""
@@ -67,13 +85,14 @@ class Store:
     def __init__(self, root: Path, min_free_bytes: int = 0) -> None:
         """`root` exists or is made by `prepare`; less free space than the reserve means full."""
         self.root = root
+        self.tombstones = Tombstones(root)
         self._min_free_bytes = min_free_bytes
         self._free_checked = float("-inf")
         self._has_room = True
 
     def prepare(self) -> None:
         """Make the top folders with their modes."""
-        for name in ("originals", "unrecorded", "incoming", "domains"):
+        for name in PRIVATE_FOLDERS:
             make_dir(self.root / name, PRIVATE_DIR)
         for name in ("variants", "variants/.incoming", "failures"):
             make_dir(self.root / name, SHARED_DIR)
@@ -81,14 +100,14 @@ class Store:
                 os.chmod(self.root / name, 0o2000 | SHARED_DIR)
 
     def original(self, key: str) -> Original | None:
-        """Return the original of `key`, None where it is not here."""
+        """Return the original of `key`, None where it is not here; an empty file is none."""
         folder = f"{self.root}/originals/{fan_out(key)}"
         stem = f"{folder}/{key}."
-        if os.access(stem + USUAL_EXTENSION, os.F_OK):
+        if _has_bytes(stem + USUAL_EXTENSION):
             return Original(key, USUAL_EXTENSION)
         if os.access(folder, os.F_OK):
             for extension in EXTENSIONS.values():
-                if os.access(stem + extension, os.F_OK):
+                if _has_bytes(stem + extension):
                     return Original(key, extension)
         return None
 
@@ -133,33 +152,148 @@ class Store:
     def keep_original(self, temporary: Path, extension: str, record: Record) -> Original:
         """Move a finished, synced temporary file to its place; note it as unrecorded first.
 
-        Raises OSError; then neither the note nor the original stays.
+        A newer original that is here already stays, and is returned.
+        Raises OSError, Blocked and DeletedMeanwhile; then neither the note nor the file stays.
         """
         original = Original(record.key, extension)
-        target = self.root / original.relative
-        note = self._note_path(record.key)
-        _write_synced(note, json.dumps(dataclasses.asdict(record)).encode(), ORIGINAL_MODE)
-        try:
-            make_dir(target.parent, PRIVATE_DIR)
-            os.chmod(temporary, ORIGINAL_MODE)
-            os.rename(temporary, target)
-        except OSError:
-            note.unlink(missing_ok=True)
-            raise
-        _sync_dir(target.parent)
+        with self._placing(record.key):
+            self.tombstones.check(record.key, record.stored_at)
+            before, known = self.original(record.key), self.record(record.key)
+            if before and known and known.version >= record.version:
+                return before
+            _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+            try:
+                self._move_to_place(temporary, original, record.stored_at)
+            except OSError:
+                self._note_path(record.key).unlink(missing_ok=True)
+                raise
+            if before:
+                self._forget_replaced(before, original)
         return original
+
+    def _move_to_place(self, temporary: Path, original: Original, stored_at: float) -> None:
+        target = self.root / original.relative
+        make_dir(target.parent, PRIVATE_DIR)
+        os.chmod(temporary, ORIGINAL_MODE)
+        # Last-Modified and ETag come from it: the same on every node.
+        modified = min(stored_at, time.time())
+        os.utime(temporary, (modified, modified))
+        os.rename(temporary, target)
+        _sync_dir(target.parent)
+
+    def _forget_replaced(self, before: Original, now: Original) -> None:
+        if before != now:
+            (self.root / before.relative).unlink(missing_ok=True)
+        self._remove_variants(now.key)
+
+    def record(self, key: str) -> Record | None:
+        """Return what is noted of the original of `key` on disk."""
+        return read_record(self._note_path(key)) or read_record(self._record_path(key))
+
+    def note(self, record: Record) -> None:
+        """Write the note of an original that is here already.  Raises OSError."""
+        _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+
+    def has_note(self, key: str) -> bool:
+        """Say whether the database may not know the original of `key` yet."""
+        return self._note_path(key).exists()
+
+    def original_or_empty(self, original: Original) -> bool:
+        """Say whether the file is there, be it empty."""
+        return os.path.exists(self.root / original.relative)
+
+    def placed_at(self, key: str) -> float:
+        """Return when the original of `key` came here, seconds since 1970; 0 where there is none."""
+        original = self.original(key)
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(self.root / original.relative).st_ctime if original else 0.0
+        return 0.0
+
+    def restamp(self, record: Record) -> None:
+        """Note a newer store of the same bytes.  Raises OSError, Blocked, DeletedMeanwhile."""
+        with self._placing(record.key):
+            self.tombstones.check(record.key, record.stored_at)
+            original = self.original(record.key)
+            if original:
+                _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+                modified = min(record.stored_at, time.time())
+                os.utime(self.root / original.relative, (modified, modified))
 
     def unrecorded(self) -> Iterator[tuple[Path, Record]]:
         """Yield the notes of originals that the database may not know, oldest file system order."""
         for entry in os.scandir(self.root / "unrecorded"):
             if entry.name.endswith(".json"):
-                with contextlib.suppress(OSError, ValueError, TypeError):
-                    content = json.loads(Path(entry.path).read_bytes())
-                    yield Path(entry.path), Record(**content)
+                record = read_record(Path(entry.path))
+                if record:
+                    yield Path(entry.path), record
+
+    def settle_note(self, record: Record) -> None:
+        """Move the note of `record` to the records: its row is committed."""
+        note, target = self._note_path(record.key), self._record_path(record.key)
+        noted = read_record(note)
+        if noted is None or noted.version != record.version:
+            return  # a newer store has come meanwhile
+        with contextlib.suppress(OSError):
+            make_dir(target.parent, PRIVATE_DIR)
+            os.rename(note, target)
 
     def forget_note(self, key: str) -> None:
-        """Remove the note of `key`: its row is committed."""
+        """Remove the note of `key`: its original never came."""
         self._note_path(key).unlink(missing_ok=True)
+
+    def bury(self, tombstone: Tombstone, now: float) -> bool:
+        """Write the tombstone and remove what it forbids; say whether an original was removed.
+
+        A note remains until the database knows.  `now` is the cluster's time: a store later than
+        that does not count as newer.  Raises OSError; then nothing but the picture is gone.
+        """
+        with self._placing(tombstone.key):
+            known = self.tombstones.find(tombstone.key)
+            if known and known.deleted_at > tombstone.deleted_at:
+                return False
+            record = self.record(tombstone.key)
+            stays = record and not tombstone.forbids(record.stored_at) and record.stored_at <= now
+            if stays:
+                self._write_tombstone(tombstone)
+                return False
+            try:
+                self._write_tombstone(tombstone)
+            except OSError:  # a full disk: removing the picture makes room
+                was_here = self.remove(tombstone.key)
+                self._write_tombstone(tombstone)
+                return was_here
+            return self.remove(tombstone.key)
+
+    def _write_tombstone(self, tombstone: Tombstone) -> None:
+        """Write the note for the database, and then the tombstone: found together or not at all."""
+        content = _json_of(tombstone)
+        _write_synced(self._delete_note_path(tombstone.key), content, ORIGINAL_MODE)
+        target = self.tombstones.path(tombstone.key)
+        make_dir(target.parent, PRIVATE_DIR)
+        _write_synced(target, content, ORIGINAL_MODE)
+
+    def unrecorded_deletes(self) -> Iterator[Tombstone]:
+        """Yield the deletes that the database may not know."""
+        for entry in os.scandir(self.root / "unrecorded"):
+            if entry.name.endswith(".deleted.json"):
+                with contextlib.suppress(OSError, ValueError, TypeError):
+                    yield Tombstone(**json.loads(Path(entry.path).read_bytes()))
+
+    def settle_delete(self, tombstone: Tombstone) -> None:
+        """Remove the note of a delete: the database knows it."""
+        path = self._delete_note_path(tombstone.key)
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            if Tombstone(**json.loads(path.read_bytes())) == tombstone:
+                path.unlink(missing_ok=True)
+
+    def set_aside(self, original: Original) -> Path:
+        """Move a damaged original, and its variants, out of the way; return where it is kept."""
+        target = self.root / "quarantine" / f"{original.key}.{original.extension}"
+        with self._placing(original.key):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.root / original.relative, target)
+            self._remove_variants(original.key)
+        return target
 
     def keep_variant(self, key: str, name: str, content: bytes) -> None:
         """Write a variant: temporary file, sync, rename.  Raises OSError."""
@@ -177,16 +311,74 @@ class Store:
             raise
 
     def remove(self, key: str) -> bool:
-        """Remove the original, its note and all variants; say whether there was an original."""
+        """Remove the original, its notes and all variants; say whether there was an original."""
         original = self.original(key)
-        if original:
-            (self.root / original.relative).unlink(missing_ok=True)
+        for extension in EXTENSIONS.values():  # an empty or doubled file, too
+            path = Original(key, extension).relative
+            (self.root / path).unlink(missing_ok=True)
         self.forget_note(key)
-        shutil.rmtree(self.root / "variants" / fan_out(key) / key, ignore_errors=True)
+        self._record_path(key).unlink(missing_ok=True)
+        self._remove_variants(key)
         return original is not None
+
+    def drop(self, record: Record) -> None:
+        """Remove a copy that need not be here, unless it has changed meanwhile; no tombstone."""
+        with self._placing(record.key):
+            known = self.record(record.key)
+            if known is None or known.version == record.version:
+                self.remove(record.key)
+
+    def version(self, original: Original) -> tuple[int, int] | None:
+        """Return what changes when the file is replaced; None where it is gone."""
+        try:
+            status = os.stat(self.root / original.relative)
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_size
+
+    def remove_variant(self, key: str, name: str) -> None:
+        """Remove one variant, and its folder if that was the last."""
+        path = self.root / variant_path(key, name)
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+    def _remove_variants(self, key: str) -> None:
+        shutil.rmtree(self.root / "variants" / fan_out(key) / key, ignore_errors=True)
+
+    def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock under which a picture appears or goes, for milliseconds."""
+        return locked(self.root / "cluster" / ".placing", key, PLACING_PATIENCE_S)
 
     def _note_path(self, key: str) -> Path:
         return self.root / "unrecorded" / f"{key}.json"
+
+    def _delete_note_path(self, key: str) -> Path:
+        return self.root / "unrecorded" / f"{key}.deleted.json"
+
+    def _record_path(self, key: str) -> Path:
+        return self.root / "records" / fan_out(key) / f"{key}.json"
+
+
+def _has_bytes(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record in a note's or record's file; None for any other."""
+    try:
+        return Record(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file.  Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def variant_path(key: str, name: str) -> str:
@@ -204,6 +396,10 @@ def make_dir(path: Path, mode: int) -> None:
         make_dir(path.parent, mode)
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, mode)
+
+
+def _json_of(content: Record | Tombstone) -> bytes:
+    return json.dumps(dataclasses.asdict(content)).encode()
 
 
 def _shared_opener(path: str, flags: int) -> int:

@@ -294,6 +294,24 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
+class DeletedMeanwhile(Unavailable):
+    """The picture was deleted while it was on its way."""
+
+    code = "deleted_meanwhile"
+
+
+class PeerAway(Unavailable):
+    """A peer cannot be reached at the moment."""
+
+    code = "peer_away"
+
+
+class Resynchronising(Unavailable):
+    """This node was away for long and is finding out what was deleted meanwhile."""
+
+    code = "resynchronising"
+
+
 def subclasses(root: type[ImageCloudError] = ImageCloudError) -> list[type[ImageCloudError]]:
     """List `root` and everything below it, each once, parents first."""
     found = [root]

@@ -1,7 +1,7 @@
 """Bring the database up to date with what is stored, off the request's way.
 
 The note `unrecorded/<key>.json` is on disk before the original appears.  The recorder's thread commits
-the rows in batches and removes the notes; if the process or the database dies first, the note stays and
+the rows in batches and settles the notes; if the process or the database dies first, the note stays and
 the janitor records it later with the same `record_notes`.
 """
 
@@ -16,6 +16,7 @@ from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.disk import Record, Store
 from image_cloud.errors import DatabaseUnavailable
+from image_cloud.tombstones import Tombstone
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,17 @@ def record_notes(store: Store, database: Database, records: Sequence[Record]) ->
     with database.transaction() as cursor:
         catalog.record(cursor, records)
     for one in records:
-        store.forget_note(one.key)
+        store.settle_note(one)
+
+
+def record_deletes(
+    store: Store, database: Database, tombstones: Sequence[Tombstone], now: float
+) -> None:
+    """Commit the rows of deletes and remove their notes.  Raises DatabaseUnavailable."""
+    with database.transaction() as cursor:
+        catalog.bury(cursor, tombstones, now)
+    for one in tombstones:
+        store.settle_delete(one)
 
 
 class Recorder:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+from image_cloud.audit import Auditor
 from image_cloud.cache import Cache
+from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.deletes import Deletes
 from image_cloud.disk import Store
 from image_cloud.domains import Domains
 from image_cloud.failures import Failures
+from image_cloud.feed_guard import FeedGuard
 from image_cloud.flights import Flights
+from image_cloud.freshness import Freshness
 from image_cloud.gate import Gate
 from image_cloud.incoming import MemoryBudget
 from image_cloud.limits import LimitsFile
 from image_cloud.origin import Origin
+from image_cloud.peers import Peers
 from image_cloud.recorder import Recorder
 from image_cloud.slots import Slots
 
@@ -25,6 +32,41 @@ def open_storage(config: Config) -> tuple[Store, Failures]:
     """Return the node's pictures and its failure memory."""
     root = Path(config.storage.path)
     return Store(root, config.storage.min_free_bytes), Failures(root, config.failures)
+
+
+def open_clock(config: Config) -> ClusterClock:
+    """Return the cluster's time as this node knows it."""
+    return ClusterClock(Path(config.storage.path) / "cluster" / f"{config.node.name}.clock.json")
+
+
+def open_guard(config: Config) -> FeedGuard:
+    """Return what notices that the database was replaced."""
+    path = Path(config.storage.path) / "cluster" / "feed.json"
+    return FeedGuard(path, Database(config.database))
+
+
+def open_freshness(config: Config) -> Freshness:
+    """Return what doubts the pictures of a node that was away for long."""
+    return Freshness(Path(config.storage.path), config.cluster.tombstone_days)
+
+
+def open_peers(config: Config) -> Peers:
+    """Return the other nodes; none where all nodes share one storage."""
+    shared = config.cluster.shared_storage
+    settings = dataclasses.replace(config.cluster, peers=()) if shared else config.cluster
+    return Peers(config.node.name, settings)
+
+
+def open_deletes(config: Config) -> Deletes:
+    """Return what deletes pictures on this node."""
+    store, failures = open_storage(config)
+    return Deletes(store, failures, Database(config.database), open_clock(config))
+
+
+def open_auditor(config: Config, cache: Cache) -> Auditor:
+    """Return what compares pictures with records, and heals."""
+    store, _ = open_storage(config)
+    return Auditor(store, Database(config.database), open_peers(config), cache)
 
 
 def open_limits(config: Config) -> LimitsFile:
@@ -61,7 +103,9 @@ def open_cache(
     store, failures = open_storage(config)
     recorder = Recorder(store, Database(config.database))
     recorder.start()
-    patience_s = config.politeness.slot_wait + config.download.total_timeout + GRACE_S
+    peers = open_peers(config)
+    patience_s = len(peers.all) * config.cluster.read_timeout
+    patience_s += config.politeness.slot_wait + config.download.total_timeout + GRACE_S
     memory = config.storage.unstored_max_bytes if unstored_bytes is None else unstored_bytes
     return Cache(
         store=store,
@@ -72,4 +116,6 @@ def open_cache(
         recorder=recorder,
         budget=MemoryBudget(memory),
         accepted=config.resize.formats,
+        peers=peers,
+        clock=open_clock(config),
     )

@@ -6,12 +6,30 @@ import argparse
 import sys
 
 from image_cloud import __version__
-from image_cloud.cli import catalogue, configuration, pictures, prefetch, tokens
+from image_cloud.cli import (
+    catalogue,
+    cluster,
+    configuration,
+    importing,
+    pictures,
+    prefetch,
+    tokens,
+    verifying,
+)
 from image_cloud.cli.node import CommandError
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError
 
-MODULES = (configuration, tokens, pictures, prefetch, catalogue)
+MODULES = (
+    configuration,
+    tokens,
+    pictures,
+    prefetch,
+    catalogue,
+    cluster,
+    importing,
+    verifying,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,10 +9,12 @@ import requests
 
 from image_cloud.cli.node import address, become_run_user, own_token, read_config
 from image_cloud.cli.prefetch_status import print_prefetch
-from image_cloud.db import catalog
+from image_cloud.db import catalog, clones, feed
 from image_cloud.db.connect import Database
+from image_cloud.peer_states import PeerStates, path_of
 
 TIMEOUT_S = 10
+NOTABLE_S = 1.0
 
 
 def add_commands(commands: Any) -> None:
@@ -30,5 +32,11 @@ def run_status(arguments: argparse.Namespace) -> None:
     become_run_user(config)
     with Database(config.database).transaction() as cursor:
         originals, total_bytes = catalog.count(cursor)
-    print(f"originals: {originals}\nbytes: {total_bytes}")
+        backlog, held = clones.count(cursor), feed.held(cursor)
+    print(f"originals: {originals}\nbytes: {total_bytes}\nclone_backlog: {backlog}")
+    if held.seconds >= NOTABLE_S:
+        waits = f"{held.changes} changes wait {held.seconds:.0f} s"
+        print(f"feed: held back: {waits} for {held.holder or 'a transaction'}")
+    for state in PeerStates(path_of(config.storage.path, config.node.name)).read().values():
+        print(f"peer {state.name}: {'alive' if state.alive else state.error or 'away'}")
     print_prefetch(config)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.config import Config, load_config
@@ -45,6 +47,27 @@ def become_run_user(config: Config) -> None:
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
+
+
+def act_as_run_user(config: Config) -> None:
+    """As root, act as the run user for now: `with_own_rights` undoes it for a moment."""
+    if os.geteuid() == 0:
+        owner = os.stat(config.storage.path)
+        os.umask(0o007)
+        os.setgroups([])
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+
+
+@contextlib.contextmanager
+def with_own_rights() -> Iterator[None]:
+    """Act as who started the command."""
+    before = os.geteuid()
+    os.seteuid(os.getuid())
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def own_token() -> str:

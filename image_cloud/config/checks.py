@@ -27,3 +27,6 @@ def contradictions(config: Config) -> Iterator[str]:
     port = int(config.node.listen.rpartition(":")[2])
     if not 1 <= port <= 65535:
         yield f"[node] listen: expected a port from 1 to 65535, not {port}"
+    names = [peer.name for peer in config.cluster.peers]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"[cluster] peers: {name} stands there {names.count(name)} times, expected is once"

@@ -178,6 +178,26 @@ def domain_item(raw: str) -> str:
     return raw.lower()
 
 
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """Another node: its name and its base URL, without a slash at its end."""
+
+    name: str
+    url: str
+
+    def __str__(self) -> str:
+        """Return the form in the ini."""
+        return f"{self.name}={self.url}"
+
+
+def peer_item(raw: str) -> Peer:
+    """Parse one node like `ic01=http://ic01:5000`."""
+    match = re.fullmatch(r"([a-z0-9][a-z0-9-]{0,62})\s*=\s*(https?://[A-Za-z0-9.:\[\]-]+?)/?", raw)
+    if not match:
+        raise ValueError
+    return Peer(match[1], match[2])
+
+
 def path(default: str, help: str) -> Any:
     """Return an option that is an absolute path, or one that starts in the home (`{home}/...`)."""
     return text(

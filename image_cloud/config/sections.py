@@ -290,6 +290,64 @@ class Janitor:
     """The clean-up daemon."""
 
     interval: float = f.duration(10.0, 0.1, 3600.0, "Pause between two rounds.")
+    audit_bytes_per_second: int = f.size(
+        5 * MB, 0, 10 * GB, "How fast originals are read again to find damaged ones; 0 B: never."
+    )
+    audit_pause: float = f.duration(
+        86400.0, 0.0, 365 * DAY, "Pause between two audits of the whole storage."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The other nodes: cloning, deletes, who has what."""
+
+    peers: tuple[f.Peer, ...] = f.listing(
+        (),
+        "All nodes that clone from each other; this node's own name among them is passed over, so\n"
+        "that the same line serves everywhere.",
+        item=f.peer_item,
+        form="a list of NAME=URL like ic01=http://ic01:5000, or nothing",
+    )
+    token_file: str = f.path(
+        "{home}/peer_token",
+        "File (mode 0600) with the token, of the scopes peer and read, that peers are asked with.",
+    )
+    accept_deletes: bool = f.flag(
+        True, "This node takes /delete_image. True on one node (ic00); the others follow it."
+    )
+    legacy_get_delete: bool = f.flag(False, "/delete_image answers GET, too.")
+    tombstone_days: float = f.number(
+        90.0,
+        0.0,
+        3650.0,
+        "Days for which deletes are remembered. A node that heard of no peer for longer compares\n"
+        "all its pictures with the peers before it serves them again.",
+    )
+    replicas: int = f.whole(
+        0, 0, 1000, "Nodes that keep each picture, chosen by rendezvous hashing; 0: all nodes."
+    )
+    drop_after: float = f.duration(
+        600.0,
+        0.0,
+        30 * DAY,
+        "With replicas limited: a copy that belongs to other nodes alone is kept for so long.",
+    )
+    shared_storage: bool = f.flag(
+        False,
+        "Several nodes use this storage folder and this database; nothing is cloned between them.",
+    )
+    workers: int = f.whole(8, 1, 256, "Clones that are fetched at once.")
+    connect_timeout: float = f.duration(1.0, 0.01, 60.0, "Longest wait for a connection to a peer.")
+    read_timeout: float = f.duration(5.0, 0.1, 600.0, "Longest silence of a peer.")
+    poll: float = f.duration(5.0, 0.1, 60.0, "Longest that a peer holds an answer back until news.")
+    retry: float = f.duration(
+        2.0, 0.05, 3600.0, "First wait after a clone that failed; it doubles."
+    )
+    longest_retry: float = f.duration(
+        600.0, 0.1, 86400.0, "Longest wait after a clone that failed."
+    )
+    max_bytes: int = f.size(2 * GB, 1 * KB, 100 * GB, "Largest file that is taken from a peer.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -309,3 +367,4 @@ class Config:
     tokens: Tokens = Tokens()
     pools: Pools = Pools()
     janitor: Janitor = Janitor()
+    cluster: Cluster = Cluster()

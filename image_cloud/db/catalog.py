@@ -1,15 +1,20 @@
-"""The catalogue of originals: table `images`."""
+"""The catalogue of originals: table `images`; a row with deleted_at is a tombstone."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_batch
 
+from image_cloud.db.feed import Position
 from image_cloud.disk import Record
+from image_cloud.tombstones import Tombstone
 
+# The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
+# is not newer, and a block over everything.
 RECORD = """
     INSERT INTO images
         (key, url, host, format, width, height, bytes, sha256, stored_at, stored_from)
@@ -19,27 +24,105 @@ RECORD = """
     ON CONFLICT (key) DO UPDATE SET
         format = excluded.format, width = excluded.width, height = excluded.height,
         bytes = excluded.bytes, sha256 = excluded.sha256, stored_at = excluded.stored_at,
-        stored_from = excluded.stored_from
-    WHERE images.stored_at < excluded.stored_at
+        stored_from = excluded.stored_from, deleted_at = NULL
+    WHERE NOT images.blocked AND CASE
+        WHEN images.deleted_at IS NULL
+        THEN (images.stored_at, images.sha256) < (excluded.stored_at, excluded.sha256)
+        ELSE images.deleted_at < excluded.stored_at END
 """
-FIND = """
-    SELECT key, url, host, format, width, height, bytes, sha256,
-           extract(epoch FROM stored_at)::float8, stored_from
-    FROM images WHERE key = %(key)s
+# A store from the future cannot be: its clock was wrong, and the delete came after it.
+BURY = """
+    INSERT INTO images (key, url, host, deleted_at, blocked)
+    VALUES (%(key)s, %(url)s, %(host)s, to_timestamp(%(deleted_at)s), %(blocked)s)
+    ON CONFLICT (key) DO UPDATE SET
+        deleted_at = excluded.deleted_at, blocked = excluded.blocked
+    WHERE CASE
+        WHEN images.deleted_at IS NULL
+        THEN images.stored_at <= excluded.deleted_at OR excluded.blocked
+             OR images.stored_at > to_timestamp(%(future)s)
+        ELSE images.deleted_at < excluded.deleted_at END
 """
-COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images"
+DROP_REQUEST = """
+    DELETE FROM clone_requests
+    WHERE key = %(key)s AND (stored_at <= to_timestamp(%(deleted_at)s) OR %(blocked)s)
+"""
+COLUMNS = """key, url, host, format, width, height, bytes, sha256,
+    extract(epoch FROM stored_at)::float8, stored_from"""
+FIND = f"SELECT {COLUMNS} FROM images WHERE key = ANY(%(keys)s) AND deleted_at IS NULL"  # noqa: S608
+AFTER = f"""
+    SELECT {COLUMNS} FROM images WHERE key > %(key)s AND deleted_at IS NULL
+    ORDER BY key LIMIT %(limit)s
+"""  # noqa: S608
+FORGET = "DELETE FROM images WHERE key = %(key)s AND deleted_at IS NULL AND sha256 = %(sha256)s"
+FORGET_ALL = "DELETE FROM images WHERE deleted_at IS NULL"
+BEHIND = """
+    SELECT key FROM images, feed
+    WHERE deleted_at IS NULL AND NOT stored_from = ANY(%(known)s)
+      AND (feed.epoch::text <> %(epoch)s OR (xid, change) > (%(xid)s::xid8, %(change)s))
+"""
+FORGET_TOMBSTONES = """
+    DELETE FROM images WHERE deleted_at < to_timestamp(%(before)s) AND NOT blocked
+"""
+COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images WHERE deleted_at IS NULL"
 
 
 def record(cursor: Cursor, records: Iterable[Record]) -> None:
-    """Insert the rows, or bring them up to date where these are newer."""
+    """Insert the rows, or bring them up to date where these are newer and not deleted since."""
     execute_batch(cursor, RECORD, [dataclasses.asdict(one) for one in records])
+
+
+def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:
+    """Turn rows into tombstones unless they are of newer stores; drop clone requests likewise.
+
+    `now` is the cluster's time: a store later than that does not count as newer.
+    """
+    rows: list[dict[str, Any]] = [
+        {**dataclasses.asdict(one), "host": one.host, "future": now} for one in tombstones
+    ]
+    execute_batch(cursor, BURY, rows)
+    execute_batch(cursor, DROP_REQUEST, rows)
 
 
 def find(cursor: Cursor, key: str) -> Record | None:
     """Return the row of `key`."""
-    cursor.execute(FIND, {"key": key})
-    row = cursor.fetchone()
-    return Record(*row) if row else None
+    return find_all(cursor, [key]).get(key)
+
+
+def find_all(cursor: Cursor, keys: Sequence[str]) -> dict[str, Record]:
+    """Return the rows of those `keys` that are in the catalogue."""
+    cursor.execute(FIND, {"keys": list(keys)})
+    return {row[0]: Record(*row) for row in cursor.fetchall()}
+
+
+def after(cursor: Cursor, key: str, limit: int) -> list[Record]:
+    """Return the next rows behind `key` in the order of keys."""
+    cursor.execute(AFTER, {"key": key, "limit": limit})
+    return [Record(*row) for row in cursor.fetchall()]
+
+
+def forget(cursor: Cursor, records: Iterable[Record]) -> None:
+    """Remove rows without a trace: the pictures are no longer here, though not deleted."""
+    execute_batch(cursor, FORGET, [dataclasses.asdict(one) for one in records])
+
+
+def forget_all(cursor: Cursor) -> None:
+    """Remove the rows of all pictures; tombstones stay."""
+    cursor.execute(FORGET_ALL)
+
+
+def keys_behind(cursor: Cursor, position: str, known: Sequence[str]) -> list[str]:
+    """Return the keys of pictures behind `position` in this node's feed, but not from `known`."""
+    place = Position.parse(position)
+    values: dict[str, Any] = {"epoch": place.epoch, "xid": str(place.xid), "change": place.change}
+    values["known"] = list(known)
+    cursor.execute(BEHIND, values)
+    return [key for (key,) in cursor.fetchall()]
+
+
+def forget_tombstones(cursor: Cursor, before: float) -> int:
+    """Remove tombstones older than `before` (seconds since 1970), blocks excepted; count them."""
+    cursor.execute(FORGET_TOMBSTONES, {"before": before})
+    return cursor.rowcount
 
 
 def count(cursor: Cursor) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from image_cloud.config import Config
+from image_cloud.disk import PRIVATE_FOLDERS
 from image_cloud.stack.accounts import Account, Accounts
 from image_cloud.stack.errors import CannotStart
 from image_cloud.stack.files import make_folder
@@ -18,7 +19,6 @@ from image_cloud.stack.home import Home
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
 LEAST_FREE_BYTES = 100_000_000
-PRIVATE_DATA = ("originals", "unrecorded", "incoming", "domains")
 
 
 def make_root(home: Home, accounts: Accounts) -> None:
@@ -35,7 +35,7 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
             make_folder(path, 0o750, group_of=run)
     storage = Path(config.storage.path)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
-    _make_all(run, READABLE, *(storage / name for name in PRIVATE_DATA))
+    _make_all(run, READABLE, *(storage / name for name in PRIVATE_FOLDERS))
     _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
     _make_all(run, SHARED, storage / "variants/.incoming")
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)

@@ -49,8 +49,13 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
     assert original
     assert (store.root / original.relative).read_bytes() == b"abc"
     assert [record for _, record in store.unrecorded()] == [RECORD]
-    store.forget_note(KEY)
-    assert files(store) == [original.relative]
+    store.settle_note(RECORD)
+    assert files(store) == [
+        "cluster/.placing",
+        original.relative,
+        f"records/{KEY[:2]}/{KEY[2:4]}/{KEY}.json",
+    ]
+    assert store.record(KEY) == RECORD
 
 
 def test_a_download_that_fails_leaves_nothing(store: Store) -> None:

@@ -16,16 +16,21 @@ LAYERS = [
         "image_cloud.urls", "image_cloud.params", "image_cloud.tokens", "image_cloud.signing",
         "image_cloud.endings", "image_cloud.formats", "image_cloud.codecs", "image_cloud.resize",
         "image_cloud.logs", "image_cloud.nginx_conf", "image_cloud.sockets", "image_cloud.limits",
-        "image_cloud.batches",
+        "image_cloud.batches", "image_cloud.placement",
     ],
     [
         "image_cloud.disk", "image_cloud.failures", "image_cloud.flights", "image_cloud.attempts",
         "image_cloud.incoming", "image_cloud.origin", "image_cloud.db", "image_cloud.recorder",
         "image_cloud.traffic", "image_cloud.eviction",
         "image_cloud.locks", "image_cloud.slots", "image_cloud.domains", "image_cloud.unix_http",
+        "image_cloud.tombstones", "image_cloud.cluster_clock", "image_cloud.freshness",
+        "image_cloud.feed_guard", "image_cloud.peers", "image_cloud.peer_states",
     ],
     ["image_cloud.gate"],
-    ["image_cloud.cache", "image_cloud.wiring"],
+    [
+        "image_cloud.cache", "image_cloud.wiring", "image_cloud.deletes", "image_cloud.audit",
+        "image_cloud.importing",
+    ],
     ["falcon_app", "daemons", "image_cloud.cli", "image_cloud.stack"],
 ]  # fmt: skip
 APART = {"falcon_app", "daemons"}

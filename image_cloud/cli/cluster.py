@@ -1,0 +1,87 @@
+"""`image-cloud delete` and `image-cloud backlog`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import requests
+
+from image_cloud.cli.node import CommandError, address, become_run_user, own_token, read_config
+from image_cloud.cli.pictures import problem
+from image_cloud.config import Config
+from image_cloud.db import clones, feed
+from image_cloud.db.connect import Database
+from image_cloud.errors import ImageCloudError
+from image_cloud.wiring import open_peers
+
+TIMEOUT_S = 60
+NOTABLE_S = 1.0
+
+
+def add_commands(commands: Any) -> None:
+    """Add `delete` and `backlog`."""
+    delete = commands.add_parser("delete", help="delete a picture on every node")
+    delete.add_argument("url")
+    block = delete.add_mutually_exclusive_group()
+    block.add_argument("--block", action="store_true", help="and forbid its URL from now on")
+    block.add_argument("--unblock", action="store_true", help="and allow its URL again")
+    delete.set_defaults(run=run_delete)
+    backlog = commands.add_parser("backlog", help="say what this node and all peers still clone")
+    backlog.set_defaults(run=run_backlog)
+
+
+def run_delete(arguments: argparse.Namespace) -> None:
+    """Delete through the node."""
+    parameters = {"url": arguments.url}
+    if arguments.block or arguments.unblock:
+        parameters["block"] = str(arguments.block).lower()
+    answer = requests.delete(
+        f"{address(read_config(arguments))}/delete_image",
+        params=parameters,
+        headers={"X-Image-Cloud-Token": own_token()},
+        timeout=TIMEOUT_S,
+    )
+    if not answer.ok:
+        raise CommandError(problem(answer))
+    done = answer.json()
+    print(f"{'deleted' if done['deleted'] else 'was not here'}: {arguments.url}")
+    if done["blocked"]:
+        print("blocked until `image-cloud delete --unblock`")
+    if not done["recorded"]:
+        print("the database is away: the peers hear of it as soon as it is back")
+
+
+def run_backlog(arguments: argparse.Namespace) -> int:
+    """Print one line per node; 1 where a node could not be asked."""
+    config = read_config(arguments)
+    become_run_user(config)
+    rows = [(config.node.name, *_own(config))]
+    peers = open_peers(config)
+    for peer in peers.all:
+        try:
+            answer = peers.changes(peer, "", 0, 0)
+            held_s = float(answer["held"]["seconds"])
+            rows.append(
+                (peer.name, str(answer["backlog"]), _held(held_s, answer["held"]["holder"]))
+            )
+        except (ImageCloudError, KeyError, TypeError, ValueError) as error:
+            rows.append((peer.name, "?", str(error)))
+    for name, backlog, remark in rows:
+        print(f"{name}\t{backlog}\t{remark}".rstrip())
+    return 1 if any(backlog == "?" for _, backlog, _ in rows) else 0
+
+
+def _own(config: Config) -> tuple[str, str]:
+    try:
+        with Database(config.database).transaction() as cursor:
+            held = feed.held(cursor)
+            return str(clones.count(cursor)), _held(held.seconds, held.holder)
+    except ImageCloudError as error:
+        return "?", error.detail
+
+
+def _held(seconds: float, holder: str) -> str:
+    if seconds < NOTABLE_S:
+        return ""
+    return f"its feed has been held back for {seconds:.0f} s by {holder or 'a transaction'}"

@@ -1,0 +1,124 @@
+"""`image-cloud import FILE`: take an older store over."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from image_cloud.cli.node import CommandError, act_as_run_user, read_config, with_own_rights
+from image_cloud.db.connect import Database
+from image_cloud.disk import Record
+from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
+from image_cloud.importing import Importer
+from image_cloud.recorder import record_notes
+from image_cloud.wiring import open_storage
+
+AT_ONCE = 200
+Row = tuple[int, str, str]
+
+
+def add_commands(commands: Any) -> None:
+    """Add `import`."""
+    command = commands.add_parser(
+        "import",
+        help="take over pictures of an older store; run it again to go on after an interruption",
+    )
+    command.add_argument("file", nargs="?", help="lines of URL and path, separated by a tab")
+    command.add_argument("--sqlite", metavar="FILE", help="an sqlite database instead")
+    command.add_argument("--query", metavar="SQL", help="what gives rows of URL and path")
+    command.add_argument(
+        "--root", metavar="FOLDER", default=".", help="where relative paths start; default: here"
+    )
+    command.set_defaults(run=run_import)
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """Import; 1 where a row could not be taken."""
+    config = read_config(arguments)
+    if bool(arguments.file) == bool(arguments.sqlite) or bool(arguments.sqlite) != bool(
+        arguments.query
+    ):
+        raise CommandError("expected either FILE, or --sqlite FILE with --query SQL")
+    root = Path(arguments.root).absolute()
+    rows, total = _from_sqlite(arguments) if arguments.sqlite else _from_lines(arguments.file)
+    store, _ = open_storage(config)
+    database = Database(config.database)
+    act_as_run_user(config)
+    counts: Counter[str] = Counter()
+    importer, waiting = Importer(store), list[Record]()
+    with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
+        for number, url, path in rows:
+            outcome, record = _take(importer, number, url, root / path)
+            counts[outcome] += 1
+            waiting += [record] if record else []
+            if len(waiting) >= AT_ONCE:
+                _record(store, database, waiting)
+            bar.update()
+    _record(store, database, waiting)
+    print(", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to import")
+    return 1 if counts["not taken"] else 0
+
+
+def _take(importer: Importer, number: int, url: str, path: Path) -> tuple[str, Record | None]:
+    try:
+        with with_own_rights():  # the older store may be root's alone
+            source = open(path, "rb")  # noqa: SIM115
+        with source:
+            done = importer.take(url, source)
+        return done.outcome, done.record
+    except StorageUnavailable:
+        raise
+    except (ImageCloudError, OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        tqdm.write(f"{number}: not taken: {url}: {reason}")
+        return "not taken", None
+
+
+def _record(store: Any, database: Database, waiting: list[Record]) -> None:
+    """Record what was stored; with the database away the notes wait for the janitor."""
+    try:
+        if waiting:
+            record_notes(store, database, waiting)
+    except DatabaseUnavailable:
+        tqdm.write("the database is away: recorded later")
+    waiting.clear()
+
+
+def _from_lines(name: str) -> tuple[Iterator[Row], int]:
+    file = open(name, encoding="utf-8", errors="surrogateescape", newline="\n")  # noqa: SIM115
+    total = sum(1 for line in file if line.strip())
+    file.seek(0)
+
+    def rows() -> Iterator[Row]:
+        with file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    url, tab, path = line.rstrip("\r\n").partition("\t")
+                    yield number, url, path if tab else "no tab separates URL and path"
+
+    return rows(), total
+
+
+def _from_sqlite(arguments: argparse.Namespace) -> tuple[Iterator[Row], int]:
+    path = Path(arguments.sqlite).absolute()
+    if not path.exists():
+        raise CommandError(f"there is no {path}")
+    # Read-only, and immutable where even its folder cannot be written.
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        total = sum(1 for _ in connection.execute(arguments.query))
+        cursor = connection.execute(arguments.query)
+    except sqlite3.Error as error:
+        raise CommandError(f"--query: {error}") from None
+    if len(cursor.description) != 2:
+        raise CommandError(
+            f"--query: gives {len(cursor.description)} columns, expected URL and path"
+        )
+    rows = ((number, str(url), str(path)) for number, (url, path) in enumerate(cursor, 1))
+    return rows, total

@@ -1,0 +1,91 @@
+"""`image-cloud verify [--repair]`: disk against catalogue, both ways, now."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import Any
+
+from tqdm import tqdm
+
+from image_cloud.audit import FOLDERS, Auditor, Finding
+from image_cloud.cli.node import become_run_user, read_config
+from image_cloud.db import catalog
+from image_cloud.db.connect import Database
+from image_cloud.errors import ImageCloudError
+from image_cloud.wiring import open_auditor, open_cache
+
+ROWS_AT_ONCE = 500
+
+
+def add_commands(commands: Any) -> None:
+    """Add `verify`."""
+    verify = commands.add_parser(
+        "verify", help="read every original and compare it with its record"
+    )
+    verify.add_argument(
+        "--repair",
+        action="store_true",
+        help="set aside what is wrong and fetch it again, from a peer first, the origin second",
+    )
+    verify.set_defaults(run=run_verify)
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Print what is wrong; 1 where something is and stays so."""
+    config = read_config(arguments)
+    become_run_user(config)
+    database = Database(config.database)
+    auditor = open_auditor(config, open_cache(config))
+    with database.transaction() as cursor:
+        pictures, total_bytes = catalog.count(cursor)
+    run = _Run(auditor, repair=arguments.repair)
+    with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
+        for number in range(FOLDERS):
+            for finding in list(auditor.folder(number, lambda size: _advance(bar, size))):
+                run.take(finding)
+    with tqdm(total=pictures, unit=" pictures", desc="catalogue", disable=None) as bar:
+        key, more = "", True
+        while more:
+            key, findings = auditor.missing(key, ROWS_AT_ONCE)
+            bar.update(min(ROWS_AT_ONCE, pictures - bar.n))
+            for finding in findings:
+                run.take(finding)
+            more = bool(key)
+    print(f"{pictures} pictures, {total_bytes} bytes")
+    return run.report()
+
+
+def _advance(bar: Any, count: int) -> None:
+    bar.update(count)
+
+
+class _Run:
+    """Counts findings, and heals them where that was asked for."""
+
+    def __init__(self, auditor: Auditor, *, repair: bool) -> None:
+        self._auditor = auditor
+        self._repair = repair
+        self._found: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
+
+    def take(self, finding: Finding) -> None:
+        self._found[finding.kind] += 1
+        what = finding.record.url if finding.record else finding.key
+        done = ""
+        if self._repair:
+            try:
+                done = self._auditor.repair(finding)
+            except (ImageCloudError, OSError) as error:
+                done = f"not repaired: {error}"
+            self._done[done.partition(":")[0]] += 1
+        tqdm.write(f"{finding.kind}\t{what}\t{done}".rstrip())
+
+    def report(self) -> int:
+        """Print the sums; say whether something is still wrong."""
+        found = ", ".join(f"{count} {kind}" for kind, count in self._found.items())
+        print(f"found: {found or 'nothing wrong'}")
+        if self._done:
+            print("repair: " + ", ".join(f"{count} {done}" for done, count in self._done.items()))
+        healed = self._done["recorded"] + self._done["fetched"]
+        return 1 if sum(self._found.values()) > healed else 0

@@ -1,0 +1,79 @@
+"""The cluster's time: that of its fastest clock, so that a later event never looks older.
+
+Each answer of a peer's feed carries the peer's time.  A node whose clock is behind adds the difference
+to its own from then on; the file keeps it over restarts and hands it to the node's other processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+RECHECK_S = 0.5
+NOTABLE_S = 0.05  # smaller differences are the network's
+MOST_AHEAD_S = 7 * 86400.0
+
+
+class ClusterClock:
+    """Seconds since 1970 by the cluster's fastest clock, as far as this node has heard of it."""
+
+    def __init__(
+        self,
+        file: Path,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`file` keeps how far each peer's clock is ahead of this node's `clock`, in seconds."""
+        self._file = file
+        self._clock = clock
+        self._steady = steady
+        self._mutex = threading.Lock()
+        self._checked = float("-inf")
+        self._ahead_s: dict[str, float] = {}
+
+    def now(self) -> float:
+        """Return the cluster's time, in whole microseconds."""
+        with self._mutex:
+            if self._steady() - self._checked > RECHECK_S:
+                self._checked = self._steady()
+                self._ahead_s = self._read()
+            return round(self._clock() + max(0.0, *self._ahead_s.values(), 0.0), 6)
+
+    def own(self) -> float:
+        """Return this node's own time: what peers are told."""
+        return self._clock()
+
+    def hear(self, peer: str, its_own: float) -> None:
+        """Take note of a peer's own time.  A clock that is days ahead is broken, and not followed."""
+        ahead_s = its_own - self._clock()
+        with self._mutex:
+            known = self._read()
+            if ahead_s > MOST_AHEAD_S:
+                log.error("event=clock_not_followed peer=%s ahead_s=%.0f", peer, ahead_s)
+            elif abs(max(ahead_s, 0.0) - known.get(peer, 0.0)) > NOTABLE_S:
+                known[peer] = max(ahead_s, 0.0)
+                log.warning("event=clock_differs peer=%s ahead_s=%.3f", peer, ahead_s)
+                self._write(known)
+            self._ahead_s = known
+
+    def _read(self) -> dict[str, float]:
+        try:
+            ahead_s = json.loads(self._file.read_bytes())
+            return {str(name): min(max(float(s), 0.0), MOST_AHEAD_S) for name, s in ahead_s.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+    def _write(self, ahead_s: dict[str, float]) -> None:
+        with contextlib.suppress(OSError):  # the next answer tells it again
+            temporary = self._file.with_name(f".{secrets.token_hex(8)}")
+            temporary.write_text(json.dumps(ahead_s))
+            os.replace(temporary, self._file)

@@ -1,0 +1,156 @@
+"""The clone queue (`clone_requests`) and how far each peer's feed was read (`peers`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_batch
+
+from image_cloud.db.feed import Change
+from image_cloud.disk import Record
+
+ADD = """
+    INSERT INTO clone_requests
+        (key, url, host, format, width, height, bytes, sha256, stored_at, peer)
+    SELECT %(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
+           to_timestamp(%(stored_at)s), %(peer)s
+    WHERE NOT EXISTS (
+        SELECT FROM images WHERE key = %(key)s AND CASE
+            WHEN deleted_at IS NULL
+            THEN (stored_at, sha256) >= (to_timestamp(%(stored_at)s), %(sha256)s::text)
+            ELSE deleted_at >= to_timestamp(%(stored_at)s) OR blocked END)
+    ON CONFLICT (key) DO UPDATE SET
+        format = excluded.format, width = excluded.width, height = excluded.height,
+        bytes = excluded.bytes, sha256 = excluded.sha256, stored_at = excluded.stored_at,
+        peer = excluded.peer, not_before = now(), attempts = 0
+    WHERE (clone_requests.stored_at, clone_requests.sha256) < (excluded.stored_at, excluded.sha256)
+"""
+# The lease and the wait for the next try are one column: both mean "not before".
+CLAIM = """
+    UPDATE clone_requests SET attempts = attempts + 1, last_error = NULL,
+        not_before = now() + make_interval(secs => %(lease_s)s)
+    WHERE key IN (
+        SELECT key FROM clone_requests WHERE not_before <= now()
+        ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    RETURNING key, url, host, format, width, height, bytes, sha256,
+              extract(epoch FROM stored_at)::float8, peer, attempts
+"""
+DONE = """
+    DELETE FROM clone_requests
+    WHERE key = %(key)s AND (stored_at, sha256) <= (to_timestamp(%(stored_at)s), %(sha256)s::text)
+"""
+POSTPONE = """
+    UPDATE clone_requests SET last_error = %(error)s,
+        not_before = now() + make_interval(secs => %(wait_s)s)
+    WHERE key = %(key)s AND stored_at = to_timestamp(%(stored_at)s)
+"""
+WAKE = """
+    UPDATE clone_requests SET not_before = now() WHERE last_error = 'peer_away' AND not_before > now()
+"""
+RELEASE = "UPDATE clone_requests SET not_before = now() WHERE not_before > now()"
+COUNT = "SELECT count(*) FROM clone_requests"
+CURSOR = "SELECT cursor FROM peers WHERE name = %(name)s"
+POSITIONS = "SELECT name, cursor FROM peers"
+SAVE = """
+    INSERT INTO peers (name, url, epoch, cursor, last_seen, caught_up_at, backlog)
+    VALUES (%(name)s, %(url)s, split_part(%(cursor)s, '.', 1), %(cursor)s, now(),
+            CASE WHEN %(caught_up)s THEN now() END, %(backlog)s)
+    ON CONFLICT (name) DO UPDATE SET
+        url = excluded.url, last_seen = now(),
+        -- The feed may have been rewound while this answer was under way.
+        epoch = CASE WHEN peers.cursor = %(before)s THEN excluded.epoch ELSE peers.epoch END,
+        cursor = CASE WHEN peers.cursor = %(before)s THEN excluded.cursor ELSE peers.cursor END,
+        caught_up_at = coalesce(excluded.caught_up_at, peers.caught_up_at),
+        backlog = excluded.backlog
+"""
+REWIND = "UPDATE peers SET cursor = ''"
+KEEP_ONLY = "DELETE FROM peers WHERE NOT name = ANY(%(names)s)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One claimed request: what is wanted, who told of it, which try this is (from 1)."""
+
+    wanted: Record
+    peer: str
+    attempts: int
+
+
+def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
+    """Queue those stored pictures that are newer than what the catalogue has or has deleted."""
+    rows = [{**dataclasses.asdict(change), "peer": peer} for change in changes]
+    execute_batch(cursor, ADD, rows)
+
+
+def claim(cursor: Cursor, limit: int, lease_s: float) -> list[Request]:
+    """Take up to `limit` requests that are due; unless they are done they are due after the lease."""
+    cursor.execute(CLAIM, {"limit": limit, "lease_s": lease_s})
+    return [Request(Record(*row[:10]), row[9], row[10]) for row in cursor.fetchall()]
+
+
+def done(cursor: Cursor, wanted: Sequence[Record]) -> None:
+    """Remove what is cloned, unless a newer version is wanted meanwhile."""
+    execute_batch(cursor, DONE, [dataclasses.asdict(one) for one in wanted])
+
+
+def postpone(cursor: Cursor, wanted: Record, error: str, wait_s: float) -> None:
+    """Put a request off and note why."""
+    cursor.execute(POSTPONE, {**dataclasses.asdict(wanted), "error": error, "wait_s": wait_s})
+
+
+def release(cursor: Cursor) -> None:
+    """Make everything due: the process that held the leases is gone, or a peer is back."""
+    cursor.execute(RELEASE)
+
+
+def wake(cursor: Cursor) -> None:
+    """Make due what waits for a peer to come back."""
+    cursor.execute(WAKE)
+
+
+def positions(cursor: Cursor) -> dict[str, str]:
+    """Return how far the feed of each peer was read."""
+    cursor.execute(POSITIONS)
+    return dict(cursor.fetchall())
+
+
+def count(cursor: Cursor) -> int:
+    """Return the backlog."""
+    cursor.execute(COUNT)
+    row: Any = cursor.fetchone()
+    return int(row[0])
+
+
+def cursor_of(cursor: Cursor, name: str) -> str:
+    """Return how far the feed of peer `name` was read; empty: not at all."""
+    cursor.execute(CURSOR, {"name": name})
+    row: Any = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def save_cursor(
+    cursor: Cursor,
+    name: str,
+    url: str,
+    position: str,
+    backlog: int,
+    *,
+    caught_up: bool,
+    before: str,
+) -> None:
+    """Note how far the feed of peer `name` was read (from `before`), and its backlog."""
+    values = {"name": name, "url": url, "cursor": position, "backlog": backlog}
+    cursor.execute(SAVE, {**values, "caught_up": caught_up, "before": before})
+
+
+def rewind(cursor: Cursor) -> None:
+    """Have every peer's feed read from its start."""
+    cursor.execute(REWIND)
+
+
+def keep_only(cursor: Cursor, names: Sequence[str]) -> None:
+    """Forget peers that are no longer configured."""
+    cursor.execute(KEEP_ONLY, {"names": list(names)})

@@ -1,0 +1,88 @@
+"""What this node knows of its peers: a small file that the follower writes and everybody reads.
+
+A file, so that `/alternative_clouds` answers at once, database or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import threading
+import time
+from pathlib import Path
+
+WRITE_EVERY_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PeerState:
+    """One peer: when it last answered (seconds since 1970), what it said of itself, what is wrong."""
+
+    name: str
+    url: str
+    alive: bool = False
+    last_seen: float | None = None
+    caught_up_at: float | None = None  # when its feed was last read to its end
+    backlog: int | None = None
+    accepts_deletes: bool = False
+    has_of_us: str = ""  # up to where in this node's feed it has cloned everything
+    held_s: float = 0.0  # for how long a transaction has held its feed back
+    error: str = ""
+
+
+class PeerStates:
+    """The file with every peer's state."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep the states at `path`."""
+        self._path = path
+        self._mutex = threading.Lock()
+        self._states: dict[str, PeerState] = {}
+        self._written = float("-inf")
+
+    def read(self) -> dict[str, PeerState]:
+        """Return what the file holds; nothing where it is missing or unreadable."""
+        try:
+            rows = json.loads(self._path.read_bytes())
+            return {row["name"]: PeerState(**row) for row in rows}
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
+
+    def update(self, state: PeerState) -> None:
+        """Take one peer's new state in; what only repeats the last is written once a second."""
+        with self._mutex:
+            if not self._states:
+                self._states = self.read()
+            before = self._states.get(state.name)
+            self._states[state.name] = state
+            plain = (before and before.alive) == state.alive and before.backlog == state.backlog  # type: ignore[union-attr]
+            if not plain or time.monotonic() - self._written > WRITE_EVERY_S:
+                self._write()
+
+    def current(self) -> dict[str, PeerState]:
+        """Return every peer's last state."""
+        with self._mutex:
+            return dict(self._states)
+
+    def last(self, name: str) -> PeerState | None:
+        """Return the last state of peer `name`."""
+        with self._mutex:
+            if not self._states:
+                self._states = self.read()
+            return self._states.get(name)
+
+    def _write(self) -> None:
+        rows = [dataclasses.asdict(state) for state in self._states.values()]
+        temporary = self._path.with_name(f".{secrets.token_hex(8)}")
+        with contextlib.suppress(OSError):  # a full disk: the next write tells it again
+            temporary.write_text(json.dumps(rows))
+            os.replace(temporary, self._path)
+            self._written = time.monotonic()
+
+
+def path_of(storage: str, node: str) -> Path:
+    """Return the file of `node`; nodes that share a storage have one each."""
+    return Path(storage) / "cluster" / f"{node}.peers.json"

@@ -1,0 +1,89 @@
+"""What was deleted, on disk, so that every process decides without the database.
+
+    tombstones/ab/cd/<key>.json         {"key", "url", "deleted_at", "blocked"}
+
+A picture whose store is older than its tombstone may not come back, however late it arrives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from image_cloud import urls
+from image_cloud.errors import Blocked, DeletedMeanwhile
+from image_cloud.keys import fan_out
+
+TICK_S = 0.000001
+"""Event times are whole microseconds, as PostgreSQL keeps them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tombstone:
+    """One delete; `deleted_at` is seconds since 1970; `blocked` forbids the URL from then on."""
+
+    key: str
+    url: str
+    deleted_at: float
+    blocked: bool = False
+
+    @property
+    def host(self) -> str:
+        """Return the URL's host."""
+        return urls.parse(self.url).host
+
+    def forbids(self, stored_at: float) -> bool:
+        """Say whether a picture stored at that time may not be here."""
+        return self.blocked or stored_at <= self.deleted_at
+
+
+class Tombstones:
+    """The folder of tombstones of one storage."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is the storage folder."""
+        self._root = root
+
+    def find(self, key: str) -> Tombstone | None:
+        """Return the tombstone of `key`; an unreadable one is none."""
+        return self._read(self.path(key))
+
+    def check_blocked(self, key: str) -> None:
+        """Raise Blocked where the URL of `key` is forbidden."""
+        tombstone = self.find(key)
+        if tombstone and tombstone.blocked:
+            raise Blocked()
+
+    def check(self, key: str, stored_at: float) -> None:
+        """Raise Blocked or DeletedMeanwhile where a picture of `stored_at` may not come back."""
+        tombstone = self.find(key)
+        if tombstone and tombstone.forbids(stored_at):
+            raise Blocked() if tombstone.blocked else DeletedMeanwhile(retry_after_s=1.0)
+
+    def all(self) -> Iterator[Tombstone]:
+        """Yield every tombstone."""
+        for path in (self._root / "tombstones").glob("??/??/*.json"):
+            tombstone = self._read(path)
+            if tombstone:
+                yield tombstone
+
+    def expire(self, before: float) -> int:
+        """Remove tombstones older than `before`, blocks excepted; return how many."""
+        old = [one for one in self.all() if one.deleted_at < before and not one.blocked]
+        for one in old:
+            self.path(one.key).unlink(missing_ok=True)
+        return len(old)
+
+    def path(self, key: str) -> Path:
+        """Return the file of `key`."""
+        return self._root / "tombstones" / fan_out(key) / f"{key}.json"
+
+    def _read(self, path: Path) -> Tombstone | None:
+        try:
+            with open(os.fspath(path), "rb") as file:
+                return Tombstone(**json.load(file))
+        except (OSError, ValueError, TypeError):
+            return None
