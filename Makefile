@@ -17,7 +17,7 @@ LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
 .PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
-    fresh-test bench-prefetch prefetch-soak
+    fresh-test bench bench-prefetch prefetch-soak
 
 run: setup
 	@exec $(STACK) run
@@ -57,6 +57,12 @@ clean: down
 	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down; fi
 	rm -rf .venv var .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Image Cloud beside bare nginx, PIL, thumbor, image_filter and ipx; QUICK=1 takes under 3 minutes.
+bench: setup-test
+	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
+	@sh bench/setup.sh
+	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 # Prefetch: claims with a million URLs waiting; then URLs a second, CPU per part and memory.
 bench-prefetch: setup-test

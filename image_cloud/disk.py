@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ PRIVATE_DIR, SHARED_DIR = 0o750, 0o770
 ORIGINAL_MODE, SHARED_MODE = 0o640, 0o660
 FREE_SPACE_VALID_S = 1.0
 RETRY_AFTER_S = 30.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 PLACING_PATIENCE_S = 10.0
 PRIVATE_FOLDERS = (
     "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
@@ -138,9 +140,8 @@ class Store:
             probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
-            raise StorageUnavailable(
-                f"storage: {error.strerror}", retry_after_s=RETRY_AFTER_S
-            ) from error
+            reason = "full" if error.errno in FULL else error.strerror
+            raise StorageUnavailable(f"storage: {reason}", retry_after_s=RETRY_AFTER_S) from error
         self._free_checked = float("-inf")
         if not self.has_room():
             raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)

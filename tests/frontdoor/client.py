@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.stack.running import Stack
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 def get(stack: Stack, path: str, method: str = "GET", **parameters: Any) -> requests.Response:

@@ -1,0 +1,204 @@
+"""Run all measurements one after the other, print the table, write chart and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import made, pictures, procs, report, stored, systems
+from bench.load import pull
+from bench.systems import CLOUD, FILTER, LOOP, THUMBOR, System
+from tests.stack.running import CHECKOUT, Stack
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    products: int
+    large: int
+    rounds: int
+    seconds: float
+    growth: tuple[int, int]
+    mixed_per_s: float = 2000.0
+
+
+QUICK = Extent(40, 4, 3, 1.0, (1_000, 20_000))
+WHOLE = Extent(300, 12, 9, 3.0, (10_000, 1_000_000))
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+class Bench:
+    """One run; `result` grows step by step."""
+
+    def __init__(
+        self, extent: Extent, folder: Path, work: Path, origin: str, bare_folder: Path
+    ) -> None:
+        self.extent, self.work, self.origin, self.bare_folder = extent, work, origin, bare_folder
+        self.folder = folder
+        self.products, self.large = pictures.make(folder, extent.products, extent.large)
+        self.result: dict[str, Any] = {"made": {"products": {}, "large": {}}, "original": {}}
+
+    def urls(self, names: list[str]) -> list[str]:
+        return [f"{self.origin}/{name}" for name in names]
+
+    def make(self, system: System, sizes: tuple[str, ...]) -> None:
+        """Measure new, second and third sizes, products and large ones; the first few warm it up."""
+        say(f"{system.name}: new pictures")
+        pull(
+            [system.thumbnail(f"{self.origin}/{name}?warm", 100) for name in self.products[:8]],
+            system.headers,
+        )
+        for kind, names in (("products", self.products), ("large", self.large)):
+            originals = [self.folder / name for name in names]
+            self.result["made"][kind][system.name] = made.measure(
+                system, self.urls(names), originals, self.work / "outputs", sizes
+            )
+
+    def cloud(
+        self, cloud: System, stack: Stack, peers: dict[str, tuple[str, tuple[str, ...]]]
+    ) -> None:
+        """Measure everything that is ours alone."""
+        pools = pool_pids(stack)
+        warm = [cloud.thumbnail(f"{self.origin}/{name}?hops", 200) for name in self.products]
+        pull(
+            [cloud.thumbnail(f"{self.origin}/{name}?warm", 200) for name in self.products[:8]],
+            cloud.headers,
+        )
+        spent = made.hops(pools, lambda: pull(warm, cloud.headers))
+        self.result["hops"] = {name: value / len(warm) * 1000 for name, value in spent.items()}
+        self.make(cloud, ("new", "companion", "second", "third"))
+        say("stored pictures")
+        url = self.urls(self.products)[0]
+        thumbnail, resized = cloud.thumbnail(url, 200), cloud.thumbnail(url, 300)
+        pull([thumbnail, resized] * 8, cloud.headers)
+        self.copy(stack, url)
+        cases = {
+            f"{CLOUD}: thumbnail": (thumbnail, cloud.headers),
+            f"{CLOUD}: get_image resized": (resized, cloud.headers),
+            f"{CLOUD}: companion size": (cloud.thumbnail(url, 250), cloud.headers),
+            **peers,
+        }
+        self.result["stored"] = stored.against_bare(
+            cases, f"{self.origin}/stored/thumbnail.jpg", self.extent.rounds, self.extent.seconds
+        )
+        address = f"{stack.url}/get_image?url={url}"
+        self.result["original"] = stored.against_bare(
+            {CLOUD: (address, cloud.headers)}, url, self.extent.rounds, self.extent.seconds
+        )
+        full = self.result["stored"][f"{CLOUD}: thumbnail"]["per_s"]
+        self.result["latency"] = stored.latency(
+            thumbnail, cloud.headers, full, 2 * self.extent.seconds
+        )
+        say("mixed load")
+        hits = [cloud.thumbnail(one, 200) for one in self.urls(self.products)]
+        originals = [f"{stack.url}/get_image?url={one}" for one in self.urls(self.products)]
+        self.result["mixed"] = stored.mixed(
+            cloud, hits, originals, self.origin, self.extent.mixed_per_s, 3 * self.extent.seconds
+        )
+        self.result["memory_mb"] = {
+            name: procs.memory_mb(pids) for name, pids in pool_pids(stack).items()
+        }
+        self.result["growth"] = stored.growth(
+            stack, cloud, self.extent.growth, self.extent.rounds, self.extent.seconds, say
+        )
+
+    def copy(self, stack: Stack, url: str) -> None:
+        """Let bare nginx send the very file that ours sends."""
+        from image_cloud.keys import fan_out, key_of
+
+        key = key_of(url)
+        target = self.bare_folder / "stored"
+        target.mkdir(exist_ok=True)
+        variant = stack.home / f"storage/variants/{fan_out(key)}/{key}/200x200-fit-q85.jpg"
+        shutil.copyfile(variant, target / "thumbnail.jpg")
+
+
+def pool_pids(stack: Stack) -> dict[str, list[int]]:
+    """Return the processes of each part of the stack."""
+    found: dict[str, list[int]] = {}
+    for line in stack.supervisorctl("status").splitlines():
+        name = line.split()[0]
+        if "RUNNING" in line:
+            found[name.removeprefix("image-cloud-")] = procs.family(stack.pid(name))
+    return found
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """Give a folder that every user may look into, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="image-cloud-bench-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument(
+        "--quick", action="store_true", help="few pictures, short rounds: under 3 minutes"
+    )
+    parser.add_argument("--out", type=Path, default=CHECKOUT / "bench/results")
+    arguments = parser.parse_args()
+    extent = QUICK if arguments.quick else WHOLE
+    began = time.monotonic()
+    with workplace() as work:
+        folder = work / "pictures"
+        kept = systems.CACHE / f"pictures-{extent.products}"
+        say("pictures")
+        pictures.make(kept, extent.products, extent.large)
+        shutil.copytree(kept, folder)
+        with systems.files(folder, work) as (origin, _):
+            bench = Bench(extent, folder, work, origin, folder)
+            bench.result |= {
+                "date": time.strftime("%Y-%m-%d"),
+                "command": "make bench" + (" QUICK=1" if arguments.quick else ""),
+                "machine": f"{os.cpu_count()} cores, {platform.system()}",
+            }
+            run(bench, work, origin)
+    for line in report.table(bench.result):
+        print(line)
+    report.write(bench.result, arguments.out)
+    say(f"done in {time.monotonic() - began:.0f} s; chart and JSON are in {arguments.out}")
+
+
+def run(bench: Bench, work: Path, origin: str) -> None:
+    """Run every system, ours last and beside those that store as well."""
+    sizes = ("new", "second", "third")
+    with contextlib.ExitStack() as stack:
+        thumbor = stack.enter_context(systems.thumbor(work))
+        bench.make(thumbor, sizes)
+        filtered = stack.enter_context(systems.image_filter(origin, work))
+        bench.make(filtered, ("new",))
+        if systems.has_ipx():
+            with systems.ipx(work) as ipx:
+                bench.make(ipx, ("new",))
+        for kind, names in (("products", bench.products), ("large", bench.large)):
+            files = [bench.folder / name for name in names]
+            bench.result["made"][kind][LOOP] = {"new": made.loop(files, made.SIZES["new"])}
+        url = f"{origin}/{bench.products[0]}"
+        peers = {
+            name: (system.thumbnail(url, 200), ())
+            for name, system in ((THUMBOR, thumbor), (FILTER, filtered))
+        }
+        cloud, node = stack.enter_context(systems.cloud(work / "home"))
+        bench.cloud(cloud, node, peers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The table on stdout and the JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.systems import CACHE
+
+
+def table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table, Markdown."""
+    yield f"{result['date']}, `{result['command']}`, {result['machine']}"
+    yield "\n| stored | requests/s | of bare nginx |\n|---|---|---|"
+    for name, one in result["stored"].items():
+        yield f"| {name} | {one['per_s']:,.0f} | {one['ratio']:.2f} |"
+    for name, one in result["original"].items():
+        yield f"| original: {name} | {one['per_s']:,.0f} | {one['ratio']:.2f} |"
+    for kind, systems in result["made"].items():
+        yield f"\n| {kind} | images/s | CPU ms | PSNR dB | bytes |\n|---|---|---|---|---|"
+        for name, sizes in systems.items():
+            for size, one in sizes.items():
+                quality = f"{one['psnr_db']:.1f} | {one['bytes']:,.0f}" if "psnr_db" in one else "|"
+                yield f"| {name}, {size} | {one['per_s']:.0f} | {one['cpu_ms']:.1f} | {quality} |"
+    yield "\n| CPU ms of a new thumbnail | |\n|---|---|"
+    yield from (f"| {name} | {value:.2f} |" for name, value in result["hops"].items())
+    late = result["latency"]
+    yield f"\nlatency at {late['per_s']:,.0f}/s (70 %): p50 {late['p50_ms']:.1f}, p99 {late['p99_ms']:.1f}, p99.9 {late['p999_ms']:.1f} ms"
+    mixed = result["mixed"]
+    yield (
+        f"mixed load: hits {mixed['mixed_per_s']:,.0f}/s of {mixed['alone_per_s']:,.0f}/s alone ({mixed['ratio']:.2f}), "
+        f"p99 {mixed['mixed_p99_ms']:.1f} ms (alone {mixed['alone_p99_ms']:.1f}), {mixed['new']} new ones"
+    )
+    grown = result["growth"]
+    yield f"growth: {grown['many']:,} variants {grown['many_per_s']:,.0f}/s, {grown['few']:,} variants {grown['few_per_s']:,.0f}/s ({grown['ratio']:.2f})"
+    yield "memory, MB: " + ", ".join(
+        f"{name} {value:.0f}" for name, value in result["memory_mb"].items()
+    )
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write bench.json and, with the bench's own matplotlib, bench.png and bench.svg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "bench.json"
+    data.write_text(json.dumps(result, indent=1) + "\n")
+    script = Path(__file__).with_name("chart.py")
+    subprocess.run([CACHE / "venv/bin/python", script, data], check=True)

@@ -1,0 +1,21 @@
+#!/bin/sh
+# What the bench compares with: thumbor and matplotlib (PyPI), ipx (npm; left out where npm is missing).
+set -eu
+umask 022
+folder=.cache/bench
+mkdir -p $folder
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+wanted=$(sha256sum bench/requirements.txt)
+if [ "$(cat $folder/venv/.stamp 2>/dev/null)" != "$wanted" ]; then
+    echo "bench: installing thumbor and matplotlib"
+    rm -rf $folder/venv
+    "${PYTHON:-/usr/bin/python3}" -m venv $folder/venv
+    $folder/venv/bin/pip install -q -r bench/requirements.txt
+    echo "$wanted" >$folder/venv/.stamp
+fi
+if command -v npm >/dev/null && [ ! -d $folder/ipx/node_modules/ipx ]; then
+    echo "bench: installing ipx"
+    mkdir -p $folder/ipx
+    npm install --silent --no-fund --no-audit --prefix $folder/ipx ipx@3.1.1 >/dev/null 2>&1 || rm -rf $folder/ipx
+fi

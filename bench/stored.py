@@ -1,0 +1,136 @@
+"""Stored pictures: requests a second beside bare nginx, latency, a mixed load, and growth."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+
+from bench.load import pull, wrk
+from bench.systems import BARE, System
+from image_cloud.keys import fan_out, key_of
+from tests import origin as behave
+from tests.stack.running import Stack
+
+Say = Callable[[str], None]
+
+
+def against_bare(
+    cases: dict[str, tuple[str, tuple[str, ...]]], bare: str, rounds: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Return rate and ratio to `bare` (medians over rounds in which all take turns)."""
+    rates: dict[str, list[float]] = {BARE: []} | {name: [] for name in cases}
+    for _ in range(rounds):
+        rates[BARE].append(wrk([bare], (), seconds)["per_s"])
+        for name, (address, headers) in cases.items():
+            rates[name].append(wrk([address], headers, seconds)["per_s"])
+    return {
+        name: {
+            "per_s": statistics.median(values),
+            "ratio": statistics.median(a / b for a, b in zip(values, rates[BARE], strict=True)),
+        }
+        for name, values in rates.items()
+    }
+
+
+def latency(
+    address: str, headers: tuple[str, ...], full_per_s: float, seconds: float
+) -> dict[str, float]:
+    """Return p50, p99 and p99.9 (ms) at 70 % of the full rate."""
+    seen = wrk([address], headers, seconds, per_s=0.7 * full_per_s, connections=200)
+    return {"per_s": seen["per_s"]} | {
+        f"{name}_ms": seen[name] / 1000 for name in ("p50", "p99", "p999")
+    }
+
+
+def mixed(
+    cloud: System, hits: list[str], originals: list[str], origin: str, per_s: float, seconds: float
+) -> dict[str, float]:
+    """Return the rate of hits alone, and beside originals, new pictures and 50 slow downloads."""
+    alone = wrk(hits, cloud.headers, seconds, per_s=per_s * 0.95, connections=64)
+    stop, made = threading.Event(), [0]
+
+    def new() -> None:
+        while not stop.wait(1 / (per_s * 0.01)):
+            made[0] += 1
+            name = f"{origin}/p{made[0] % 30:03d}.jpg?mixed={made[0]}-{os.getpid()}"
+            pull([cloud.thumbnail(name, 200)], cloud.headers, parallel=1)
+
+    with behave.Origin() as slow:
+        held = [
+            threading.Thread(target=_hold, args=(cloud, slow.behave(f"/{n}", behave.silent)))
+            for n in range(50)
+        ]
+        side = threading.Thread(
+            target=lambda: wrk(originals, cloud.headers, seconds, per_s=per_s * 0.04, connections=8)
+        )
+        making = threading.Thread(target=new)
+        for thread in (*held, side, making):
+            thread.start()
+        beside = wrk(hits, cloud.headers, seconds, per_s=per_s * 0.95, connections=64)
+        stop.set()
+        for thread in (side, making):
+            thread.join()
+    for thread in held:
+        thread.join()
+    return {
+        "alone_per_s": alone["per_s"],
+        "mixed_per_s": beside["per_s"],
+        "new": made[0],
+        "ratio": beside["per_s"] / alone["per_s"],
+        "alone_p99_ms": alone["p99"] / 1000,
+        "mixed_p99_ms": beside["p99"] / 1000,
+    }
+
+
+def _hold(cloud: System, url: str) -> None:
+    requests.get(
+        cloud.thumbnail(url, 200),
+        headers=dict(h.split(": ", 1) for h in cloud.headers),
+        timeout=120,
+    )
+
+
+def growth(
+    stack: Stack, cloud: System, counts: tuple[int, int], rounds: int, seconds: float, say: Say
+) -> dict[str, float]:
+    """Return the rate of hits, spread over all, with few and with many small variants stored."""
+    source = next(
+        (stack.home / "storage/variants").glob("??/??/*/200x200-fit-q85.jpg")
+    ).read_bytes()[:1500]
+    rates, stored = [], 0
+    for count in counts:
+        say(f"storing {count} variants")
+        for number in range(stored, count):
+            _store(stack.home / "storage", f"http://growth/{number}.jpg", source)
+        stored = count
+        step = max(1, count // 5000)
+        some = [
+            f"{stack.url}/get_thumbnail?size=200&url={quote(f'http://growth/{n}.jpg', '/:')}"
+            for n in range(0, count, step)
+        ]
+        pull(some[:50], cloud.headers)
+        rates.append(
+            statistics.median(wrk(some, cloud.headers, seconds)["per_s"] for _ in range(rounds))
+        )
+    return {
+        "few_per_s": rates[0],
+        "many_per_s": rates[1],
+        "few": counts[0],
+        "many": counts[1],
+        "ratio": rates[1] / rates[0],
+    }
+
+
+def _store(storage: Path, url: str, content: bytes) -> None:
+    key = key_of(url)
+    folder = storage / "variants" / fan_out(key) / key
+    os.makedirs(folder, exist_ok=True)
+    path = folder / "200x200-fit-q85.jpg"
+    path.write_bytes(content)
+    path.chmod(0o664)
