@@ -1,4 +1,5 @@
-"""The clean-up daemon: records what the database missed, expires failures, sweeps left-overs.
+"""The clean-up daemon: records what the database missed, counts nginx's answers, evicts variants,
+expires failures, sweeps left-overs.
 
 Run it with `python -m daemons.janitor`.
 """
@@ -19,8 +20,10 @@ from image_cloud.config import Config
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.disk import Store
+from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_deletes, record_notes
+from image_cloud.traffic import TrafficReader
 from image_cloud.wiring import open_auditor, open_cache, open_clock, open_storage
 
 log = logging.getLogger(__name__)
@@ -34,13 +37,15 @@ LOCK_FILES = (".flights", ".slots")
 
 
 class Janitor:
-    """One round: replay notes; now and then: expire failures and remove left-over files."""
+    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs."""
 
     def __init__(
         self,
         store: Store,
         failures: Failures,
         database: Database,
+        traffic: TrafficReader,
+        eviction: Eviction,
         run_folder: Path,
         idle_s: float,
         cluster_clock: ClusterClock,
@@ -52,6 +57,8 @@ class Janitor:
         self._store = store
         self._failures = failures
         self._database = database
+        self._traffic = traffic
+        self._eviction = eviction
         self._run_folder = run_folder
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
@@ -59,13 +66,15 @@ class Janitor:
         self._next_sweep = 0.0
 
     def step(self) -> bool:
-        """Do one round; say whether there was more to record than one round takes."""
+        """Do one round; say whether more is waiting than one round takes."""
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
             self._forget_tombstones()
+        self._eviction.note_use(self._traffic.read())
+        evicts = self._eviction.step()
         self._record_deletes()
-        return self._record()
+        return self._record() or evicts
 
     def _record_deletes(self) -> None:
         """Tell the database of deletes that it missed."""
@@ -138,11 +147,14 @@ def create(config: Config) -> Janitor:
     start_audit(config)
     store, failures = open_storage(config)
     database = Database(config.database)
+    run_folder = Path(config.node.run)
     return Janitor(
         store,
         failures,
         database,
-        Path(config.node.run),
+        TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json"),
+        Eviction(store.root, config.storage.variants_max_bytes),
+        run_folder,
         config.janitor.interval,
         open_clock(config),
         config.cluster.tombstone_days * DAY_S,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import os
 import queue
 import resource
 import threading
@@ -46,6 +47,7 @@ RESERVE = 4  # one in so many threads is kept for domains that have none under w
 SLOT_AGAIN_S = 0.05
 PROMOTE_S, HOUSEKEEPING_S, STORAGE_PAUSE_S = 0.25, 60.0, 5.0
 FINISH_S = 25.0
+NICENESS = 5
 
 
 class Prefetch:
@@ -276,7 +278,8 @@ class Prefetch:
 
 
 def create(config: Config) -> Prefetch:
-    """Wire the prefetch daemon of this node."""
+    """Wire the prefetch daemon of this node; users come first at the processor, too."""
+    os.nice(NICENESS)
     threading.stack_size(512 * 1024)
     limit = config.prefetch.memory
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -12,6 +12,7 @@ from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
 from image_cloud.errors import (
+    DecoderDied,
     DecodeTimeout,
     ImageCloudError,
     OriginFailed,
@@ -98,9 +99,14 @@ class Job:
 
 
 def is_worth_another_try(error: ImageCloudError) -> bool:
-    """Say whether the same URL may give a picture later: a 404 or a text page will not."""
+    """Say whether the same URL may give a picture later: a 404 or a text page will not.
+
+    A decoder that died may have been killed for another reason than the picture.
+    """
     if isinstance(error, OriginStatus):
         status = error.upstream_status or 0
         return status >= 500 or status in TRIED_AGAIN_STATUS
-    again = (OriginFailed, OriginTimeout, TruncatedImage, DecodeTimeout, Unavailable)
+    again = (
+        OriginFailed, OriginTimeout, TruncatedImage, DecodeTimeout, DecoderDied, Unavailable,
+    )  # fmt: skip
     return isinstance(error, again) or type(error) is ImageCloudError

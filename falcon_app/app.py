@@ -14,8 +14,9 @@ from falcon_app.clouds import AlternativeClouds
 from falcon_app.decoder_death import DecoderDeath
 from falcon_app.deletes import DeleteAnswer, DeleteImage, DeleteImageByGet
 from falcon_app.fetch import Fetch
-from falcon_app.health import Health, Ready, Verdict
+from falcon_app.health import Health, Ready
 from falcon_app.images import Finder, GetImage, GetThumbnail
+from falcon_app.metrics import Metrics
 from falcon_app.middleware import TokenCheck
 from falcon_app.prefetch import Prefetch, Sorter
 from falcon_app.resize_client import ResizeClient
@@ -31,6 +32,7 @@ from image_cloud.wiring import (
     open_cache,
     open_clock,
     open_deletes,
+    open_domains,
     open_freshness,
     open_guard,
     open_limits,
@@ -67,14 +69,18 @@ def create_front(config: Config) -> App:
     finder = Finder(store, failures)
     attempts = Attempts(Path(config.node.run) / "decoding")
     thumbnail = GetThumbnail(finder, config.resize)
+    database = Database(config.database)
+    ready = Ready(config.node.name, store, database)
+    run_folder = Path(config.node.run)
+    metrics = Metrics(ready, store.root, run_folder, config.pools, open_domains(config), database)
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
     app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
-    app.add_route("/_verdict", Verdict())
     app.add_route("/health", Health())
-    app.add_route("/ready", Ready(config.node.name, store, Database(config.database)))
+    app.add_route("/ready", ready)
+    app.add_route("/metrics", metrics)
     app.add_route("/_no_resize", DecoderDeath(attempts, failures))
     _add_cluster(app, config)
     return app

@@ -1,4 +1,4 @@
-"""Short answers: is this process up, can the node serve, may this token read."""
+"""Short answers: is this process up, can the node serve."""
 
 from __future__ import annotations
 
@@ -31,18 +31,6 @@ class Health:
     on_head = on_get
 
 
-class Verdict:
-    """GET /_verdict: nginx asks whether a token may read, and keeps the answer for 20 s."""
-
-    scope = "read"
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer 204: the token check has let the request through."""
-        resp.status = falcon.HTTP_204
-
-    on_head = on_get
-
-
 class Ready:
     """GET /ready: 200 `ok` or `degraded`; details for clients with the scope `ops`."""
 
@@ -61,7 +49,7 @@ class Ready:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the state; a degraded node still serves, so it is a 200 too."""
-        state = self._current()
+        state = self.state()
         degraded = any(value != "ok" for value in state.values())
         answer: dict[str, Any] = {"status": "degraded" if degraded else "ok"}
         if "ops" in req.context.scopes:
@@ -71,7 +59,8 @@ class Ready:
 
     on_head = on_get
 
-    def _current(self) -> dict[str, str]:
+    def state(self) -> dict[str, str]:
+        """Return `ok` or what is wrong, for storage and database."""
         with self._mutex:
             if time.monotonic() - self._checked > VALID_S:
                 self._state = {

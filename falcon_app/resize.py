@@ -17,13 +17,14 @@ from falcon_app.exchange import MIMES, query_of, request_id, send_variant
 from falcon_app.images import send_nothing
 from image_cloud.attempts import Attempts
 from image_cloud.config.sections import Resize as Settings
-from image_cloud.disk import Original, Store
+from image_cloud.disk import Original, Store, variant_path
 from image_cloud.errors import BadParameter, Busy, DecodeTimeout, ImageCloudError
 from image_cloud.failures import RESIZE, Failures
 from image_cloud.keys import KEY_PATTERN
+from image_cloud.params import companions
 from image_cloud.query import Query
 from image_cloud.recipe import EXTENSIONS, Recipe
-from image_cloud.resize import resize
+from image_cloud.resize import LADDER, Steps, resize, resize_from_ladder, resize_with_ladder
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ class Resize:
         """Make the variant unless another request just did, and let nginx send it."""
         query = query_of(req)
         original, recipe = _original(query), _recipe(query)
-        if not self._store.has_variant(original.key, recipe.name):
-            version = self._store.version(original)
-            data = self._resize(request_id(req), original, recipe)
-            if not self._keep(original, version, recipe, data):
+        there = self._store.variants(original.key)
+        if recipe.name not in there:
+            data = self._make(request_id(req), original, recipe, there)
+            if data is not None:
                 _send_data(resp, recipe, data)
                 return
         if query.boolean("no_image"):
@@ -77,14 +78,32 @@ class Resize:
         finally:
             os.close(descriptor)
 
-    def _resize(self, identity: str, original: Original, recipe: Recipe) -> bytes:
+    def _make(
+        self, identity: str, original: Original, recipe: Recipe, there: set[str]
+    ) -> bytes | None:
+        """Make and keep the variant and its companions; return it where it cannot be kept."""
+        wanted = [recipe, *companions(recipe, self._settings)]
+        recipes = [one for one in wanted if one.name not in there]
+        version = self._store.version(original)
+        made, steps = self._resize(identity, original, recipes, there)
+        if steps:
+            self._keep(original, version, LADDER, steps)
+        kept = [
+            self._keep(original, version, one.name, data)
+            for one, data in zip(recipes, made, strict=True)
+        ]
+        return None if kept[0] else made[0]
+
+    def _resize(
+        self, identity: str, original: Original, recipes: list[Recipe], there: set[str]
+    ) -> tuple[list[bytes], bytes | None]:
         started = time.monotonic()
         try:
             with (
                 self._attempts.under_way(identity, original.key),
                 _deadline(self._settings.decode_timeout),
             ):
-                data = resize(self._store.root / original.relative, recipe, self._settings)
+                made = self._decode(original, recipes, there)
         except FileNotFoundError:
             raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None
         except ImageCloudError as error:
@@ -92,21 +111,37 @@ class Resize:
             raise
         seconds = time.monotonic() - started
         log.info(
-            "event=resized id=%s key=%s variant=%s bytes=%d seconds=%.3f",
-            identity, original.key, recipe.name, len(data), seconds,
+            "event=resized id=%s key=%s variants=%s bytes=%d seconds=%.3f",
+            identity, original.key, ",".join(one.name for one in recipes), len(made[0][0]), seconds,
         )  # fmt: skip
-        return data
+        return made
+
+    def _decode(
+        self, original: Original, recipes: list[Recipe], there: set[str]
+    ) -> tuple[list[bytes], bytes | None]:
+        """Use the ladder; without one look at the original, and keep what the next size can use.
+
+        Nothing is kept of a first look: most pictures are never asked for in a further size.
+        """
+        source = self._store.root / original.relative
+        if LADDER in there:
+            ladder = self._store.root / variant_path(original.key, LADDER)
+            made = resize_from_ladder(ladder, recipes, self._settings)
+            if made:
+                return made, None
+        steps = Steps.FINE if LADDER in there else Steps.AS_DECODED if there else Steps.NONE
+        return resize_with_ladder(source, recipes, self._settings, steps)
 
     def _keep(
-        self, original: Original, version: tuple[int, int] | None, recipe: Recipe, data: bytes
+        self, original: Original, version: tuple[int, int] | None, name: str, data: bytes
     ) -> bool:
         try:
-            self._store.keep_variant(original.key, recipe.name, data)
+            self._store.keep_variant(original.key, name, data)
         except OSError as error:
             log.warning("event=variant_not_stored key=%s reason=%r", original.key, error.strerror)
             return False
         if self._store.version(original) != version:  # deleted or replaced meanwhile
-            self._store.remove_variant(original.key, recipe.name)
+            self._store.remove_variant(original.key, name)
             return False
         return True
 

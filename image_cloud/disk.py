@@ -115,6 +115,13 @@ class Store:
         """Say whether the variant is on disk."""
         return os.path.exists(self.root / variant_path(key, name))
 
+    def variants(self, key: str) -> set[str]:
+        """Return the names of what was made from the original."""
+        try:
+            return set(os.listdir(self.root / "variants" / fan_out(key) / key))
+        except FileNotFoundError:
+            return set()
+
     def has_room(self) -> bool:
         """Say whether more may be stored: the reserve is free (looked up once a second)."""
         now = time.monotonic()

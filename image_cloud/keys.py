@@ -11,7 +11,7 @@ _SEED = hmac.new(b"image-cloud", digestmod=hashlib.sha256)
 
 
 def key_of(url: str) -> str:
-    """Return the 64 hex digits that name `url` on disk; nginx's set_hmac_sha256 gives the same."""
+    """Return the 64 hex digits that name `url` on disk; nginx/lua/hot_path.lua gives the same."""
     mac = _SEED.copy()
     mac.update(url.encode())
     return mac.hexdigest()

@@ -42,30 +42,19 @@ map "" $image_cloud_cache_control {{
     default "{cache_control}";
 }}
 
-# Verdicts on tokens (nginx/sites/image_cloud.conf).
-proxy_cache_path {run}/nginx/temp/verdicts keys_zone=image_cloud_verdicts:4m max_size=64m inactive=60s
-    use_temp_path=off;
-
-# What nginx must know to name a stored variant (nginx/maps/hot_path.conf).
-map "$image_cloud_readable $arg_size" $image_cloud_thumbnail {{
+# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
+init_by_lua_block {{
+    hot_path = require("hot_path")
+    hot_path.configure({{
+        thumbnails = {{
 {thumbnails}
-    default -;
-}}
-map "" $image_cloud_default_quality {{
-    default {quality};
-}}
-map "" $image_cloud_default_extension {{
-    default {extension};
-}}
-map $arg_resize_width $image_cloud_width {{
-    "" 0;
-    "~^(?:{sides})$" $arg_resize_width;
-    default -;
-}}
-map $arg_resize_height $image_cloud_height {{
-    "" 0;
-    "~^(?:{sides})$" $arg_resize_height;
-    default -;
+        }},
+        thumbnail_size = "{thumbnail_size}",
+        max_side = {max_side},
+        quality = "{quality}",
+        extension = "{extension}",
+        verdict_s = {verdict_s:g},
+    }})
 }}
 
 server {{
@@ -81,7 +70,7 @@ def render_node(config: Config) -> str:
         **{pool: socket_path(config.node.run, pool) for pool in POOLS},
         run=config.node.run,
         listen=config.node.listen,
-        **_hot_path(config.resize),
+        **_hot_path(config),
         storage=config.storage.path,
         cache_control=config.http.cache_control,
         fetch_queue=config.pools.fetch_queue,
@@ -90,30 +79,19 @@ def render_node(config: Config) -> str:
     )
 
 
-def up_to(most: int) -> str:
-    """Return a regular expression for the whole numbers 1 to `most`, without leading zeros."""
-    digits = str(most)
-    patterns = [f"[1-9][0-9]{{{length}}}" for length in range(len(digits) - 1)]
-    for place, digit in enumerate(digits):
-        low = 1 if place == 0 else 0
-        if int(digit) > low:
-            rest = len(digits) - place - 1
-            patterns.append(f"{digits[:place]}[{low}-{int(digit) - 1}][0-9]{{{rest}}}")
-    return "|".join([*patterns, digits])
-
-
 def _thumbnails(resize: Resize) -> Iterator[str]:
-    """Yield the map from what was asked (`GET 200`, or `GET ` for the default) to the file's name."""
-    for method in ("GET", "HEAD"):
-        for size in resize.thumbnail_sizes:
-            yield f'    "{method} {size}" {thumbnail_recipe(size, resize).name};'
-        yield f'    "{method} " {thumbnail_recipe(resize.thumbnail_size, resize).name};'
+    """Yield lines of the table from the size that is asked for to the file's name."""
+    for size in resize.thumbnail_sizes:
+        yield f'            ["{size}"] = "{thumbnail_recipe(size, resize).name}",'
 
 
-def _hot_path(resize: Resize) -> dict[str, object]:
+def _hot_path(config: Config) -> dict[str, object]:
+    resize = config.resize
     return {
         "thumbnails": "\n".join(_thumbnails(resize)),
+        "thumbnail_size": resize.thumbnail_size,
+        "max_side": resize.max_side,
         "quality": resize.quality,
         "extension": EXTENSIONS[resize.format_when_resize],
-        "sides": up_to(resize.max_side),
+        "verdict_s": config.tokens.verdict_keep,
     }

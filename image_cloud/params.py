@@ -57,6 +57,12 @@ def thumbnail_recipe(size: int, settings: Resize) -> Recipe:
     return Recipe(size, size, "fit", False, "jpeg", settings.thumbnail_quality)
 
 
+def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
+    """Return the thumbnails that are made together with `recipe`, itself left out."""
+    together = [thumbnail_recipe(size, settings) for size in settings.thumbnails_together]
+    return [one for one in together if one != recipe] if recipe in together else []
+
+
 def _url(query: Query) -> str:
     url = query.text("url")
     if url is None:

@@ -37,7 +37,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Return the variant's file name; nginx computes the same one (nginx/maps/variants.conf)."""
+        """Return the variant's file name; nginx computes the same one (nginx/lua/hot_path.lua)."""
         up = "-up" if self.enlarge and self.mode != "stretch" else ""
         box = f"{self.width}x{self.height}"
         return f"{box}-{self.mode}{up}-q{self.quality}.{EXTENSIONS[self.format]}"

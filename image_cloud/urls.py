@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import re
 import socket
@@ -57,14 +58,15 @@ def parse(url: str) -> Url:
     if not match:
         raise _bad(f"no // follows {scheme}:", "http://HOST/PATH or https://HOST/PATH")
     authority, tail = match.groups()
+    host, port = _server(scheme, authority)
+    return Url(url=url, scheme=scheme, host=host, port=port, target=_target(tail))
+
+
+@functools.lru_cache(maxsize=1024)  # long lists of URLs name the same few servers
+def _server(scheme: str, authority: str) -> tuple[str, int]:
     host_text, port_text = _split_authority(authority)
-    return Url(
-        url=url,
-        scheme=scheme,
-        host=_address(host_text) if authority.startswith("[") else _name_or_ipv4(host_text),
-        port=_port(port_text, scheme),
-        target=_target(tail),
-    )
+    host = _address(host_text) if authority.startswith("[") else _name_or_ipv4(host_text)
+    return host, _port(port_text, scheme)
 
 
 def _bad(came: str, allowed: str) -> BadParameter:

@@ -32,6 +32,9 @@ class Node:
         form="ADDRESS:PORT",
     )
     run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
+    access_log: str = f.path(
+        "{home}/log/nginx/access.log", "nginx's access log, counted for /metrics."
+    )
     log_level: str = f.choice(
         "info", ("debug", "info", "warning", "error"), "Least level that is logged."
     )
@@ -97,6 +100,18 @@ class Resize:
     )
     thumbnail_size: int = f.whole(200, 1, 65535, "Size of /get_thumbnail where none is asked for.")
     thumbnail_quality: int = f.whole(85, 1, 100, "JPEG quality of /get_thumbnail.")
+    thumbnails_together: tuple[int, ...] = f.listing(
+        (200, 250),
+        "Thumbnail sizes that are usually asked for together: one decode makes all of them.",
+        item=f.whole_item(1, 65535),
+        form="a list out of thumbnail_sizes, or nothing",
+    )
+    ladder_side: int = f.whole(
+        768,
+        0,
+        4096,
+        "Longest side of the small copy that further sizes of a JPEG are made from, pixels; 0: none.",
+    )
     max_pixels: int = f.whole(50_000_000, 1, 2**31 - 1, "Largest picture that is decoded, pixels.")
     max_frames: int = f.whole(1000, 1, 10**6, "Most frames of an animated picture.")
     max_scans: int = f.whole(100, 1, 10**4, "Most scans of a progressive JPEG.")
@@ -243,6 +258,12 @@ class Tokens:
     """Who may do what."""
 
     file: str = f.path("{home}/tokens.json", "Clients, scopes and hashed tokens; mode 0600.")
+    verdict_keep: float = f.duration(
+        20.0,
+        0.0,
+        28.0,
+        "How long nginx believes that a token may read; a revoked one works no longer than this.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from image_cloud.origin.watchdog import Deadline
 from image_cloud.urls import Url
 
 # Idle connections: at most this many origins, and this many to each.
-IDLE_ORIGINS, IDLE_PER_ORIGIN = 32, 8
+IDLE_ORIGINS, IDLE_PER_ORIGIN = 128, 8
 
 # urllib3 warns of every connection too many and of every odd header: an origin's doing, not news.
 logging.getLogger("urllib3").setLevel(logging.ERROR)

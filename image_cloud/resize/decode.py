@@ -25,7 +25,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import TooManyPixels, TooManyScans, UnsupportedFormat
 from image_cloud.formats import Format
 from image_cloud.recipe import Recipe
-from image_cloud.resize import colour, frames, jpeg_scans
+from image_cloud.resize import colour, frames, jpeg_scans, ladder
 from image_cloud.resize.edge import DECODER_ERRORS
 from image_cloud.resize.geometry import Layout, Size, layout
 
@@ -59,15 +59,22 @@ class Decoded:
     orientation: int
     icc: bytes
     layouts: list[Layout]
+    rung: ladder.Rung | None = None
+    """What a ladder can be made of; None for anything but a JPEG."""
 
 
-def decode(file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize) -> Decoded:
-    """Decode the first frame of `file` for all `recipes` at once."""
+def decode(
+    file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize, side_px: int = 0
+) -> Decoded:
+    """Decode the first frame of `file` for all `recipes` at once.
+
+    A JPEG is decoded to about `side_px` (longest side) if that is more than the recipes need.
+    """
     if format.name in FEATURES and not features.check(FEATURES[format.name]):
         raise UnsupportedFormat(f"This node does not decode {format.name}.")
     file.seek(0)
     if format.name == "jpeg":
-        return _decode_jpeg(file.read(), recipes, limits)
+        return _decode_jpeg(file.read(), recipes, limits, side_px)
     frames.check(file, format.name, limits.max_frames)
     if format.name == "webp":
         _check_pixels(_webp_size(file), limits)
@@ -95,7 +102,27 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded:
+def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded | None:
+    """Decode a ladder for `recipes`; None where only the original will do."""
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    rung = ladder.rung_of(image)
+    if rung is None:
+        return None
+    layouts = _layouts(rung.original.turned(rung.orientation), recipes, limits)
+    targets = [one.picture.turned(rung.orientation) for one in layouts]
+    scale = _scale(rung.original, targets, limits.reducing_gap)
+    if scale < rung.scale:
+        return None
+    icc = image.info.get("icc_profile") or b""
+    if scale > rung.scale:
+        step = scale // rung.scale
+        image.draft(None, (image.width // step, image.height // step))
+    image.load()
+    box = (0, 0, rung.original.width / scale, rung.original.height / scale)
+    return Decoded(image, box, rung.orientation, icc, layouts)
+
+
+def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     _check_pixels(image.size, limits)
     scans = jpeg_scans.outline(data, limits.max_scans)
@@ -106,6 +133,8 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Deco
     original = Size(*image.size)
     layouts = _layouts(original.turned(turn), recipes, limits)
     scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
+    if side_px:
+        scale = min(scale, _scale_to(original, side_px))
     smaller = jpeg_scans.pruned(data, scans, scale)
     if smaller is not data:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(smaller))
@@ -114,7 +143,9 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Deco
     image.load()
     box = (0, 0, original.width / scale, original.height / scale)
     expanded = colour.expanded(image, 8, icc)
-    return Decoded(expanded, box, turn, colour.still_to_apply(image.mode, icc), layouts)
+    rest = colour.still_to_apply(image.mode, icc)
+    rung = ladder.Rung(original, turn, scale)
+    return Decoded(expanded, box, turn, rest, layouts, rung)
 
 
 def _may_be_turned(image: ImageFile.ImageFile) -> bool:
@@ -131,6 +162,11 @@ def _scale(original: Size, targets: Sequence[Size], reducing_gap: float) -> int:
     high = max(target.height for target in targets) * reducing_gap
     most = min(original.width // wide, original.height // high)
     return next((scale for scale in DRAFT_SCALES if scale <= most), 1)
+
+
+def _scale_to(original: Size, side_px: int) -> int:
+    """Return the least scale that makes the original no larger than `side_px`; 8 if none does."""
+    return next((scale for scale in (2, 4) if max(original) <= side_px * scale), 8)
 
 
 def _check_pixels(size: tuple[int, int], limits: Resize) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
+from image_cloud import errors
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotAnImage, UnsupportedFormat
 from image_cloud.formats import HEAD_BYTES, Format, describe, sniff
 from image_cloud.recipe import Recipe
-from image_cloud.resize import colour
-from image_cloud.resize.decode import Decoded, decode
-from image_cloud.resize.edge import public_errors
+from image_cloud.resize import colour, ladder
+from image_cloud.resize.decode import Decoded, decode, decode_ladder
+from image_cloud.resize.edge import DECODER_ERRORS, public_errors
 from image_cloud.resize.encode import encode, flattened
 from image_cloud.resize.geometry import Layout
+
+log = logging.getLogger(__name__)
 
 REDUCING_GAP = 3.0
 """A large picture is averaged down to this many times the wanted size before it is resampled."""
@@ -31,6 +36,14 @@ UPRIGHT = {
 }
 
 
+class Steps(enum.Enum):
+    """Whether a ladder is made: as fine as what is decoded anyway, or as fine as it may be."""
+
+    NONE = "none"
+    AS_DECODED = "as decoded"
+    FINE = "fine"
+
+
 def resize(source: Path, recipe: Recipe, limits: Resize) -> bytes:
     """Return the variant of the picture file `source` that `recipe` asks for."""
     return resize_all(source, [recipe], limits)[0]
@@ -41,14 +54,44 @@ def resize_all(source: Path, recipes: Sequence[Recipe], limits: Resize) -> list[
 
     Raises only errors of `image_cloud.errors`, but for what opening `source` raises.
     """
+    return resize_with_ladder(source, recipes, limits, Steps.NONE)[0]
+
+
+def resize_with_ladder(
+    source: Path, recipes: Sequence[Recipe], limits: Resize, steps: Steps
+) -> tuple[list[bytes], bytes | None]:
+    """Return the variants, and the ladder's file where `steps` wants one and it is of use."""
     with source.open("rb") as file:
         format = _accepted(file, limits)
         with public_errors(file, format, limits.max_pixels):
-            decoded = decode(file, format, recipes, limits)
-            return [
-                encode(_rendered(decoded, layout, recipe), recipe)
-                for layout, recipe in zip(decoded.layouts, recipes, strict=True)
-            ]
+            side_px = limits.ladder_side if steps is Steps.FINE else 0
+            decoded = decode(file, format, recipes, limits, side_px)
+            made = None
+            if steps is not Steps.NONE and decoded.rung:
+                made = ladder.write(decoded.image, decoded.rung, decoded.icc, limits.ladder_side)
+            return _encoded(decoded, recipes), made
+
+
+def resize_from_ladder(
+    source: Path, recipes: Sequence[Recipe], limits: Resize
+) -> list[bytes] | None:
+    """Return the variants, made from the ladder's file; None where the original has to do."""
+    try:
+        data = source.read_bytes()
+        if not all(recipe.format == "jpeg" for recipe in recipes):
+            return None
+        decoded = decode_ladder(data, recipes, limits)
+        return _encoded(decoded, recipes) if decoded else None
+    except (errors.ImageCloudError, *DECODER_ERRORS) as error:
+        log.warning("event=odd_ladder error=%s", type(error).__name__)
+        return None
+
+
+def _encoded(decoded: Decoded, recipes: Sequence[Recipe]) -> list[bytes]:
+    return [
+        encode(_rendered(decoded, layout, recipe), recipe)
+        for layout, recipe in zip(decoded.layouts, recipes, strict=True)
+    ]
 
 
 def _accepted(file: BinaryIO, limits: Resize) -> Format:

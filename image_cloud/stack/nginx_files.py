@@ -12,7 +12,7 @@ from image_cloud.stack.files import Planned
 from image_cloud.stack.home import Home
 
 MODULES = Path("/usr/lib/nginx/modules")  # of Debian's and Ubuntu's packages
-COPIED = ("maps", "snippets", "sites")
+COPIED = ("lua", "maps", "snippets", "sites")
 OPEN_FILES = 65536
 
 SAMPLE_SITE = """\
@@ -52,10 +52,8 @@ def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
 
 def fill_in(frame: str, home: Home) -> str:
     """Fill the places `@...@` of nginx.conf.in."""
-    if not (MODULES / "ngx_http_set_misc_module.so").exists():
-        raise CannotStart(
-            f"{MODULES} lacks the set_misc module (Debian package libnginx-mod-http-set-misc)"
-        )
+    if not (MODULES / "ngx_http_lua_module.so").exists():
+        raise CannotStart(f"{MODULES} lacks the Lua module (Debian package libnginx-mod-http-lua)")
     places = {
         "@modules@": MODULES,
         "@run@": home.nginx,

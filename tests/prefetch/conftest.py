@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,12 @@ SETTINGS = ";".join([
 
 
 @pytest.fixture(scope="package")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node() -> Iterator[Node]:
     """A stack of our own: these tests kill its processes."""
-    with Stack(tmp_path_factory.mktemp("prefetch") / "home", settings=SETTINGS) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-") as folder,
+        Stack(Path(folder) / "home", settings=SETTINGS) as running,
+    ):
         yield Node(running)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.frontdoor.client import eventually, problem
+from tests.frontdoor.client import eventually, get, problem
 from tests.origin import Call, Gate, Origin, answer, redirect, silent, slow_start
 from tests.prefetch.node import Node, picture, urls
 
@@ -166,6 +166,9 @@ def test_a_domain_that_fails_again_and_again_is_left_alone(node: Node, origin: O
     batch = node.batch(urls(origin, 100, answer(500)))
     name = f"domain 127.0.0.1/{origin.port}: "
     eventually(lambda: f"{name}broken" in node.stack.cli("status"), "the breaker opens")
+    metrics = get(node.stack, "/metrics").text
+    assert f'image_cloud_domain_pause_seconds{{domain="127.0.0.1/{origin.port}"}}' in metrics
+    assert 'image_cloud_prefetch_urls{state="waiting"}' in metrics
     asked = len(origin.requests)
     assert 6 <= asked <= 8  # politeness.failures, and what was under way
     (url,) = urls(origin, 1, path="/user")

@@ -80,7 +80,7 @@ def test_done() -> None:
 
 
 @pytest.mark.parametrize("error", [
-    OriginNotFound(), NotAnImage(), CorruptImage(), UrlForbidden(), Blocked(), DecoderDied(),
+    OriginNotFound(), NotAnImage(), CorruptImage(), UrlForbidden(), Blocked(),
     OriginStatus(upstream_status=403),
 ])  # fmt: skip
 def test_what_will_not_change_fails_at_once(error: ImageCloudError) -> None:
@@ -90,7 +90,7 @@ def test_what_will_not_change_fails_at_once(error: ImageCloudError) -> None:
 
 @pytest.mark.parametrize("error", [
     OriginReset(), OriginTimeout(), TruncatedImage(), OriginStatus(upstream_status=500),
-    OriginStatus(upstream_status=429),
+    OriginStatus(upstream_status=429), DecoderDied(),
 ])  # fmt: skip
 def test_what_may_pass_is_tried_again_with_growing_waits(error: ImageCloudError) -> None:
     waits = [outcome(error, tries) for tries in range(3)]

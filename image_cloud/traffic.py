@@ -1,0 +1,119 @@
+"""What nginx answered, counted from its access log: most hits are seen by nobody else.
+
+`read` takes what was written since the last time and adds it up in one small file, together with the
+place reached, so that nothing is counted twice and a rotated log is read to its end.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+MOST_CHUNKS = 256  # of one round: what is left waits for the next
+
+TIME_BYTES = len('{"time":"2026-11-22T18:29:26+00:00"')
+
+_FACTS = re.compile(
+    rb'"path":"(?:/?(variants/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}/[a-z0-9.-]{1,60})|(?:[^"\\]|\\.)*)"'
+    rb',"status":(\d{3}),"bytes":(\d+),"seconds":[0-9.]+,"cache":"([A-Z]{0,8})"'
+)
+
+
+@dataclasses.dataclass
+class Traffic:
+    """Answers since counting began: by status, by X-Cache, and the bytes sent."""
+
+    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    caches: dict[str, int] = dataclasses.field(default_factory=dict)
+    bytes: int = 0
+    inode: int = 0
+    offset: int = 0
+
+
+def load(path: Path) -> Traffic:
+    """Return the counters in the file `path`, zeros where it is missing or broken."""
+    try:
+        return Traffic(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Traffic()
+
+
+class TrafficReader:
+    """Follows one access log; `counters` is the file that the sums are kept in."""
+
+    def __init__(self, log: Path, counters: Path) -> None:
+        """Go on where `counters` says that the last reader stopped."""
+        self._log = log
+        self._counters = counters
+
+    def read(self) -> set[str]:
+        """Count what is new; return the paths below the storage of the variants that were sent."""
+        traffic, used = load(self._counters), set[str]()
+        for path in self._logs(traffic):
+            for chunk in _whole_lines(path, traffic):
+                used |= _count(traffic, chunk)
+        self._keep(traffic)
+        return used
+
+    def _logs(self, traffic: Traffic) -> Iterator[Path]:
+        """Yield the rest of a log that was rotated away meanwhile, all after it, then the log."""
+        rotated = sorted(self._log.parent.glob(f"{self._log.name}.[0-9]"), reverse=True)
+        paths = [path for path in (*rotated, self._log) if path.exists()]
+        reached = [number for number, path in enumerate(paths) if _inode(path) == traffic.inode]
+        yield from paths[reached[0] :] if reached else paths[-1:]
+
+    def _keep(self, traffic: Traffic) -> None:
+        temporary = self._counters.with_name(f".{secrets.token_hex(8)}")
+        temporary.write_text(json.dumps(dataclasses.asdict(traffic)))
+        os.replace(temporary, self._counters)
+
+
+def _count(traffic: Traffic, chunk: bytes) -> set[str]:
+    """Add up `chunk`; lines that differ in nothing but the time are looked at once."""
+    used = set()
+    lines = collections.Counter(line[TIME_BYTES:] for line in chunk.split(b"\n"))
+    for line, count in lines.items():
+        if facts := _FACTS.search(line):
+            variant, status, size, cache = facts.groups()
+            _add(traffic.statuses, status, count)
+            traffic.bytes += int(size) * count
+            if cache:
+                _add(traffic.caches, cache, count)
+            if variant:
+                used.add(variant.decode())
+    return used
+
+
+def _add(sums: dict[str, int], name: bytes, count: int) -> None:
+    sums[name.decode()] = sums.get(name.decode(), 0) + count
+
+
+def _whole_lines(path: Path, traffic: Traffic) -> Iterator[bytes]:
+    """Yield what `path` has beyond the place reached, cut after a line, and move the place."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_ino != traffic.inode or status.st_size < traffic.offset:
+            traffic.inode, traffic.offset = status.st_ino, 0
+        for _ in range(MOST_CHUNKS):
+            file.seek(traffic.offset)
+            chunk = file.read(CHUNK_BYTES)
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                return
+            traffic.offset += end
+            yield chunk[:end]
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return -1

@@ -1,0 +1,230 @@
+-- The hot path: which file answers a request, computed as Python does (image_cloud/query.py, params.py,
+-- recipe.py, keys.py), and whether the front pool let the same token read a moment ago.
+--
+-- Whatever Python could read in another way, or refuse, is NO_FILE here, and the front pool answers:
+-- a wrong picture is worse than a slow one. tests/nginx/test_hot_path.py holds nginx to it.
+
+local bit = require "bit"
+local ffi = require "ffi"
+
+-- OpenSSL 3 looks its algorithms up by name for every HMAC(), which costs as much as all else here.
+ffi.cdef [[
+    typedef struct { unsigned int state[28]; } image_cloud_sha256;
+    int SHA256_Init(image_cloud_sha256 *context);
+    int SHA256_Update(image_cloud_sha256 *context, const void *data, size_t length);
+    int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
+]]
+
+local C, copy, find, sub = ffi.C, ffi.copy, string.find, string.sub
+local band, rshift = bit.band, bit.rshift
+local ngx, var = ngx, ngx.var
+local get_method, now, unescape = ngx.req.get_method, ngx.now, ngx.unescape_uri
+
+local NO_FILE = "/-"
+local MOST_VERDICTS = 10000
+local HMAC_KEY, BLOCK_BYTES, INNER_PAD, OUTER_PAD = "image-cloud", 64, 0x36, 0x5c
+
+local PATHS = { ["/get_thumbnail"] = true, ["/iproxy.php"] = true, ["/get_image"] = true }
+-- Parameters that mean something, both spellings of the peers' one under one name.
+local KNOWN = {
+    url = "url", size = "size", token = "token", signature = "signature", no_image = "no_image",
+    resize_width = "width", resize_height = "height", keep_aspect_ratio = "keep", force_to_size = "force",
+    enlarge = "enlarge", format_when_resize = "format", quality = "quality",
+    only_send_if_local = "local", use_alternativ_clouds = "peers", use_alternative_clouds = "peers",
+}
+-- Only the usual spellings: others are as good, and the front pool's business.
+local BOOLEANS = { ["true"] = true, ["1"] = true, ["false"] = false, ["0"] = false }
+local EXTENSIONS = {
+    jpeg = "jpg", png = "png", webp = "webp", gif = "gif", bmp = "bmp", tiff = "tiff", avif = "avif",
+}
+
+local settings
+local verdicts, verdict_count = {}, 0
+
+-- Keys -----------------------------------------------------------------------------------------
+
+local function after_pad(pad)
+    local context, bytes = ffi.new("image_cloud_sha256"), {}
+    for place = 1, BLOCK_BYTES do
+        bytes[place] = string.char(bit.bxor(HMAC_KEY:byte(place) or 0, pad))
+    end
+    C.SHA256_Init(context)
+    C.SHA256_Update(context, table.concat(bytes), BLOCK_BYTES)
+    return context
+end
+
+local inner, outer = after_pad(INNER_PAD), after_pad(OUTER_PAD)
+local context, context_bytes = ffi.new("image_cloud_sha256"), ffi.sizeof("image_cloud_sha256")
+local digest, hex = ffi.new("unsigned char[32]"), ffi.new("char[64]")
+local digits = ffi.new("char[16]", "0123456789abcdef")
+
+local function key_of(url)
+    copy(context, inner, context_bytes)
+    C.SHA256_Update(context, url, #url)
+    C.SHA256_Final(digest, context)
+    copy(context, outer, context_bytes)
+    C.SHA256_Update(context, digest, 32)
+    C.SHA256_Final(digest, context)
+    for place = 0, 31 do
+        hex[2 * place] = digits[rshift(digest[place], 4)]
+        hex[2 * place + 1] = digits[band(digest[place], 15)]
+    end
+    return ffi.string(hex, 64)
+end
+
+local function path_of(url, name)
+    local key = key_of(url)
+    return "/variants/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/" .. key .. "/" .. name
+end
+
+-- Queries --------------------------------------------------------------------------------------
+
+-- Return the known parameters, undecoded; nil where one is given twice or a name is escaped.
+local function read(args)
+    local found, at, last = {}, 1, #args
+    while at <= last do
+        local stop = find(args, "&", at, true) or last + 1
+        local equals = find(args, "=", at, true)
+        if not equals or equals > stop then
+            equals = stop
+        end
+        local raw = sub(args, at, equals - 1)
+        local name = KNOWN[raw]
+        if name then
+            if found[name] then
+                return nil
+            end
+            found[name] = sub(args, equals + 1, stop - 1)
+        elseif find(raw, "%", 1, true) then
+            return nil
+        end
+        at = stop + 1
+    end
+    return found
+end
+
+-- Return the decoded URL, nil for a broken escape. What is not UTF-8 was never stored.
+local function decoded(raw)
+    if find(raw, "%", 1, true) then
+        if find(raw, "%%%X") or find(raw, "%%%x%X") or find(raw, "%%%x?$") then
+            return nil
+        end
+        return unescape(raw)
+    end
+    return find(raw, "+", 1, true) and unescape(raw) or raw
+end
+
+-- Verdicts -------------------------------------------------------------------------------------
+
+-- Everything that the front pool judges a client by, signed URLs aside.
+local function credentials(found)
+    return (var.http_authorization or "") .. "\n" .. (var.http_x_image_cloud_token or "") .. "\n"
+        .. (found.token or "")
+end
+
+local function may_read(found)
+    local good_until = verdicts[credentials(found)]
+    return good_until and now() < good_until
+end
+
+-- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
+-- come after nginx has resolved `..`, `%67` and `#`.
+local function plain(request_uri)
+    local mark = find(request_uri, "?", 1, true)
+    -- gunicorn refuses raw bytes beyond printable ASCII, wherever they stand.
+    if not mark or not PATHS[sub(request_uri, 1, mark - 1)] or find(request_uri, "[^!\"$-~]") then
+        return nil
+    end
+    return read(sub(request_uri, mark + 1))
+end
+
+-- Return the parameters and the URL where nginx may answer by itself, else nothing.
+local function asked()
+    local method = get_method()
+    local found = (method == "GET" or method == "HEAD") and plain(var.request_uri)
+    if not found or not found.url or found.signature or not may_read(found) then
+        return nil
+    end
+    return found, decoded(found.url)
+end
+
+-- Variants -------------------------------------------------------------------------------------
+
+local function whole(text, most)
+    return find(text, "^[1-9]%d*$") and #text <= 5 and tonumber(text) <= most
+end
+
+local function boolean(text, default)
+    if text == nil then
+        return default
+    end
+    return BOOLEANS[text]
+end
+
+-- Return the name of what the parameters ask for, nil where it is not plain, no picture is wanted, or one of
+-- another extension than `only` (if given).
+local function variant(found, only)
+    local width, height, quality = found.width, found.height, found.quality or settings.quality
+    if not (width or height) or not whole(width or "1", settings.max_side)
+        or not whole(height or "1", settings.max_side) or not whole(quality, 100)
+    then
+        return nil
+    end
+    local keep, force = boolean(found.keep, true), boolean(found.force, false)
+    local enlarge, extension = boolean(found.enlarge, false), settings.extension
+    if found.format then
+        extension = EXTENSIONS[found.format]
+    end
+    if keep == nil or force == nil or enlarge == nil or not extension
+        or extension ~= (only or extension) or (force and not (width and height)) or boolean(found.no_image, false) ~= false
+        -- A stored variant is the answer whatever these say; they must only be well-formed.
+        or boolean(found["local"], false) == nil or boolean(found.peers, false) == nil
+    then
+        return nil
+    end
+    local mode = not keep and "stretch" or force and "pad" or "fit"
+    local up = enlarge and keep and "-up" or ""
+    return (width or "0") .. "x" .. (height or "0") .. "-" .. mode .. up .. "-q" .. quality .. "." .. extension
+end
+
+-- What nginx calls -----------------------------------------------------------------------------
+
+local M = {}
+
+-- Take the node's settings (image_cloud/nginx_conf.py).
+function M.configure(given)
+    settings = given
+end
+
+-- Return the path of the wanted thumbnail below the storage.
+function M.thumbnail()
+    local found, url = asked()
+    local name = url and settings.thumbnails[found.size or settings.thumbnail_size]
+    return name and path_of(url, name) or NO_FILE
+end
+
+-- Return the path of the wanted resized picture below the storage; only one of `extension`, if given.
+function M.image(extension)
+    local found, url = asked()
+    local name = url and variant(found, extension)
+    return name and path_of(url, name) or NO_FILE
+end
+
+-- The front pool has just let this request's token read: believe it for a while.
+function M.learn()
+    if var.upstream_http_x_image_cloud_verdict ~= "read" then
+        return
+    end
+    local found = plain(var.request_uri)
+    if not found or found.signature then
+        return
+    end
+    if verdict_count >= MOST_VERDICTS then
+        verdicts, verdict_count = {}, 0
+    end
+    local who = credentials(found)
+    verdict_count = verdict_count + (verdicts[who] and 0 or 1)
+    verdicts[who] = now() + settings.verdict_s
+end
+
+return M

@@ -1,0 +1,294 @@
+"""nginx alone and Python give the same answer, whatever the query looks like."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from image_cloud.keys import fan_out, key_of
+from tests.frontdoor.client import eventually, get, jpeg
+from tests.nginx.vectors import IMAGE, THUMBNAIL
+from tests.nginx.wire import Wire
+from tests.origin import Origin
+from tests.stack.running import Stack
+
+EXAMPLES = 3000
+PATHS = ["/get_thumbnail", "/iproxy.php", "/get_image"] * 5
+PATHS += [
+    "/%67et_image",
+    "/x/../get_thumbnail",
+    "//get_image",
+    "/get_image/",
+    "/./get_image",
+    "/get_image;",
+]
+TARGETS = ("/p.jpg", "/a b+c%20d%2Be.jpg?x=1&y=\u00e9", "/" + "l" * 900)
+ASIDE = "/get_thumbnail?url={url}&size=0250"  # good for Python, odd for nginx
+
+
+class Ways:
+    """The two ways to one answer, and what nginx noted of its own."""
+
+    def __init__(self, stack: Stack, urls: list[str]) -> None:
+        self.stack, self.urls = stack, urls
+        self.storage = stack.home / "storage"
+        self.nginx = Wire(stack.listen, stack.token)
+        self.front = Wire(stack.home / "run/pools/front.sock", stack.token)
+
+    def believe(self, token: str | None = None) -> None:
+        """Have every worker of nginx learn that the token reads."""
+        wanted = f"/get_thumbnail?url={quote(self.urls[0], '')}".encode()
+        token = token or self.stack.token
+
+        def alone() -> bool:
+            wires = [Wire(self.stack.listen, token) for _ in range(8)]
+            before = self.by_nginx_alone()
+            for wire in wires:
+                assert wire.get(wanted)[0] == 200
+                wire.close()
+            return bool(
+                eventually(lambda: self.by_nginx_alone() - before, "the log is written") >= 4
+            )
+
+        eventually(alone, "nginx answers alone")
+
+    def by_nginx_alone(self) -> int:
+        log = (self.stack.home / "log/nginx/access.log").read_bytes()
+        return log.count(b'"path":"/variants/')
+
+    def check(self, target: bytes, headers: dict[str, str] | None = None) -> bool:
+        """Compare the answers to `target`; say whether it was a picture."""
+        status, came, body = self.nginx.get(target, headers=headers)
+        front_status, front_came, front_body = self.front.get(target, headers=headers)
+        redirect = front_came.get("x-accel-redirect", "")
+        if redirect.startswith("/_files/"):
+            assert status == 200, (target, status, body)
+            stored = self.storage / redirect.removeprefix("/_files/")
+            assert body == stored.read_bytes(), target
+            assert came["content-type"] == front_came["content-type"], target
+            return True
+        if redirect:  # a miss: not what nginx may answer alone
+            assert came.get("x-cache") != "HIT", (target, redirect)
+            return False
+        assert status == front_status, (target, status, front_status, body, front_body)
+        if status >= 400 and all(0x21 <= byte <= 0x7E for byte in target):
+            assert json.loads(body)["code"] == json.loads(front_body)["code"], target
+            assert json.loads(body)["detail"] == json.loads(front_body)["detail"], target
+        return False
+
+
+@pytest.fixture(scope="module")
+def ways(stack: Stack) -> Iterator[Ways]:
+    with Origin() as origin:
+        urls = [origin.url(target) for target in TARGETS]
+        for number, target in enumerate(TARGETS):
+            on_the_wire = quote(target, "/?=&%+").partition("?")[0]
+            origin.serve(on_the_wire, jpeg(300, 200, seed=number))
+        both = Ways(stack, urls)
+        for url in urls:
+            for query, meaning in THUMBNAIL:
+                _make(stack, "/get_thumbnail", query, meaning, url)
+            for query, meaning in IMAGE:
+                _make(stack, "/get_image", query, meaning, url)
+        yield both
+
+
+def _make(stack: Stack, path: str, query: str, meaning: str, url: str) -> None:
+    if "." in meaning or meaning == "original":
+        wire = Wire(stack.listen, stack.token)
+        status, _, body = wire.get(f"{path}?{query.format(url=quote(url, ''))}".encode())
+        wire.close()
+        assert status == 200, (query, body)
+
+
+@pytest.mark.parametrize("path", ["/get_thumbnail", "/get_image"])
+@pytest.mark.parametrize("number", range(len(TARGETS)))
+def test_the_vectors(path: str, number: int, ways: Ways) -> None:
+    ways.believe()
+    url = ways.urls[number]
+    for query, meaning in IMAGE if path == "/get_image" else THUMBNAIL:
+        target = f"{path}?{query.format(url=quote(url, ''))}".encode()
+        assert ways.check(target) == (meaning == "original" or "." in meaning), target
+        if "." in meaning:
+            stored = ways.storage / f"variants/{fan_out(key_of(url))}/{key_of(url)}/{meaning}"
+            assert ways.nginx.get(target)[2] == stored.read_bytes()
+
+
+def test_odd_queries(ways: Ways) -> None:
+    ways.believe()
+    before, pictures = ways.by_nginx_alone(), 0
+    kept = ways.stack.token
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(_queries(ways.urls), st.sampled_from(PATHS), _tokens(kept))
+    def compare(query: bytes, path: str, headers: dict[str, str]) -> None:
+        nonlocal pictures
+        if headers.pop("in the query", ""):
+            query += b"&token=" + kept.encode()
+        pictures += ways.check(path.encode() + b"?" + query, headers)
+
+    compare()
+    # The test would say nothing if all went wrong, or if Python answered everything.
+    assert pictures > EXAMPLES / 10
+    eventually(lambda: ways.by_nginx_alone() - before > EXAMPLES / 30, "nginx answered many alone")
+
+
+def _tokens(token: str) -> st.SearchStrategy[dict[str, str]]:
+    none = {"X-Image-Cloud-Token": ""}
+    return st.sampled_from(
+        [{}] * 12
+        + [
+            none,
+            none | {"Authorization": f"Bearer {token}"},
+            none | {"Authorization": f"bearer  {token} "},
+            none | {"Authorization": "Bearer wrong"},
+            {"Authorization": "Basic wrong"},
+            {"X-Image-Cloud-Token": "wrong"},
+            none | {"in the query": "yes"},
+            {"in the query": "yes"},
+        ]
+    ).map(dict)
+
+
+def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
+    """Yield queries: mostly sensible, each a little odd."""
+    quoted = [quote(url, "") for url in urls]
+    quoted += [quote(url, "/:") for url in urls] + [quote_plus(url) for url in urls]
+    quoted += [one.lower() for one in quoted[:1]] + [
+        quote(urls[0] + "x", ""),
+        "http://127.0.0.1:1/",
+    ]
+    good_url = st.sampled_from(quoted)
+    whole = st.sampled_from([
+        "40", "30", "040", "0", "5000", "5001", "", "4%200", "-1", "4e1", "%340", "٤"
+    ])  # fmt: skip
+    truth = st.sampled_from(["true", "false", "1", "0", "TRUE", "False", "", "yes", "%31", "2"])
+    size = st.sampled_from(
+        ["100", "200", "250", "0200", "201", "", "400", "%3200", "200%", "1" * 30]
+    )
+    parts = st.one_of(
+        size.map("size={}".format),
+        st.builds("{}={}".format, st.sampled_from(["resize_width", "resize_height"]), whole),
+        st.builds("{}={}".format, st.sampled_from([
+            "keep_aspect_ratio", "force_to_size", "enlarge", "no_image", "only_send_if_local",
+            "use_alternativ_clouds", "use_alternative_clouds"]), truth),
+        st.sampled_from(["quality=70", "quality=85", "quality=100", "quality=0", "quality=085"]),
+        st.sampled_from(["png", "jpeg", "webp", "PNG", "jpg", "exe", ""]).map("format_when_resize={}".format),
+        st.sampled_from(["_=17", "x=%zz", "SIZE=100", "Url=http://b/", "", "=", "&", "size", "%73ize=100",
+                         "%75rl=http://c/",
+                         "url=http://d/", "expires=1", "client=page", "signature=00", "token=wrong", "u+rl=1",
+                         "size%00=1",
+                         "x#y", "%=1", "%FF=%FF", "a=b=c", ";size=100", "url%5B%5D=1"]),
+        st.text("ab%&=+1/?:;.-_é\\\"'<>|^`{}[]~", max_size=8),
+    )  # fmt: skip
+    return st.builds(
+        lambda before, url, tail, after: "&".join([*before, f"url={url}{tail}", *after]).encode(),
+        st.lists(parts, max_size=2), good_url,
+        st.sampled_from([""] * 12 + ["%", "%0", "%zz", "%ff", "%00", "#", "#x", "+", "%2", " ".strip(), "é"]),
+        st.lists(parts, max_size=3),
+    )  # fmt: skip
+
+
+def test_the_same_headers_on_both_ways(ways: Ways) -> None:
+    ways.believe()
+    url = quote(ways.urls[0], "")
+    alone, aside = f"/get_thumbnail?url={url}&size=250".encode(), ASIDE.format(url=url).encode()
+    whole = ways.nginx.get(alone)
+    tag = whole[1]["etag"]
+    requests: list[tuple[str, dict[str, str]]] = [
+        ("GET", {}), ("HEAD", {}),
+        ("GET", {"Range": "bytes=10-19"}), ("GET", {"Range": "bytes=0-1,5-6"}),
+        ("GET", {"Range": "bytes=-5"}),
+        ("GET", {"Range": "bytes=9999999-"}), ("GET", {"Range": "bytes=x"}),
+        ("GET", {"Range": "bytes=1-2", "If-Range": tag}),
+        ("GET", {"Range": "bytes=1-2", "If-Range": '"x"'}),
+        ("GET", {"If-None-Match": tag}), ("GET", {"If-None-Match": '"x"'}), ("HEAD", {"If-None-Match": tag}),
+        ("GET", {"If-Modified-Since": whole[1]["last-modified"]}), ("GET", {"If-Match": '"x"'}),
+        ("GET", {"If-Unmodified-Since": "Thu, 01 Jan 1998 00:00:00 GMT"}),
+        ("PUT", {}), ("DELETE", {}), ("OPTIONS", {}), ("POST", {"Content-Length": "0"}),
+    ]  # fmt: skip
+    for method, headers in requests:
+        one, other = (
+            _comparable(ways.nginx.get(target, method, headers)) for target in (alone, aside)
+        )
+        assert one == other, (method, headers)
+
+
+def _comparable(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str], bytes]:
+    """Drop what no two answers share: time, ids, the random boundary of two ranges."""
+    status, headers, body = answer
+    headers = {
+        name: value for name, value in headers.items() if name not in ("date", "x-request-id")
+    }
+    if "boundary=" in headers.get("content-type", ""):
+        boundary = headers["content-type"].partition("boundary=")[2]
+        headers["content-type"] = headers["content-type"].replace(boundary, "")
+        body = body.replace(boundary.encode(), b"")
+    if headers.get("content-type") == "application/problem+json" and body:
+        body = json.dumps(json.loads(body) | {"request_id": ""}).encode()
+        headers.pop("content-length")
+    return status, headers, body
+
+
+def test_a_deleted_picture_is_not_sent_again(stack: Stack, ways: Ways, origin: Origin) -> None:
+    content = jpeg(300, 200, seed=77)
+    url = origin.serve("/deleted.jpg", content)
+    ways.believe()
+    for _ in range(4):
+        assert get(stack, "/get_thumbnail", url=url).status_code == 200
+    assert get(stack, "/get_thumbnail", url=url).headers["X-Cache"] == "HIT"
+    key = key_of(url)
+    shutil.rmtree(ways.storage / f"variants/{fan_out(key)}/{key}")
+    Path(ways.storage / f"originals/{fan_out(key)}/{key}.jpg").unlink()
+    answer = get(stack, "/get_thumbnail", url=url)
+    assert (answer.status_code, answer.headers["X-Cache"]) == (200, "RESIZED")
+    assert origin.count("/deleted.jpg") == 2
+
+
+def test_a_revoked_token_is_dead_soon(stack: Stack, ways: Ways) -> None:
+    token = stack.cli("token", "add", "short-lived", "read").strip()
+    wire = Wire(stack.listen, token)
+    target = f"/get_thumbnail?url={quote(ways.urls[0], '')}".encode()
+    eventually(lambda: wire.get(target)[0] == 200, "the token is known")
+    ways.believe(token)
+    stack.cli("token", "revoke", "short-lived")
+    eventually(lambda: wire.get(target)[0] == 401, "the token is dead")
+    assert all(wire.get(target)[0] == 401 for _ in range(20))
+
+
+def test_no_scope_no_picture(stack: Stack, ways: Ways) -> None:
+    token = stack.cli("token", "add", "no-reader", "prefetch", "ops").strip()
+    wire = Wire(stack.listen, token)
+    target = f"/get_thumbnail?url={quote(ways.urls[0], '')}".encode()
+    eventually(lambda: wire.get(target)[0] == 403, "the token is known")
+    ways.believe()
+    assert all(wire.get(target)[0] == 403 for _ in range(20))
+    stack.cli("token", "revoke", "no-reader")
+
+
+def test_a_signed_url_opens_nothing_else(stack: Stack, ways: Ways) -> None:
+    stack.cli("token", "add", "signing-page", "read")
+    path = "/get_thumbnail?" + urlencode({"url": ways.urls[0], "size": 100})
+    signed = stack.cli("sign", "--client", "signing-page", "--expires", "1 h", path).strip()
+    target = signed.removeprefix(stack.url).encode()
+    wire = Wire(stack.listen, "")
+    eventually(lambda: wire.get(target)[0] == 200, "the client is known")
+    for _ in range(10):
+        assert wire.get(target)[0] == 200
+        assert wire.get(target.replace(b"size=100", b"size=250"))[0] == 403
+        assert wire.get(path.encode())[0] == 401
+    stack.cli("token", "revoke", "signing-page")
+
+
+def test_the_verdict_stays_between_nginx_and_the_pools(ways: Ways) -> None:
+    odd = ASIDE.format(url=quote(ways.urls[0], ""))
+    for path in ("/ready", "/get_image", "/get_thumbnail?url=x", "/nowhere", odd):
+        assert "x-image-cloud-verdict" not in ways.nginx.get(path.encode())[1]

@@ -1,0 +1,85 @@
+"""Variants beyond the limit go, those longest unused first, a piece at a time."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from image_cloud import eviction
+from image_cloud.eviction import Eviction
+from image_cloud.keys import fan_out, key_of
+
+NOW = 1_800_000_000.0
+SIZE = 1000
+
+
+def store(root: Path, number: int, age_s: float, name: str = "200x200-fit-q85.jpg") -> Path:
+    key = key_of(str(number))
+    path = root / "variants" / fan_out(key) / key / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(SIZE))
+    os.utime(path, (NOW - age_s, NOW - 10 * 86400))
+    return path
+
+
+def run(one: Eviction, steps: int = 10) -> None:
+    for _ in range(steps):
+        one.step()
+
+
+def test_the_least_recently_used_go(tmp_path: Path) -> None:
+    paths = [store(tmp_path, number, age_s=number * 3600) for number in range(20)]
+    run(Eviction(tmp_path, 10 * SIZE, lambda: NOW))
+    assert [path.exists() for path in paths] == [True] * 9 + [False] * 11  # down to 95 %
+    assert not paths[19].parent.exists()
+    assert (tmp_path / "variants").exists()
+
+
+def test_what_nginx_sent_counts_as_used(tmp_path: Path) -> None:
+    paths = [store(tmp_path, number, age_s=number * 3600) for number in range(20)]
+    one = Eviction(tmp_path, 10 * SIZE, lambda: NOW)
+    one.note_use([str(paths[19].relative_to(tmp_path))])
+    run(one)
+    assert paths[19].exists()
+    assert sum(path.exists() for path in paths) == 9
+
+
+def test_below_the_limit_nothing_goes(tmp_path: Path) -> None:
+    paths = [store(tmp_path, number, age_s=0) for number in range(10)]
+    one = Eviction(tmp_path, 10 * SIZE, lambda: NOW)
+    assert not any(one.step() for _ in range(5))
+    assert all(path.exists() for path in paths)
+
+
+def test_a_step_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eviction, "FILES_PER_STEP", 3)
+    paths = [store(tmp_path, number, age_s=number * 3600) for number in range(20)]
+    one = Eviction(tmp_path, 0, lambda: NOW)
+    left = []
+    for _ in range(40):
+        one.step()
+        left.append(sum(path.exists() for path in paths))
+    assert max(before - after for before, after in itertools.pairwise(left)) <= 3
+    assert left[-1] == 0
+
+
+def test_temporary_files_are_not_counted_or_touched(tmp_path: Path) -> None:
+    waiting = tmp_path / "variants" / ".incoming" / "x"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(bytes(5 * SIZE))
+    run(Eviction(tmp_path, 0, lambda: NOW))
+    assert waiting.exists()
+
+
+def test_no_more_is_remembered_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eviction, "MOST_REMEMBERED", 2)
+    paths = [store(tmp_path, number, age_s=number * 3600) for number in range(4)]
+    one = Eviction(tmp_path, 2 * SIZE + 200, lambda: NOW)
+    one.note_use(str(path.relative_to(tmp_path)) for path in reversed(paths))
+    run(one)
+    assert [path.exists() for path in paths] == [True, True, False, False]
+
+
+def test_no_variants_folder(tmp_path: Path) -> None:
+    assert not Eviction(tmp_path, 0, lambda: NOW).step()
