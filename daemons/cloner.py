@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 LEASE_S = 900.0
-MOST_TRIES_NOWHERE = 4  # all peers are up and say that they do not have it: it was deleted
+MOST_TRIES_NOWHERE = (
+    4  # one after the other, all peers said that they do not have it: it was deleted
+)
 
 
 class Cloner:
@@ -110,7 +112,7 @@ class Cloner:
         except (Blocked, DeletedMeanwhile):
             return None
         except NotLocal:
-            if request.attempts >= MOST_TRIES_NOWHERE and self._peers.are_all_up():
+            if request.attempts >= MOST_TRIES_NOWHERE:
                 log.warning("event=clone_given_up key=%s peer=%s", wanted.key, request.peer)
                 return None
             raise
@@ -129,15 +131,20 @@ class Cloner:
         return wanted
 
     def _from_peers(self, request: Request) -> Record:
-        error: ImageCloudError = PeerAway("no peer answers")
-        for peer in self._peers.candidates(request.wanted.key, first=request.peer):
+        """Raises NotLocal only where every peer was asked and has none; else what went wrong."""
+        candidates = self._peers.candidates(request.wanted.key, first=request.peer)
+        # A peer that rests may be the one that has it.
+        everyone = len(candidates) == len(self._peers.all)
+        error: ImageCloudError = NotLocal() if everyone else PeerAway("not every peer answers")
+        for peer in candidates:
             try:
                 return self._from_peer(peer, request.wanted)
-            except (NotLocal, Blocked, PeerAway, CorruptImage) as reason:
-                # That one peer has none is final only when all say so.
-                error = reason if isinstance(error, PeerAway | NotLocal) else error
+            except (NotLocal, Blocked):
+                continue
+            except (PeerAway, CorruptImage) as reason:
+                error = reason
                 log.debug("event=clone_failed peer=%s code=%s", peer.name, reason.code)
-        raise NotLocal() if isinstance(error, Blocked) else error
+        raise error
 
     def _from_peer(self, peer: Peer, wanted: Record) -> Record:
         started = time.monotonic()

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LIMIT = 1000
 PROBE_S = 0.5
+FIELDS = tuple(field.name for field in dataclasses.fields(Change))
 
 
 class Follower:
@@ -132,9 +133,12 @@ class Follower:
 
 def _parse(row: dict[str, Any]) -> Change | None:
     """Check one row of a peer; what this node would not store itself is passed over."""
-    change = Change(**row)
+    # Newer versions may tell more: in a rolling deploy both are there.
+    values: dict[str, Any] = {name: row.get(name) for name in FIELDS}
+    change = Change(**values)
     try:
         sound = key_of(change.url) == change.key and urls.parse(change.url).host == change.host
+        sound = sound and isinstance(change.blocked, bool)
     except ImageCloudError:
         sound = False
     if change.deleted_at is None:

@@ -79,6 +79,8 @@ class Janitor:
     def _record_deletes(self) -> None:
         """Tell the database of deletes that it missed."""
         batch = list(itertools.islice(self._store.unrecorded_deletes(), RECORD_AT_ONCE))
+        for tombstone in batch:  # its process may have died between the note and the rest
+            self._store.bury(tombstone, self._cluster_clock.now())
         if batch:
             record_deletes(self._store, self._database, batch, self._cluster_clock.now())
             log.info("event=recorded deletes=%d", len(batch))

@@ -63,12 +63,15 @@ class Auditor:
         """Look at the next `limit` rows behind `key`; return the last key, empty at the end."""
         with self._database.transaction() as cursor:
             rows = catalog.after(cursor, key, limit)
-        findings = [
-            Finding(MISSING, row.key, row, None)
-            for row in rows
-            if self._store.original(row.key) is None
-        ]
+        findings = [self._missing(row) for row in rows if self._store.original(row.key) is None]
         return rows[-1].key if len(rows) == limit else "", findings
+
+    def _missing(self, row: Record) -> Finding:
+        """An empty file counts as missing, but is set aside like a damaged one."""
+        original = Original(row.key, EXTENSIONS[row.format])
+        if self._store.original_or_empty(original):
+            return Finding(TRUNCATED, row.key, row, original)
+        return Finding(MISSING, row.key, row, None)
 
     def repair(self, finding: Finding) -> str:
         """Heal one finding; return what was done: `recorded`, `fetched`, `set aside` or `lost`.
@@ -98,7 +101,8 @@ class Auditor:
         try:
             self._cache.restore(record)
         except OriginNotFound:
-            if not self._peers.are_all_up():
+            # Raises PeerAway where one cannot be asked: it may be the one that has it.
+            if any(self._peers.has(peer, record.url, record.sha256) for peer in self._peers.all):
                 raise
             self._store.drop(record)
             with self._database.transaction() as cursor:

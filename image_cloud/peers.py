@@ -62,9 +62,6 @@ class _Health:
                 self._until = now + self._rest_s
             return True
 
-    def is_resting(self) -> bool:
-        return self._rest_s > 0
-
     def answered(self) -> None:
         with self._mutex:
             self._rest_s, self._until = 0.0, float("-inf")
@@ -104,10 +101,6 @@ class Peers:
             self.all, key=lambda peer: (peer.name != first, ranks.get(peer.name, len(ranks)))
         )
         return [peer for peer in order if self._health[peer.name].may_ask()]
-
-    def are_all_up(self) -> bool:
-        """Say whether no peer is known to be away: only then is a "nobody has it" final."""
-        return not any(health.is_resting() for health in self._health.values())
 
     def changes(self, peer: Peer, cursor: str, limit: int, wait_s: float) -> dict[str, Any]:
         """Return the next part of a peer's feed, as it sent it.  Raises PeerAway."""

@@ -44,6 +44,8 @@ DONE = """
 """
 POSTPONE = """
     UPDATE clone_requests SET last_error = %(error)s,
+        -- What is given up after some tries is what nobody has, not what nobody could be asked for.
+        attempts = CASE WHEN %(error)s = 'peer_away' THEN 0 ELSE attempts END,
         not_before = now() + make_interval(secs => %(wait_s)s)
     WHERE key = %(key)s AND stored_at = to_timestamp(%(stored_at)s)
 """

@@ -240,12 +240,17 @@ def _differences(nodes: Nodes, expected: dict[str, str], deleted: set[str]) -> l
         checks = {
             f"lacks {len(missing)}, such as {min(missing, default='')}": missing,
             f"kept {len(deleted & set(files))} deleted": deleted & set(files),
-            "differs from ic00": files != first,
+            f"differs from ic00 in {_unlike(files, first)}": files != first,
             "its catalogue differs from its files": node.tables() != files,
             f"its backlog is {node.backlog()}": node.backlog(),
         }
         problems += [f"{node.name} {text}" for text, wrong in checks.items() if wrong]
     return problems
+
+
+def _unlike(one: dict[str, str], other: dict[str, str]) -> str:
+    more, less = sorted(set(one) - set(other)), sorted(set(other) - set(one))
+    return f"{len(more)} more {more[:1]}, {len(less)} less {less[:1]}"
 
 
 def main() -> int:
