@@ -192,7 +192,7 @@ def run(bench: Bench, work: Path, origin: str) -> None:
             files = [bench.folder / name for name in names]
             bench.result["made"][kind][LOOP] = {"new": made.loop(files, made.SIZES["new"])}
         url = f"{origin}/{bench.products[0]}"
-        peers = {
+        peers: dict[str, tuple[str, tuple[str, ...]]] = {
             name: (system.thumbnail(url, 200), ())
             for name, system in ((THUMBOR, thumbor), (FILTER, filtered))
         }
