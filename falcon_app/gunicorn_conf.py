@@ -7,8 +7,10 @@ import os
 import resource
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from image_cloud.config import config_from_environment
-from image_cloud.logs import set_up_logging
+from image_cloud.logs import WithoutQueries, set_up_logging
 from image_cloud.sockets import socket_path
 
 _config = config_from_environment()
@@ -44,6 +46,15 @@ else:
     # The worker's own alarm comes first; this kills a decoder that never returns to Python.
     timeout = int(_config.resize.decode_timeout) + 2
     max_requests, max_requests_jitter = 2000, 500
+
+
+class logger_class(Logger):
+    """gunicorn's own lines, without queries: it quotes a request that failed outside the application."""
+
+    def setup(self, cfg: Any) -> None:
+        """Filter what goes to the error log."""
+        super().setup(cfg)
+        self.error_log.addFilter(WithoutQueries())
 
 
 def post_fork(server: Any, worker: Any) -> None:
