@@ -59,7 +59,8 @@ def thumbnail_recipe(size: int, settings: Resize) -> Recipe:
 
 def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
     """Return the thumbnails that are made together with `recipe`, itself left out."""
-    together = [thumbnail_recipe(size, settings) for size in settings.thumbnails_together]
+    sizes = [size for size in settings.thumbnails_together if size in settings.thumbnail_sizes]
+    together = [thumbnail_recipe(size, settings) for size in sizes]
     return [one for one in together if one != recipe] if recipe in together else []
 
 

@@ -16,8 +16,6 @@ def contradictions(config: Config) -> Iterator[str]:
     if resize.thumbnail_size not in resize.thumbnail_sizes:
         sizes = ", ".join(map(str, resize.thumbnail_sizes))
         yield f"[resize] thumbnail_size = {resize.thumbnail_size}: expected one of {sizes}"
-    if not set(resize.thumbnails_together) <= set(resize.thumbnail_sizes):
-        yield "[resize] thumbnails_together: expected a list out of thumbnail_sizes"
     if failures.first_keep > failures.longest_keep:
         yield "[failures] first_keep: expected no more than longest_keep"
     if config.politeness.first_pause > config.politeness.longest_pause:

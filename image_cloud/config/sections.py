@@ -102,9 +102,10 @@ class Resize:
     thumbnail_quality: int = f.whole(85, 1, 100, "JPEG quality of /get_thumbnail.")
     thumbnails_together: tuple[int, ...] = f.listing(
         (200, 250),
-        "Thumbnail sizes that are usually asked for together: one decode makes all of them.",
+        "Thumbnail sizes that are usually asked for together: one decode makes all of them. Those\n"
+        "that are not in thumbnail_sizes do not count.",
         item=f.whole_item(1, 65535),
-        form="a list out of thumbnail_sizes, or nothing",
+        form="a list of whole numbers, 1 to 65535, or nothing",
     )
     ladder_side: int = f.whole(
         768,

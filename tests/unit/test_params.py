@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter, UrlForbidden
 from image_cloud.keys import key_of
-from image_cloud.params import image_request, thumbnail_request
+from image_cloud.params import companions, image_request, thumbnail_request
 from image_cloud.query import Query
 from image_cloud.recipe import EXTENSIONS, Recipe
 
@@ -111,3 +111,9 @@ def test_a_recipe_can_be_read_back_from_its_name(recipe: Recipe) -> None:
 def test_nothing_else_is_the_name_of_a_variant(name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
         Recipe.from_name(name)
+
+
+def test_companions_are_sizes_that_may_be_asked_for() -> None:
+    settings = Resize(thumbnail_sizes=(100, 200), thumbnails_together=(200, 250, 100))
+    assert companions(Recipe(200, 200), settings) == [Recipe(100, 100)]
+    assert companions(Recipe(50, 50), settings) == []
