@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -50,15 +51,18 @@ def main() -> None:
         figure.savefig(data.with_suffix(f".{kind}"), dpi=120)
 
 
-def _bars(axis, title: str, values: dict[str, float]) -> None:
+def _bars(axis: Any, title: str, values: dict[str, float]) -> None:
     names = sorted(values, key=lambda name: values[name])
     bars = axis.barh(
         names,
         [values[name] for name in names],
         color=[OURS if n.startswith("Image Cloud") else OTHERS for n in names],
     )
-    axis.bar_label(bars, [f"{values[name]:,.0f}" for name in names], padding=4)
+    axis.bar_label(
+        bars, [f"{values[name]:,.{0 if values[name] >= 20 else 1}f}" for name in names], padding=4
+    )
     axis.set_title(title, loc="left", fontsize=11)
+    axis.set_ylim(-0.6, max(len(names), 4) - 0.4)
     axis.set_xlim(0, max(values.values()) * 1.15)
     axis.xaxis.set_visible(False)
     axis.tick_params(left=False)

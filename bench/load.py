@@ -17,7 +17,8 @@ CONNECTIONS = 32
 REPORT = """
 done = function(summary, latency, requests)
     io.write(string.format('{"requests": %d, "us": %d, "errors": %d, "p50": %d, "p99": %d, "p999": %d}\\n',
-        summary.requests, summary.duration, summary.errors.status + summary.errors.timeout + summary.errors.read,
+        summary.requests, summary.duration,
+        summary.errors.status + summary.errors.timeout + summary.errors.read,
         latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
@@ -39,7 +40,8 @@ def wrk(
     script = REPORT
     if len(targets) > 1:
         listed = ",".join(f"'/{target}'" for target in targets)
-        script += f"local t={{{listed}}}\nrequest = function() return wrk.format('GET', t[math.random(#t)]) end\n"
+        script += f"local t={{{listed}}}\n"
+        script += "request = function() return wrk.format('GET', t[math.random(#t)]) end\n"
     if per_s:
         delay_ms = connections * 1000 / per_s
         script += f"delay = function() return math.random({max(1, round(2 * delay_ms) - 1)}) end\n"

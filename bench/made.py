@@ -1,4 +1,4 @@
-"""Pictures that have to be made: rate, CPU, bytes and PSNR of each system, for a new, second and third size."""
+"""Pictures that have to be made: rate, CPU, bytes and PSNR of each system, in a new and further sizes."""
 
 from __future__ import annotations
 

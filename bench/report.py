@@ -10,6 +10,8 @@ from typing import Any
 
 from bench.systems import CACHE
 
+PERCENTILES = {"p50": "p50_ms", "p99": "p99_ms", "p99.9": "p999_ms"}
+
 
 def table(result: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the table, Markdown."""
@@ -28,14 +30,17 @@ def table(result: dict[str, Any]) -> Iterator[str]:
     yield "\n| CPU ms of a new thumbnail | |\n|---|---|"
     yield from (f"| {name} | {value:.2f} |" for name, value in result["hops"].items())
     late = result["latency"]
-    yield f"\nlatency at {late['per_s']:,.0f}/s (70 %): p50 {late['p50_ms']:.1f}, p99 {late['p99_ms']:.1f}, p99.9 {late['p999_ms']:.1f} ms"
+    times = ", ".join(f"{name} {late[key]:.1f}" for name, key in PERCENTILES.items())
+    yield f"\nlatency at {late['per_s']:,.0f}/s (70 %): {times} ms"
     mixed = result["mixed"]
     yield (
-        f"mixed load: hits {mixed['mixed_per_s']:,.0f}/s of {mixed['alone_per_s']:,.0f}/s alone ({mixed['ratio']:.2f}), "
+        f"mixed load: hits {mixed['mixed_per_s']:,.0f}/s of {mixed['alone_per_s']:,.0f}/s alone "
+        f"({mixed['ratio']:.2f}), "
         f"p99 {mixed['mixed_p99_ms']:.1f} ms (alone {mixed['alone_p99_ms']:.1f}), {mixed['new']} new ones"
     )
     grown = result["growth"]
-    yield f"growth: {grown['many']:,} variants {grown['many_per_s']:,.0f}/s, {grown['few']:,} variants {grown['few_per_s']:,.0f}/s ({grown['ratio']:.2f})"
+    few, many = (f"{grown[n]:,} variants {grown[f'{n}_per_s']:,.0f}/s" for n in ("few", "many"))
+    yield f"growth: {many}, {few} ({grown['ratio']:.2f})"
     yield "memory, MB: " + ", ".join(
         f"{name} {value:.0f}" for name, value in result["memory_mb"].items()
     )

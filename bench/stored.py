@@ -17,6 +17,7 @@ from image_cloud.keys import fan_out, key_of
 from tests import origin as behave
 from tests.stack.running import Stack
 
+SLOW_ADDRESS, HELD = "127.0.0.2", 50
 Say = Callable[[str], None]
 
 
@@ -24,7 +25,7 @@ def against_bare(
     cases: dict[str, tuple[str, tuple[str, ...]]], bare: str, rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
     """Return rate and ratio to `bare` (medians over rounds in which all take turns)."""
-    rates: dict[str, list[float]] = {BARE: []} | {name: [] for name in cases}
+    rates: dict[str, list[float]] = {name: [] for name in (BARE, *cases)}
     for _ in range(rounds):
         rates[BARE].append(wrk([bare], (), seconds)["per_s"])
         for name, (address, headers) in cases.items():
@@ -56,15 +57,16 @@ def mixed(
     stop, made = threading.Event(), [0]
 
     def new() -> None:
+        # One after the other: what comes late is not made up for.
         while not stop.wait(1 / (per_s * 0.01)):
             made[0] += 1
             name = f"{origin}/p{made[0] % 30:03d}.jpg?mixed={made[0]}-{os.getpid()}"
             pull([cloud.thumbnail(name, 200)], cloud.headers, parallel=1)
 
-    with behave.Origin() as slow:
+    with behave.Origin(address=SLOW_ADDRESS) as slow:
         held = [
             threading.Thread(target=_hold, args=(cloud, slow.behave(f"/{n}", behave.silent)))
-            for n in range(50)
+            for n in range(HELD)
         ]
         side = threading.Thread(
             target=lambda: wrk(originals, cloud.headers, seconds, per_s=per_s * 0.04, connections=8)
