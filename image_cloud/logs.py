@@ -7,7 +7,7 @@ import re
 import sys
 
 FORMAT = "%(asctime)s.%(msecs)03d level=%(levelname)s process=%(process)d %(message)s"
-QUERY = re.compile(r"\?[^\s'\"]*")
+QUERY = re.compile(r"\?.*")  # to the end of the line: a query may hold quotes and what else
 
 
 def set_up_logging(level: str) -> None:

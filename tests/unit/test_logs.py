@@ -21,3 +21,10 @@ def test_a_query_is_in_no_line_and_no_traceback() -> None:
     line = logging.Formatter().format(record)
     assert "secret" not in line
     assert "Error handling request /a?..." in line
+
+
+def test_a_query_ends_at_no_quote() -> None:
+    refused = "Invalid HTTP request line: 'GET /a?x=\"&y='&token=secret HTTP/1.1'"
+    record = logging.LogRecord("gunicorn.error", logging.WARNING, "x", 1, refused, (), None)
+    assert WithoutQueries().filter(record)
+    assert "secret" not in logging.Formatter().format(record)
