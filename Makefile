@@ -7,7 +7,7 @@ NODE ?=
 export PYTHON IMAGING
 
 PACKAGES := make ca-certificates curl acl passwd util-linux \
-    python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev \
+    python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
 TEST_PACKAGES := plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
 # Ubuntu has no such package but a snap; tests that need a browser are skipped there.

@@ -40,16 +40,20 @@ def wait(
     supervisord: subprocess.Popen[bytes],
     migration: subprocess.Popen[bytes],
 ) -> None:
-    """Return once the tables stand and /ready answers 200.
+    """Return once the tables stand, every program runs and /ready answers 200.
 
     Raises CannotStart with the reason where that will never be.
     """
     deadline = time.monotonic() + PATIENCE_S
+    last = "nothing yet"
     starts: dict[str, set[int]] = collections.defaultdict(set)
-    while (last := answer(listen)) != "200" or migration.poll() is None:
+    while not (
+        _all_run(home, starts)
+        and (last := answer(listen)) == "200"
+        and migration.poll() is not None
+    ):
         if supervisord.poll() is not None:
             raise CannotStart("supervisord ended", evidence=_tail(home.log / "supervisord.err"))
-        _require_life(home, starts)
         if time.monotonic() > deadline:
             raise CannotStart(
                 f"not ready after {PATIENCE_S:.0f} s: /ready says {last}; logs are in {home.log}"
@@ -60,12 +64,12 @@ def wait(
         raise CannotStart("the database's tables cannot be brought up to date", evidence=lines)
 
 
-def _require_life(home: Home, starts: dict[str, set[int]]) -> None:
-    """Count each program's starts; too many, or a state that is final, is a reason to give up."""
+def _all_run(home: Home, starts: dict[str, set[int]]) -> bool:
+    """Say whether every program runs; raise CannotStart where one starts too often or gave up."""
     try:
         programs = supervisor.programs(home)
     except OSError:
-        return
+        return False
     for program in programs:
         starts[program.name].add(program.started)
         if program.state == "FATAL" or len(starts[program.name]) > MOST_STARTS:
@@ -74,6 +78,7 @@ def _require_life(home: Home, starts: dict[str, set[int]]) -> None:
             raise CannotStart(
                 f"{program.name} keeps dying: {last or 'it says nothing'}", evidence=lines
             )
+    return all(program.state == "RUNNING" for program in programs)
 
 
 def _tail(log: Path) -> str:

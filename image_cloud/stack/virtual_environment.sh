@@ -39,8 +39,9 @@ if ! is_stamped imaging "$wanted"; then
     quietly .venv/bin/python -m pip uninstall -q -y pillow pillow-simd
     if [ "$IMAGING" = pillow-simd ]; then
         flags= && ! grep -qw avx2 /proc/cpuinfo || flags=-mavx2
-        kept=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/image-cloud/wheels$flags
-        mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] || kept=$(pwd)/.cache/wheels$flags
+        wheels=wheels-jpeg2000$flags  # older ones were compiled without
+        kept=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/image-cloud/$wheels
+        mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] || kept=$(pwd)/.cache/$wheels
         offline="--no-index --find-links $kept"
         if ! .venv/bin/python -m pip install -q --no-deps $offline -r "requirements-$IMAGING.txt" >/dev/null 2>&1; then
             echo "image cloud: compiling $IMAGING (once; about a minute)"
