@@ -17,7 +17,7 @@ LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
 .PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
-    fresh-test bench bench-prefetch prefetch-soak
+    fresh-test bench bench-prefetch prefetch-soak setup-ansible
 
 run: setup
 	@exec $(STACK) run
@@ -44,14 +44,15 @@ node-stop:
 cluster-soak: setup-test
 	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)
 
-test: setup-test
+test: setup-test setup-ansible
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
 	@exec .venv/bin/python -m pytest $(ARGS)
 
-lint: setup-test
+lint: setup-test setup-ansible
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy $(LINTED)
+	PATH="$$PWD/.cache/ansible/bin:$$PATH" ansible-lint -q ansible
 
 clean: down
 	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down; fi
@@ -80,6 +81,11 @@ setup:
 setup-test:
 	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
 	@sh image_cloud/stack/virtual_environment.sh requirements-test.txt
+
+# Ansible has an environment of its own (.cache/ansible).
+setup-ansible:
+	@sh ansible/setup.sh
+
 
 # A Debian 12 with nothing installed, as root and as a plain user; needs root and debootstrap.
 fresh-test:

@@ -1,0 +1,28 @@
+#!/bin/sh
+# install_release.sh FOLDER: make the virtual environment of an unpacked release, and bin/ beside it.
+set -eu
+umask 022
+release=$1
+cd "$release"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+rm -rf venv bin
+/usr/bin/python3 -m venv venv
+# setuptools, wheel and pybind11 are for building alone.
+find wheels -name '*.whl' ! -name 'setuptools-*' ! -name 'wheel-*' ! -name 'pybind11-*' -print0 |
+    xargs -0 venv/bin/python -m pip install -q --no-index --no-deps
+venv/bin/python -m pip check
+venv/bin/python -c 'from PIL import Image, JpegImagePlugin, WebPImagePlugin; Image.core; import falcon_app, psycopg2'
+venv/bin/python -m pip uninstall -q -y pip setuptools
+
+# What is started through `current` stays with the release that it was started from: imports come late, too.
+mkdir bin
+for program in venv/bin/*; do
+    case ${program##*/} in
+        python*) ;;
+        [Aa]ctivate*) continue ;;
+        *) ln -s "../$program" bin/ && continue ;;
+    esac
+    printf '#!/bin/sh\nexec "%s/%s" "$@"\n' "$release" "$program" >"bin/${program##*/}"
+    chmod 755 "bin/${program##*/}"
+done
+touch .complete
