@@ -9,7 +9,7 @@ export PYTHON IMAGING
 PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
-TEST_PACKAGES := plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
+TEST_PACKAGES := iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
 # Ubuntu has no such package but a snap; tests that need a browser are skipped there.
 TEST_PACKAGES += $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium)
 
@@ -46,7 +46,7 @@ cluster-soak: setup-test
 
 test: setup-test setup-ansible
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m tests $(ARGS)
 
 lint: setup-test setup-ansible
 	.venv/bin/ruff check .

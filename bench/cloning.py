@@ -59,7 +59,7 @@ def main() -> None:
     count, size = arguments.pictures, arguments.bytes
     with tempfile.TemporaryDirectory(prefix="ic-bench-") as folder:
         listed = make_pictures(Path(folder), count, size)
-        with Nodes(Path(folder) / "n", **{"janitor.audit_bytes_per_second": "0 B"}) as nodes:
+        with Nodes(Path(folder) / "n", {"janitor.audit_bytes_per_second": "0 B"}) as nodes:
             nodes.settle()
             for name in NAMES[1:]:
                 nodes[name].supervisorctl("stop", "image-cloud-peer-clone")

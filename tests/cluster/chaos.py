@@ -18,12 +18,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import requests
 
 from image_cloud.keys import key_of
+from tests.cluster.namespaces import Namespaces
 from tests.cluster.nodes import NAMES, Node, Nodes, eventually
 from tests.frontdoor.client import jpeg
 from tests.origin import Origin
@@ -264,14 +265,23 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
 
     say(f"seed {arguments.seed}")
-    with (
-        tempfile.TemporaryDirectory(prefix="ic-soak-") as folder,
-        Origin() as origin,
-        Nodes(Path(folder)) as nodes,
-    ):
+    with apart() as (nodes, origin):
         Chaos(nodes, origin, arguments.seed, say).run(arguments.seconds)
     say("every node agrees")
     return 0
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[tuple[Nodes, Origin]]:
+    """Have four nodes, each in a network namespace of its own, and an origin that all can reach."""
+    spaces = Namespaces(NAMES)
+    allowed = {"download.allow_networks": f"127.0.0.0/8, {spaces.network}"}
+    with (
+        tempfile.TemporaryDirectory(prefix="ic-soak-") as folder,
+        Nodes(Path(folder), allowed, spaces) as nodes,
+        Origin(address=spaces.outside) as origin,
+    ):
+        yield nodes, origin
 
 
 if __name__ == "__main__":

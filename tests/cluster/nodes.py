@@ -1,4 +1,4 @@
-"""Four real nodes on 127.0.0.10 to .13, started by `make cluster`, with relays between them."""
+"""Four real nodes, as `make cluster` starts them on 127.0.0.10 to .13, with a network that can be cut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import requests
 from image_cloud.config import load_config
 from image_cloud.config.sample import render
 from image_cloud.keys import key_of
+from tests.cluster import namespaces
 from tests.cluster.links import Links
+from tests.cluster.namespaces import Namespaces
 from tests.stack.running import CHECKOUT, Stack
 
 NAMES = ("ic00", "ic01", "ic02", "ic03")
@@ -49,8 +51,8 @@ SETTINGS = {
 class Node(Stack):
     """One node: a stack that the cluster's own commands start and stop."""
 
-    def __init__(self, root: Path, name: str, port: int) -> None:
-        super().__init__(root / name, listen=f"{HOSTS[name]}:{port}")
+    def __init__(self, root: Path, name: str, listen: str) -> None:
+        super().__init__(root / name, listen=listen)
         self.name = name
 
     def ask(self, path: str, method: str = "GET", **parameters: Any) -> requests.Response:
@@ -149,13 +151,20 @@ class Node(Stack):
 
 
 class Nodes:
-    """The four nodes; a context manager."""
+    """The four nodes; a context manager.
 
-    def __init__(self, root: Path, **settings: str) -> None:
+    They stand on loopback with relays between them, or each in a network namespace of its own.
+    """
+
+    def __init__(
+        self, root: Path, settings: Mapping[str, str] = {}, spaces: Namespaces | None = None
+    ) -> None:
         self.root = root
-        self.port = free_port()
-        self.all = {name: Node(root, name, self.port) for name in NAMES}
-        self.links = Links({name: (HOSTS[name], self.port) for name in NAMES})
+        self._spaces = spaces
+        self.port = namespaces.PORT if spaces else free_port()
+        hosts = spaces.hosts if spaces else HOSTS
+        self.all = {name: Node(root, name, f"{hosts[name]}:{self.port}") for name in NAMES}
+        self.links = spaces or Links({name: (HOSTS[name], self.port) for name in NAMES})
         self._settings = {**SETTINGS, **settings}
 
     def __enter__(self) -> Nodes:
@@ -163,7 +172,10 @@ class Nodes:
         for name, node in self.all.items():
             node.home.mkdir(parents=True, exist_ok=True)
             self.write_ini(name)
-        self.make("cluster")
+        if self._spaces:
+            self.start(*NAMES)
+        else:
+            self.make("cluster")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,7 +195,7 @@ class Nodes:
         peers = [f"{peer}={self.links.urls[name, peer]}" for peer in NAMES if peer != name]
         options = {
             "node.name": name,
-            "node.listen": f"{HOSTS[name]}:{self.port}",
+            "node.listen": self[name].listen,
             "cluster.peers": ", ".join(peers),
             "cluster.accept_deletes": str(name == "ic00").lower(),
             **self._settings,
@@ -195,7 +207,8 @@ class Nodes:
 
     def start(self, *names: str) -> None:
         for name in names:
-            self.make("node-start", f"NODE={name}")
+            inside = self._spaces.inside(name) if self._spaces else []
+            self.make("node-start", f"NODE={name}", where=inside)
 
     def stop(self, *names: str) -> None:
         for name in names:
@@ -207,7 +220,7 @@ class Nodes:
             self.write_ini(name, **settings)
         self.make("cluster")
 
-    def make(self, *words: str) -> str:
+    def make(self, *words: str, where: Sequence[str] = ()) -> str:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -215,7 +228,7 @@ class Nodes:
         }
         own = {"IMAGE_CLOUD_HOME": str(self.root), "IMAGE_CLOUD_LISTEN": f"127.0.0.10:{self.port}"}
         done = subprocess.run(
-            ["make", "--no-print-directory", *words], cwd=CHECKOUT, env=inherited | own,
+            [*where, "make", "--no-print-directory", *words], cwd=CHECKOUT, env=inherited | own,
             timeout=400, text=True, stdin=subprocess.DEVNULL, capture_output=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

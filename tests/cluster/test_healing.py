@@ -20,8 +20,6 @@ from tests.cluster.test_cloning import new_picture
 from tests.frontdoor.client import jpeg
 from tests.origin import Origin, answer
 
-pytestmark = pytest.mark.soak
-
 
 def everywhere(nodes: Nodes, origin: Origin) -> tuple[str, bytes]:
     url, content = new_picture(origin)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from image_cloud.keys import key_of
 from image_cloud.placement import Placement
 from tests.cluster.nodes import NAMES, Nodes, eventually
 from tests.cluster.test_cloning import new_picture
 from tests.origin import Origin
-
-pytestmark = pytest.mark.soak
 
 
 def owners(url: str) -> set[str]:

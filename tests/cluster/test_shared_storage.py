@@ -15,8 +15,6 @@ from tests.frontdoor.client import get, jpeg
 from tests.origin import Behaviour, Gate, Origin, answer
 from tests.stack.running import Stack
 
-pytestmark = pytest.mark.soak
-
 Pair = tuple[Stack, Stack]
 
 
