@@ -19,7 +19,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 REASONS = {200: "OK", 302: "Found", 404: "Not Found", 410: "Gone", 429: "Too Many Requests"}
@@ -46,6 +46,7 @@ class Call:
     def __init__(self, origin: Origin, sock: socket.socket, request: Request) -> None:
         self.origin, self.sock, self.request = origin, sock, request
         self.keep = False  # whether the connection takes another request
+        self._counts = True
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -55,8 +56,16 @@ class Call:
     ) -> None:
         """Answer well: with a length, and keep the connection alive."""
         with_length = {"Content-Length": str(len(body)), **(headers or {})}
+        # Who has the last byte may send the next request before this thread runs again.
+        self.leave()
         self.send(head(status, with_length) + body)
         self.keep = True
+
+    def leave(self) -> None:
+        """Count as under way no longer."""
+        if self._counts:
+            self._counts = False
+            self.origin.count_down()
 
     def wait(self, seconds: float) -> bool:
         """Wait; return whether the origin is still running."""
@@ -177,21 +186,23 @@ class Origin:
     def _answer(self, call: Call) -> bool:
         request = call.request
         default = self._behaviours.get(request.path, answer_404)
-        with self._counted(request):
+        self._count_up(request)
+        try:
             self._behaviours.get(request.target, default)(call)
+        finally:
+            call.leave()
         return call.keep and request.headers.get("connection") != "close"
 
-    @contextlib.contextmanager
-    def _counted(self, request: Request) -> Iterator[None]:
+    def _count_up(self, request: Request) -> None:
         with self._lock:
             self.requests.append(request)
             self.parallel += 1
             self.most_parallel = max(self.most_parallel, self.parallel)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.parallel -= 1
+
+    def count_down(self) -> None:
+        """One request less is under way."""
+        with self._lock:
+            self.parallel -= 1
 
 
 def _read_request(lines: BinaryIO, connection: int) -> Request | None:
