@@ -17,7 +17,7 @@ LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
 .PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
-    fresh-test bench bench-prefetch prefetch-soak setup-ansible
+    fresh-test bench bench-prefetch prefetch-soak setup-ansible deploy-test
 
 run: setup
 	@exec $(STACK) run
@@ -86,6 +86,10 @@ setup-test:
 setup-ansible:
 	@sh ansible/setup.sh
 
+# Four Debian 12 hosts with systemd on this machine, deployed to over ssh; needs root. ARGS=--list names the stages.
+deploy-test: setup-test setup-ansible
+	@sh image_cloud/stack/system_packages.sh systemd-container debootstrap openssh-client iproute2
+	@exec .venv/bin/python -m tests.deploy $(ARGS)
 
 # A Debian 12 with nothing installed, as root and as a plain user; needs root and debootstrap.
 fresh-test:

@@ -54,20 +54,28 @@ pip() { quietly "$work/build/bin/python" -m pip "$@"; }
 wheels=$work/release/wheels
 mkdir -p "$wheels"
 
+# What is kept beside the releases, as it is the same in many of them.
+kept() { echo "$folder/$1-$( (cat "requirements${2:-}.txt"; echo "$FLAGS"; "$PYTHON" -VV; uname -m) | sha256sum | cut -c1-8)"; }
+
 # 1. what others wrote; binary wheels only: but for pillow-simd nothing is compiled
-pip wheel -q --only-binary :all: -w "$wheels" -r requirements.txt
+others=$(kept wheels)
+if ! [ -d "$others" ]; then
+    pip wheel -q --only-binary :all: -w "$work/others" -r requirements.txt
+    mv "$work/others" "$others"
+fi
+cp "$others"/*.whl "$wheels"
 pip install -q --no-index --no-deps "$wheels"/setuptools-* "$wheels"/wheel-* "$wheels"/pybind11-*
 
 # 2. PIL: compiled once for the same flags, then kept beside the releases
 if [ "$IMAGING" = pillow-simd ]; then
-    kept=$folder/pillow-simd-$(echo "$FLAGS $(uname -m)" | cat - requirements-pillow-simd.txt | sha256sum | cut -c1-8)
-    if ! [ -d "$kept" ]; then
+    compiled=$(kept pillow-simd -pillow-simd)
+    if ! [ -d "$compiled" ]; then
         echo "build_release: compiling $IMAGING $FLAGS"
         CC="${CC:-cc} $FLAGS" pip wheel -q --no-deps --no-cache-dir --no-build-isolation \
             --no-binary pillow-simd -w "$work/pil" -r requirements-pillow-simd.txt
-        mv "$work/pil" "$kept"
+        mv "$work/pil" "$compiled"
     fi
-    cp "$kept"/*.whl "$wheels"
+    cp "$compiled"/*.whl "$wheels"
 else
     pip wheel -q --no-deps --only-binary :all: -w "$wheels" -r "requirements-$IMAGING.txt"
 fi
