@@ -291,7 +291,7 @@ def create(config: Config) -> Prefetch:
     thumbnails = Thumbnails(
         store, failures, attempts, socket_file, config.resize, config.prefetch.resizes
     )
-    job = Job(cache, thumbnails, config.prefetch)
+    job = Job(cache, store.tombstones, thumbnails, config.prefetch)
     locks = Locks(lock_file(store.root))
     return Prefetch(job.work, Database(config.database), gate, store, locks, config.prefetch)
 

@@ -14,6 +14,7 @@ from image_cloud.db.prefetch_queue import Claimed
 from image_cloud.errors import (
     DecoderDied,
     DecodeTimeout,
+    DeletedMeanwhile,
     ImageCloudError,
     OriginFailed,
     OriginStatus,
@@ -23,6 +24,7 @@ from image_cloud.errors import (
     Unavailable,
 )
 from image_cloud.slots import Slot
+from image_cloud.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,14 @@ class Job:
     def __init__(
         self,
         cache: Cache,
+        tombstones: Tombstones,
         thumbnails: Thumbnails,
         settings: Settings,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """Download through `cache`."""
+        """Download through `cache` what `tombstones` do not forbid."""
         self._cache = cache
+        self._tombstones = tombstones
         self._thumbnails = thumbnails
         self._settings = settings
         self._jitter = jitter
@@ -51,6 +55,9 @@ class Job:
         """Return what became of `claimed`; gives `slot` back as soon as the download is over."""
         try:
             try:
+                if self._is_withdrawn(claimed):
+                    error = DeletedMeanwhile("deleted after it was asked for")
+                    return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
                 found = self._cache.load(claimed.url, slot)
             finally:
                 slot.give_back()
@@ -63,6 +70,11 @@ class Job:
             log.exception("event=prefetch_unexpected key=%s", claimed.key)
             return self._outcome(claimed, ImageCloudError(type(error).__name__))
         return Outcome(claimed.key, claimed.url, made=claimed.thumbnails)
+
+    def _is_withdrawn(self, claimed: Claimed) -> bool:
+        """Say whether it was deleted since a batch last asked for it."""
+        tombstone = self._tombstones.find(claimed.key)
+        return tombstone is not None and tombstone.deleted_at >= claimed.asked_at
 
     def _outcome(self, claimed: Claimed, error: ImageCloudError) -> Outcome:
         wait_s: float | None

@@ -124,7 +124,8 @@ def create_intake(config: Config) -> App:
     database = Database(config.database)
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
-    app.add_route("/fire_and_forget", Prefetch(sorter, database, config.resize, config.prefetch))
+    prefetch = Prefetch(sorter, database, open_clock(config), config.resize, config.prefetch)
+    app.add_route("/fire_and_forget", prefetch)
     return app
 
 

@@ -17,6 +17,7 @@ import falcon
 from falcon_app.exchange import query_of, request_id
 from image_cloud import urls
 from image_cloud.batches import MAX_BYTES, Order, read_order, too_many_bytes
+from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.config.sections import Resize
 from image_cloud.db import prefetch_batches, prefetch_intake
@@ -97,11 +98,17 @@ class Prefetch:
     scope = "prefetch"
 
     def __init__(
-        self, sorter: Sorter, database: Database, resize: Resize, settings: Settings
+        self,
+        sorter: Sorter,
+        database: Database,
+        clock: ClusterClock,
+        resize: Resize,
+        settings: Settings,
     ) -> None:
         """Read at most `settings.max_bodies` bodies at once; more wait for their turn."""
         self._sorter = sorter
         self._database = database
+        self._clock = clock
         self._resize = resize
         self._settings = settings
         self._turn = threading.BoundedSemaphore(settings.max_bodies)
@@ -153,6 +160,7 @@ class Prefetch:
     def _take_in(self, order: Order, found: Sorted, client: str) -> tuple[NewBatch, int]:
         batch = NewBatch(
             client=client,
+            asked_at=self._clock.now(),
             priority=order.priority,
             thumbnails=order.thumbnails,
             total=len(found.wanted) + found.already_cached,

@@ -16,10 +16,10 @@ ROWS_AT_ONCE = 10_000
 TURNS_PER_BATCH = 2**20  # more than a batch may have URLs
 
 NEW_BATCH = """
-    INSERT INTO prefetch_batches (id, client, priority, thumbnails, total, already_cached,
+    INSERT INTO prefetch_batches (id, client, created_at, priority, thumbnails, total, already_cached,
                                   duplicates, rejected, done, finished_at)
-    VALUES (%(id)s, %(client)s, %(priority)s, %(thumbnails)s, %(total)s, %(already_cached)s,
-            %(duplicates)s, %(rejected)s, %(already_cached)s,
+    VALUES (%(id)s, %(client)s, to_timestamp(%(asked_at)s), %(priority)s, %(thumbnails)s, %(total)s,
+            %(already_cached)s, %(duplicates)s, %(rejected)s, %(already_cached)s,
             CASE WHEN %(total)s = %(already_cached)s THEN now() END)
     RETURNING number
 """
@@ -65,9 +65,13 @@ class Wanted(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class NewBatch:
-    """A batch as it comes in; `total` counts what it waits for and what is there already."""
+    """A batch as it comes in; `total` counts what it waits for and what is there already.
+
+    `asked_at` is seconds since 1970 by the cluster's clock, to be compared with deletes.
+    """
 
     client: str
+    asked_at: float
     priority: int
     thumbnails: tuple[int, ...]
     total: int

@@ -32,7 +32,10 @@ CLAIM = """
     SET ready = false, owner = %(owner)s,
         next_at = clock_timestamp() + %(lease_s)s * interval '1 second'
     WHERE r.key = ANY (ARRAY(SELECT key FROM picked))
-    RETURNING r.priority, r.turn, r.key, r.url, r.domain, r.thumbnails, r.tries
+    RETURNING r.priority, r.turn, r.key, r.url, r.domain, r.thumbnails, r.tries, (
+        SELECT coalesce(extract(epoch FROM max(b.created_at))::float8, 'Infinity') FROM prefetch_batches AS b
+        WHERE b.id = ANY (r.batch || ARRAY(
+            SELECT f.batch FROM prefetch_followers AS f WHERE f.key = r.key)))
 """
 END_OF_LINE = """
     UPDATE prefetch_domains SET next_at = clock_timestamp() WHERE domain = ANY (%(domains)s)
@@ -84,13 +87,17 @@ REGROUP = """
 
 @dataclasses.dataclass(frozen=True)
 class Claimed:
-    """One URL to work on; `tries` is how often it failed before."""
+    """One URL to work on; `tries` is how often it failed before.
+
+    `asked_at` is when a batch last asked for it, in seconds since 1970 by the cluster's clock.
+    """
 
     key: str
     url: str
     domain: str
     thumbnails: tuple[int, ...]
     tries: int
+    asked_at: float
 
 
 def whose_turn(cursor: Cursor, busy: Sequence[str], most: int) -> list[str]:
@@ -110,7 +117,7 @@ def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float)
     values = {"domains": domains, "counts": [counts[d] for d in domains]}
     cursor.execute(CLAIM, values | {"owner": owner, "lease_s": lease_s})
     rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
-    found = [Claimed(k, u, d, tuple(t), n) for _, _, k, u, d, t, n in rows]
+    found = [Claimed(k, u, d, tuple(t), n, at) for _, _, k, u, d, t, n, at in rows]
     cursor.execute(END_OF_LINE, {"domains": domains})
     came = dict.fromkeys(domains, 0)
     for one in found:

@@ -20,10 +20,8 @@ Pair = tuple[Stack, Stack]
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    settings = ";".join(
-        f"{option}={value}"
-        for option, value in {**SETTINGS, "cluster.shared_storage": "true"}.items()
-    )
+    own = {"cluster.shared_storage": "true", "cluster.legacy_get_delete": "true"}
+    settings = ";".join(f"{option}={value}" for option, value in {**SETTINGS, **own}.items())
     with tempfile.TemporaryDirectory(prefix="ic-shared-") as folder:
         home = Path(folder) / "a"
         place = f"storage.path={home}/storage;database.dsn=host={home}/run/postgres port=5436"
@@ -79,6 +77,13 @@ def test_a_delete_at_one_holds_at_the_other(pair: Pair, origin: Origin) -> None:
     deleted = get(second, "/delete_image", "DELETE", url=url, block="true")
     assert deleted.json()["deleted"] is True
     assert get(first, "/get_image", url=url).status_code == 410
+
+
+def test_get_deletes_where_the_ini_says_so(pair: Pair, origin: Origin) -> None:
+    url = origin.serve("/old_habit.jpg", jpeg(64, 48, seed=4))
+    get(pair[0], "/get_image", url=url)
+    assert get(pair[1], "/delete_image", url=url).json()["deleted"] is True
+    assert get(pair[0], "/get_image", url=url, only_send_if_local="true").status_code == 404
 
 
 def test_one_database_keeps_the_book_and_nothing_is_cloned(pair: Pair, origin: Origin) -> None:

@@ -27,7 +27,7 @@ def wanted(domain: str, *names: str) -> list[Wanted]:
 def post(
     database: Database, urls: list[Wanted], thumbnails: tuple[int, ...] = (), priority: int = 0
 ) -> NewBatch:
-    batch = NewBatch("tester", priority, thumbnails, len(urls), 0, 0, 0)
+    batch = NewBatch("tester", time.time(), priority, thumbnails, len(urls), 0, 0, 0)
     with database.transaction() as cursor:
         prefetch_intake.take_in(cursor, batch, urls)
     return batch
@@ -305,3 +305,13 @@ def test_hot_queries_use_an_index(name: str, filled: Database) -> None:
     big = [f"Seq Scan on {table}" for table in ("prefetch_requests", "prefetch_domains")]
     assert not [scan for scan in big if scan in plan], plan
     assert "Index Cond" in plan, plan
+
+
+def test_a_claim_tells_when_it_was_last_asked_for(database: Database) -> None:
+    post(database, wanted("a", "1", "2"))
+    between = time.time()
+    post(database, wanted("a", "2"))
+    asked_at = {one.key: one.asked_at for one in claim(database, each=9)}
+    assert asked_at["a-1"] <= between + 0.001
+    assert asked_at["a-2"] >= between - 0.001
+    assert asked_at["a-1"] < asked_at["a-2"]

@@ -185,3 +185,27 @@ def test_a_full_disk_pauses_and_says_so(node: Node, origin: Origin) -> None:
         node.stack.supervisorctl("restart", "image-cloud-prefetch")
     assert node.finished(batch)["done"] == 3
     assert "prefetch: working" in node.stack.cli("status")
+
+
+def test_a_delete_holds_for_what_was_accepted_before_it(node: Node, origin: Origin) -> None:
+    """One URL is being downloaded, the other waits behind it, when both are deleted."""
+    node.set_limits({"127.0.0.1": 1})
+    gate = Gate(picture)
+    under_way, waiting = *urls(origin, 1, gate, "/first"), *urls(origin, 1, path="/second")
+    batch = node.batch([under_way, waiting])
+    gate.await_arrival()
+    for url in (under_way, waiting):
+        deleted = requests.delete(
+            node.stack.url + "/delete_image",
+            params={"url": url},
+            headers={"X-Image-Cloud-Token": node.stack.token},
+        )
+        assert deleted.status_code == 200, deleted.text
+    gate.open()
+    assert node.finished(batch)["failures"] == {"deleted_meanwhile": 2}
+    assert [request.path for request in origin.requests] == ["/first"]
+    for url in (under_way, waiting):
+        answer = get(node.stack, "/get_image", url=url, only_send_if_local="true")
+        assert answer.status_code == 404
+    again = node.finished(node.batch([under_way]))
+    assert (again["done"], again["failures"]) == (1, {})  # asked for anew

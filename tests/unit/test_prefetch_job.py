@@ -27,7 +27,9 @@ from image_cloud.errors import (
     TruncatedImage,
     UrlForbidden,
 )
+from image_cloud.tombstones import Tombstone
 
+ASKED_AT = 1000.0
 SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0)
 
 
@@ -60,17 +62,27 @@ class Thumbnails:
             raise self.error
 
 
+class Tombstones:
+    def __init__(self, deleted_at: float | None) -> None:
+        self.deleted_at = deleted_at
+
+    def find(self, key: str) -> Tombstone | None:
+        return None if self.deleted_at is None else Tombstone(key, "http://a/", self.deleted_at)
+
+
 def outcome(
     error: Exception | None = None,
     tries: int = 0,
     data: bytes | None = None,
     later: Exception | None = None,
+    deleted_at: float | None = None,
 ) -> Any:
     slot: Any = Slot()
     cache: Any = Cache(error, data)
     thumbnails: Any = Thumbnails(slot, later)
-    job = Job(cache, thumbnails, SETTINGS, jitter=lambda low, high: 1.0)
-    found = job.work(Claimed("k", "http://a/", "a", (100,), tries), slot)
+    tombstones: Any = Tombstones(deleted_at)
+    job = Job(cache, tombstones, thumbnails, SETTINGS, jitter=lambda low, high: 1.0)
+    found = job.work(Claimed("k", "http://a/", "a", (100,), tries, ASKED_AT), slot)
     assert slot.given_back
     return found
 
@@ -100,6 +112,12 @@ def test_what_may_pass_is_tried_again_with_growing_waits(error: ImageCloudError)
 
 def test_a_remembered_failure_is_waited_for() -> None:
     assert outcome(OriginReset(retry_after_s=600)).wait_s == pytest.approx(600.05)
+
+
+def test_what_was_deleted_since_it_was_asked_for_is_not_fetched() -> None:
+    found = outcome(deleted_at=ASKED_AT)
+    assert (found.code, found.wait_s) == ("deleted_meanwhile", None)
+    assert outcome(deleted_at=ASKED_AT - 1).code == ""
 
 
 @pytest.mark.parametrize("error", [Busy(), OriginPaused(retry_after_s=7), StorageUnavailable()])
