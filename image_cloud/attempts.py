@@ -1,18 +1,23 @@
-"""Which request is being decoded right now: a small file that outlives a killed decoder.
+"""Which request is being decoded right now: a mark that outlives a killed decoder.
 
-The resize worker writes it before it touches the picture and removes it afterwards.  When nginx sees a
-resize worker die, the front pool looks for the request's file: there is one, so that picture broke the
-decoder; there is none, so the pool was never reached.
+Each resize worker has one small file.  It writes the request's id before it touches the picture and blanks
+it afterwards: a file made and removed for each picture would cost more than all else around the decoding.
+When nginx sees a resize worker die, the front pool looks for the request's id: it is there, so that picture
+broke the decoder; it is not, so the pool was never reached.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.disk import SHARED_MODE
+
+BLANK = b"-"  # over an id's first digit; marks are all of one length
+FORGET_AFTER_S = 3600.0
 
 
 class Attempts:
@@ -21,29 +26,54 @@ class Attempts:
     def __init__(self, folder: Path) -> None:
         """`folder` exists and both pools may write to it."""
         self._folder = folder
+        self._pid = 0
+        self._descriptor = -1
 
     @contextlib.contextmanager
     def under_way(self, request_id: str, key: str) -> Iterator[None]:
         """Mark `request_id` as decoding the original of `key`; without an id nothing is marked."""
-        path = self._folder / request_id
         if request_id == "-":
             yield
             return
-        with contextlib.suppress(OSError):  # a full disk must not stop a resize
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, SHARED_MODE)
-            os.write(descriptor, key.encode())
-            os.close(descriptor)
+        self._write(f"{request_id} {key}".encode())
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            self._write(BLANK)
 
     def take(self, request_id: str) -> str | None:
-        """Return the key that `request_id` was decoding and remove the mark; None without one."""
-        path = self._folder / request_id
-        try:
-            key = path.read_text()
-            path.unlink(missing_ok=True)
-        except OSError:
-            return None
-        return key
+        """Return the key that `request_id` was decoding and blank the mark; None without one."""
+        for path in self._marks():
+            with contextlib.suppress(OSError):
+                found, _, key = path.read_text().partition(" ")
+                if found == request_id:
+                    with path.open("r+b") as file:
+                        file.write(BLANK)
+                    return key
+        return None
+
+    def _marks(self) -> Iterator[Path]:
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                yield Path(entry.path)
+
+    def _write(self, mark: bytes) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not stop a resize
+            if self._pid != os.getpid():
+                self._open()
+            os.pwrite(self._descriptor, mark, 0)
+
+    def _open(self) -> None:
+        """Open this process's file; remove those of processes that ended long ago."""
+        for path in self._marks():
+            if not Path("/proc", path.name).exists() and _age_s(path) > FORGET_AFTER_S:
+                path.unlink(missing_ok=True)
+        own = self._folder / str(os.getpid())
+        self._descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, SHARED_MODE)
+        self._pid = os.getpid()
+
+
+def _age_s(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime
+    return 0.0

@@ -298,17 +298,18 @@ class Store:
 
     def keep_variant(self, key: str, name: str, content: bytes) -> None:
         """Write a variant: temporary file, sync, rename.  Raises OSError."""
-        target = self.root / variant_path(key, name)
-        temporary = self.root / "variants" / ".incoming" / secrets.token_hex(16)
-        make_dir(target.parent, SHARED_DIR)
+        target = f"{self.root}/{variant_path(key, name)}"
+        temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
         try:
-            with open(temporary, "xb", opener=_shared_opener) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, target)
+            _write_new(temporary, content, SHARED_MODE)
+            try:
+                os.rename(temporary, target)
+            except FileNotFoundError:
+                make_dir(Path(target).parent, SHARED_DIR)
+                os.rename(temporary, target)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
             raise
 
     def remove(self, key: str) -> bool:
@@ -403,22 +404,27 @@ def _json_of(content: Record | Tombstone) -> bytes:
     return json.dumps(dataclasses.asdict(content)).encode()
 
 
-def _shared_opener(path: str, flags: int) -> int:
-    return os.open(path, flags, SHARED_MODE)
-
-
 def _write_synced(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    temporary = f"{path.parent}/.{secrets.token_hex(8)}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(temporary, content, mode)
         os.rename(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
+
+
+def _write_new(path: str, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet, and make sure that it is on disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_dir(path: Path) -> None:

@@ -25,6 +25,8 @@ upstream image_cloud_front {{
 upstream image_cloud_fetch {{
     zone image_cloud_fetch 128k;
     server unix:{fetch} max_fails=0 max_conns={fetch_queue};
+    # Idle connections do not count for max_conns.
+    keepalive 64;
 }}
 upstream image_cloud_intake {{
     zone image_cloud_intake 128k;

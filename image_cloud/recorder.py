@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 200
 MOST_WAITING = 10_000
 PAUSE_AFTER_OUTAGE_S = 5.0
+GATHER_S = 0.25
+"""A batch waits so long for more: a transaction of its own for each picture costs as much as its download."""
 
 
 def record_notes(store: Store, database: Database, records: Sequence[Record]) -> None:
@@ -83,6 +85,7 @@ class Recorder:
 
     def _next_batch(self) -> list[Record]:
         batch = [self._waiting.get()]
+        self._stopping.wait(GATHER_S)
         while len(batch) < MOST_AT_ONCE and not self._waiting.empty():
             batch.append(self._waiting.get())
         return [one for one in batch if one is not None]

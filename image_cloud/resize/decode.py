@@ -43,6 +43,8 @@ PIL_NAMES = {
 FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000", "avif": "avif"}
 DRAFT_SCALES = (8, 4, 2)
 ORIENTATION_TAG = 0x0112
+FED_AT_ONCE_BYTES = 1 << 20
+"""libjpeg starts anew with each block (PIL feeds 64 kB), but a deadline can end it only between two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +137,8 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px
     scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
     if side_px:
         scale = min(scale, _scale_to(original, side_px))
-    smaller = jpeg_scans.pruned(data, scans, scale)
-    if smaller is not data:
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(smaller))
+    image.fp = io.BytesIO(jpeg_scans.pruned(data, scans, scale))  # with the same headers
+    image.decodermaxblock = FED_AT_ONCE_BYTES
     if scale > 1:
         image.draft(None, (original.width // scale, original.height // scale))
     image.load()

@@ -146,8 +146,10 @@ def slow_picture() -> bytes:
     return file.getvalue()
 
 
-def decoding(stack: Stack) -> list[Path]:
-    return list((stack.home / "run" / "decoding").iterdir())
+def decoding(stack: Stack) -> list[str]:
+    """Return the marks of decodings under way, or that killed their worker and nobody asked about."""
+    marks = [path.read_text() for path in (stack.home / "run" / "decoding").iterdir()]
+    return [mark for mark in marks if mark and not mark.startswith("-")]
 
 
 def workers(stack: Stack) -> list[int]:

@@ -75,7 +75,9 @@ def test_the_last_bit_goes_only_where_steps_are_fine() -> None:
     fine, coarse = jpeg(progressive=True, quality=92), jpeg(progressive=True, quality=50)
     usual = jpeg(progressive=True, quality=85)
     assert len(prune(fine, 4)) < len(fine) * 0.5
-    assert len(prune(usual, 4)) < len(usual) * 0.5  # two bits; without the last alone it would be 0.6
+    assert (
+        len(prune(usual, 4)) < len(usual) * 0.5
+    )  # two bits; without the last alone it would be 0.6
     assert len(prune(coarse, 4)) > len(coarse) * 0.8
     assert prune(coarse, 2) is coarse
 

@@ -1,0 +1,99 @@
+"""A queue that is full says so at once, and nobody who is in it loses the place."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import SETTINGS
+from tests.frontdoor.client import eventually, get, jpeg, problem
+from tests.origin import Gate, Origin, answer
+from tests.stack.running import Stack
+
+ROOM = 3
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Stack]:
+    """A stack with little room in its queues."""
+    queues = f"pools.fetch_queue={ROOM};pools.resize_queue={ROOM};pools.resize_workers=1"
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-") as folder,
+        Stack(Path(folder) / "home", settings=f"{SETTINGS};{queues}") as running,
+    ):
+        yield running
+
+
+class Asking:
+    """Requests that wait for their answers."""
+
+    def __init__(self, stack: Stack, path: str, urls: list[str]) -> None:
+        self.answers: list[requests.Response] = []
+        self._stack, self._path = stack, path
+        self._threads = [threading.Thread(target=self._ask, args=(url,)) for url in urls]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, url: str) -> None:
+        self.answers.append(get(self._stack, self._path, url=url))
+
+    def statuses(self) -> list[int]:
+        for thread in self._threads:
+            thread.join(60)
+        return [one.status_code for one in self.answers]
+
+
+def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> None:
+    hit = origin.serve("/hit.jpg", jpeg(seed=1))
+    assert get(narrow, "/get_thumbnail", url=hit).status_code == 200
+    # Twice: connections that nginx keeps open to the pool must not count the second time.
+    for turn in range(2):
+        gate = Gate(answer(404))
+        paths = [f"/slow{turn}-{number}" for number in range(ROOM)]
+        asking = Asking(narrow, "/get_image", [origin.behave(path, gate) for path in paths])
+        eventually(functools.partial(_all_asked, origin, paths), "full")
+        refused = get(narrow, "/get_image", url=origin.serve(f"/more{turn}.jpg", jpeg(seed=2)))
+        problem(refused, 503, "busy")
+        assert refused.headers["Retry-After"]
+        assert not asking.answers, "refused while the others still wait"
+        assert get(narrow, "/get_thumbnail", url=hit).headers["X-Cache"] == "HIT"
+        gate.open()
+        assert asking.statuses() == [404] * ROOM
+    more = origin.serve("/more0.jpg", jpeg(seed=2))
+    assert get(narrow, "/get_image", url=more).status_code == 200, "there is room again"
+
+
+def test_a_full_resize_queue_refuses_at_once(narrow: Stack, origin: Origin) -> None:
+    urls = [origin.serve(f"/resize{number}.jpg", jpeg(seed=number)) for number in range(ROOM + 1)]
+    for url in urls:
+        assert get(narrow, "/get_image", url=url, no_image=1).status_code == 204
+    master = narrow.pid("image-cloud-resize")
+    (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    stopped = (master, int(worker))  # the master would kill a worker that does not stir
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        asking = Asking(narrow, "/get_thumbnail", urls)
+        eventually(lambda: asking.answers, "one is too many")
+        problem(asking.answers[0], 503, "busy")
+        assert asking.answers[0].headers["Retry-After"]
+        assert len(asking.answers) == 1, "the others wait"
+        os.kill(int(worker), signal.SIGCONT)
+        assert asking.statuses() == [503] + [200] * ROOM
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    for url in urls:
+        assert get(narrow, "/get_thumbnail", url=url).status_code == 200, "there is room again"
+
+
+def _all_asked(origin: Origin, paths: list[str]) -> bool:
+    return all(origin.count(path) for path in paths)
