@@ -97,8 +97,6 @@ class Follower:
         if stored:
             self._on_work()
         if caught_up:
-            self._state = dataclasses.replace(self._state, caught_up_at=time.time())
-            self._states.update(self._state)
             self._on_caught_up(self._peer.name)
 
     def _is_wanted(self, change: Change) -> bool:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from image_cloud.cache import Cache
 from image_cloud.db import catalog
@@ -161,9 +161,3 @@ class Auditor:
                 if record:
                     return record
         return None
-
-
-def kinds(findings: Sequence[Finding]) -> dict[str, int]:
-    """Count findings by kind."""
-    names = [finding.kind for finding in findings]
-    return {name: names.count(name) for name in dict.fromkeys(names)}

@@ -36,7 +36,6 @@ class Eviction:
         self._by_use: collections.Counter[int] = collections.Counter()
         self._before = 0  # bucket: what was used earlier goes, and part of this one
         self._to_free = 0
-        self.freed_bytes = 0
 
     def note_use(self, used: Iterable[str]) -> None:
         """Remember that nginx sent these variants just now; the kernel notes a use once a day."""
@@ -71,7 +70,6 @@ class Eviction:
             with contextlib.suppress(OSError):
                 os.unlink(path)
                 self._to_free -= status.st_size
-                self.freed_bytes += status.st_size
                 os.rmdir(os.path.dirname(path))  # goes where nothing else is in it
             return
         self._by_use[bucket] += status.st_size

@@ -25,12 +25,14 @@ class PeerState:
     url: str
     alive: bool = False
     last_seen: float | None = None
-    caught_up_at: float | None = None  # when its feed was last read to its end
     backlog: int | None = None
     accepts_deletes: bool = False
     has_of_us: str = ""  # up to where in this node's feed it has cloned everything
     held_s: float = 0.0  # for how long a transaction has held its feed back
     error: str = ""
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(PeerState))
 
 
 class PeerStates:
@@ -47,7 +49,11 @@ class PeerStates:
         """Return what the file holds; nothing where it is missing or unreadable."""
         try:
             rows = json.loads(self._path.read_bytes())
-            return {row["name"]: PeerState(**row) for row in rows}
+            # Another version, in a rolling deploy, may tell more.
+            return {
+                row["name"]: PeerState(**{name: row[name] for name in FIELDS if name in row})
+                for row in rows
+            }
         except (OSError, ValueError, TypeError, KeyError):
             return {}
 

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 
 from image_cloud.config.sections import Config
 
-# Largest side that a format can hold, pixels (WebP: 14 bits; GIF, JPEG: 16 bits).
-MAX_SIDE_OF_FORMAT = {"webp": 16383, "gif": 65535, "jpeg": 65535}
-
 
 def contradictions(config: Config) -> Iterator[str]:
     """Yield one line for each pair of options that cannot hold together."""

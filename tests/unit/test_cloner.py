@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,13 +72,6 @@ class Queue:
         if self.is_away:
             raise DatabaseUnavailable
         yield None
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path)
-    store.prepare()
-    return store
 
 
 def clone(store: Store, queue: Queue, peers: Peers) -> Cloner:

@@ -26,13 +26,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path)
-    store.prepare()
-    return store
-
-
 def keep(store: Store, stored_at: float, content: bytes = b"abc", sha256: str = "0" * 64) -> None:
     record = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, sha256, stored_at, "origin")
     temporary = store.incoming_path()

@@ -27,13 +27,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path)
-    store.prepare()
-    return store
-
-
 def files(store: Store) -> list[str]:
     return sorted(str(p.relative_to(store.root)) for p in store.root.rglob("*") if p.is_file())
 
