@@ -104,6 +104,7 @@ def create_fetch(config: Config) -> App:
     resizer = ResizeClient(socket_path(config.node.run, "resize"), timeout_s)
     app = falcon.App()
     http_errors.install(app)
+    app.add_route("/health", Health())
     app.add_route("/_fetch", Fetch(cache, failures, resizer))
     app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
     app.add_route("/_changes", _changes_answer(config))
@@ -126,6 +127,7 @@ def create_intake(config: Config) -> App:
     http_errors.install(app)
     prefetch = Prefetch(sorter, database, open_clock(config), config.resize, config.prefetch)
     app.add_route("/fire_and_forget", prefetch)
+    app.add_route("/health", Health())
     return app
 
 
@@ -137,5 +139,6 @@ def create_resize(config: Config) -> App:
     attempts = Attempts(Path(config.node.run) / "decoding")
     app = falcon.App()
     http_errors.install(app)
+    app.add_route("/health", Health())
     app.add_route("/_resize", Resize(store, failures, attempts, config.resize))
     return app

@@ -11,13 +11,18 @@ from gunicorn.glogging import Logger
 
 from image_cloud.config import config_from_environment
 from image_cloud.logs import WithoutQueries, set_up_logging
-from image_cloud.sockets import socket_path
+from image_cloud.sockets import socket_path, take_over
 
 _config = config_from_environment()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
 _pools = _config.pools
 
-bind = f"unix:{socket_path(_config.node.run, _pool)}"
+_handed_over = take_over()
+bind = (
+    f"unix:{socket_path(_config.node.run, _pool)}"
+    if _handed_over is None
+    else f"fd://{_handed_over}"
+)
 umask = 0o007
 proc_name = f"image-cloud-{_pool}"
 # nginx alone talks to the sockets; its own limits bound the request line that a client may send.
@@ -55,6 +60,11 @@ class logger_class(Logger):
         """Filter what goes to the error log."""
         super().setup(cfg)
         self.error_log.addFilter(WithoutQueries())
+
+
+def on_starting(server: Any) -> None:
+    """Leave the socket's file alone at the end: it is supervisord's, and nginx goes on connecting to it."""
+    server.systemd = _handed_over is not None
 
 
 def post_fork(server: Any, worker: Any) -> None:

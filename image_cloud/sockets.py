@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-FOLDERS = {"front": "pools", "fetch": "pools", "intake": "pools", "resize": "sandbox"}
-POOLS = tuple(FOLDERS)
+import os
+import stat
+
+POOLS = ("front", "fetch", "intake", "resize")
 
 
 def socket_path(run: str, pool: str) -> str:
-    """Return the pool's socket; the sandbox has a folder of its own, as it is another user."""
-    return f"{run}/{FOLDERS[pool]}/{pool}.sock"
+    """Return the pool's socket, as supervisor.d names it too; root owns the folder."""
+    return f"{run}/sockets/{pool}.sock"
+
+
+def take_over() -> int | None:
+    """Return a descriptor of the listening socket that stdin is, None where it is none.
+
+    supervisord hands it over so; stdin becomes /dev/null.
+    """
+    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+        return None
+    listening = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return listening

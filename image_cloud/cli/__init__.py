@@ -11,6 +11,7 @@ from image_cloud.cli import (
     cluster,
     configuration,
     importing,
+    operating,
     pictures,
     prefetch,
     tokens,
@@ -29,6 +30,7 @@ MODULES = (
     cluster,
     importing,
     verifying,
+    operating,
 )
 
 

@@ -48,6 +48,7 @@ PATHS = {
     "programs": "run/supervisor.d",
     "nginx": "run/nginx",
     "nginx_temp": "run/nginx/temp",
+    "sockets": "run/sockets",
     "pools": "run/pools",
     "sandbox": "run/sandbox",
     "decoding": "run/decoding",

@@ -1,8 +1,7 @@
 """The folders of a home, and whose they are.
 
-Root keeps what root's supervisord reads and writes (run, log): no program of the stack may replace
-it.  The run user owns data and sockets; variants, failures and the sandbox's socket are shared by
-group.
+Root keeps what root's supervisord reads and writes (run, sockets, log): no program of the stack may
+replace it.  The run user owns data; variants and failures are shared by group.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def make_root(home: Home, accounts: Accounts) -> None:
 def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     """Make every folder below, and those that the configuration puts elsewhere."""
     run, sandbox = accounts.run, accounts.sandbox
-    for path in (home.run, home.log, home.nginx, Path(config.tokens.file).parent):
+    for path in (home.run, home.sockets, home.log, home.nginx, Path(config.tokens.file).parent):
         if path.is_relative_to(home.root) and path != home.root:
             make_folder(path, 0o750, group_of=run)
     storage = Path(config.storage.path)

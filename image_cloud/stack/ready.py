@@ -53,7 +53,9 @@ def wait(
         and migration.poll() is not None
     ):
         if supervisord.poll() is not None:
-            raise CannotStart("supervisord ended", evidence=_tail(home.log / "supervisord.err"))
+            raise CannotStart(
+                "supervisord ended", evidence=last_lines(home.log / "supervisord.err")
+            )
         if time.monotonic() > deadline:
             raise CannotStart(
                 f"not ready after {PATIENCE_S:.0f} s: /ready says {last}; logs are in {home.log}"
@@ -73,7 +75,7 @@ def _all_run(home: Home, starts: dict[str, set[int]]) -> bool:
     for program in programs:
         starts[program.name].add(program.started)
         if program.state == "FATAL" or len(starts[program.name]) > MOST_STARTS:
-            lines = _tail(Path(program.log))
+            lines = last_lines(Path(program.log))
             last = lines.rstrip().rpartition("\n")[2]
             raise CannotStart(
                 f"{program.name} keeps dying: {last or 'it says nothing'}", evidence=lines
@@ -81,7 +83,8 @@ def _all_run(home: Home, starts: dict[str, set[int]]) -> bool:
     return all(program.state == "RUNNING" for program in programs)
 
 
-def _tail(log: Path) -> str:
+def last_lines(log: Path) -> str:
+    """Return the end of a log, nothing where there is none."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

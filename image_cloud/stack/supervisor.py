@@ -43,6 +43,9 @@ minfds={open_files}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
+[rpcinterface:image_cloud]
+supervisor.rpcinterface_factory=image_cloud.stack.kept_sockets:make
+
 [supervisorctl]
 serverurl=unix://{home}/run/supervisor.sock
 
@@ -134,12 +137,17 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def connect(socket_file: Path) -> Any:
+    """Return supervisord's XML-RPC interface `supervisor`; its calls raise xmlrpc.client.Error, OSError."""
+    transport = SupervisorTransport(None, None, f"unix://{socket_file}")
+    proxy: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+    return proxy.supervisor
+
+
 def programs(home: Home) -> list[Program]:
     """Return the state of every program.  Raises OSError while supervisord does not answer."""
-    transport = SupervisorTransport(None, None, f"unix://{home.supervisor_sock}")
-    proxy: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
     try:
-        rows = proxy.supervisor.getAllProcessInfo()
+        rows = connect(home.supervisor_sock).getAllProcessInfo()
     except xmlrpc.client.Error as error:
         raise OSError(str(error)) from error
     return [

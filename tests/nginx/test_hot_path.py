@@ -40,7 +40,7 @@ class Ways:
         self.stack, self.urls = stack, urls
         self.storage = stack.home / "storage"
         self.nginx = Wire(stack.listen, stack.token)
-        self.front = Wire(stack.home / "run/pools/front.sock", stack.token)
+        self.front = Wire(stack.home / "run/sockets/front.sock", stack.token)
 
     def believe(self, token: str | None = None) -> None:
         """Have every worker of nginx learn that the token reads."""

@@ -1,0 +1,112 @@
+"""`image-cloud health` and `image-cloud rollout`: what an upgrade asks of a node."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from image_cloud.cli.node import CommandError, address, own_token, read_config
+from image_cloud.cli.pictures import problem
+from image_cloud.config import Config
+from image_cloud.sockets import POOLS, socket_path
+from image_cloud.stack import supervisor
+from image_cloud.stack.errors import CannotStart
+from image_cloud.stack.rollout import Rollout, answers
+
+TIMEOUT_S, POLL_S = 30.0, 0.5
+SAMPLE = "badge.png"
+# Small variants that are unlikely to be stored: the resize pool has to make them.
+SIDES, QUALITIES = (16, 64), (1, 95)
+
+
+class Unhealthy(Exception):
+    """The node does not serve as it should; the text is one line."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add `health` and `rollout`."""
+    health = commands.add_parser("health", help="ask this node for a real thumbnail, through nginx")
+    health.add_argument("--url", help="of this picture; default: one of the node's own samples")
+    health.add_argument(
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="go on trying for so long"
+    )
+    health.set_defaults(run=run_health)
+    rollout = commands.add_parser(
+        "rollout", help="restart pools and daemons one after the other, without losing a request"
+    )
+    rollout.set_defaults(run=run_rollout)
+
+
+def run_health(arguments: argparse.Namespace) -> int:
+    """Print one line; 1 where the node is not well."""
+    config = read_config(arguments)
+    url = arguments.url or _sample(config)
+    began = time.monotonic()
+    while True:
+        try:
+            print(f"{config.node.name} is well: {check(config, url)}")
+            return 0
+        except (Unhealthy, requests.RequestException) as error:
+            if time.monotonic() - began >= arguments.wait:
+                print(f"{config.node.name} is not well: {error}", file=sys.stderr)
+                return 1
+        time.sleep(POLL_S)
+
+
+def check(config: Config, url: str) -> str:
+    """Return how well the node is.  Raises Unhealthy, requests.RequestException."""
+    with requests.Session() as session:
+        session.headers["X-Image-Cloud-Token"] = own_token()
+        ready = _get(config, session, "/ready").json()
+        thumbnail = _get(config, session, "/get_thumbnail", url=url)
+        if thumbnail.headers.get("Content-Type") != "image/jpeg":
+            raise Unhealthy(f"a thumbnail of {url} is no JPEG")
+        sizes = {"resize_width": random.randint(*SIDES), "quality": random.randint(*QUALITIES)}  # noqa: S311
+        _get(config, session, "/get_image", url=url, **sizes)
+    for pool in POOLS:
+        _require(answers(socket_path(config.node.run, pool)), f"the {pool} pool does not answer")
+    wrong = "; ".join(f"{name}: {ready[name]}" for name in ("storage", "database") if name in ready)
+    _require(ready["status"] == "ok", f"it serves, but degraded ({wrong})")
+    return f"ready, and a thumbnail of {len(thumbnail.content)} bytes"
+
+
+def _get(
+    config: Config, session: requests.Session, path: str, **query: str | int
+) -> requests.Response:
+    answer = session.get(address(config) + path, params=query, timeout=TIMEOUT_S)
+    _require(answer.ok, f"{path}: {problem(answer)}")
+    return answer
+
+
+def _require(holds: bool, reason: str) -> None:
+    if not holds:
+        raise Unhealthy(reason)
+
+
+def _sample(config: Config) -> str:
+    if not config.download.sample_origin:
+        raise CommandError("give --url: this node has no sample pictures of its own")
+    return f"http://{config.download.sample_origin}/{SAMPLE}"
+
+
+def run_rollout(arguments: argparse.Namespace) -> int:
+    """Restart all of ours; 1 with the reason where something does not come back."""
+    config = read_config(arguments)
+    say: Callable[[str], None] = lambda line: print(line, flush=True)  # noqa: E731
+    socket_file = Path(config.node.run) / "supervisor.sock"
+    try:
+        Rollout(supervisor.connect(socket_file), config.node.run, say).all()
+    except CannotStart as error:
+        if error.evidence:
+            print(error.evidence, file=sys.stderr)
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"supervisord does not answer at {socket_file}: {error}") from None
+    return 0
