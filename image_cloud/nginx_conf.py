@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from image_cloud import nginx_clients
 from image_cloud.config import Config
 from image_cloud.config.sections import Resize
 from image_cloud.params import thumbnail_recipe
@@ -59,9 +60,9 @@ init_by_lua_block {{
     }})
 }}
 
-server {{
+{clients_around}server {{
     listen {listen} backlog=4096;
-    include sites/image_cloud.conf;
+{clients_in}    include sites/image_cloud.conf;
 }}
 """
 
@@ -73,6 +74,8 @@ def render_node(config: Config) -> str:
         run=config.node.run,
         listen=config.node.listen,
         **_hot_path(config),
+        clients_around=nginx_clients.around_the_server(config.clients),
+        clients_in=nginx_clients.in_the_server(config.clients),
         storage=config.storage.path,
         cache_control=config.http.cache_control,
         fetch_queue=config.pools.fetch_queue,

@@ -7,6 +7,28 @@ from collections.abc import Iterator
 from image_cloud.config.sections import Config
 
 
+def _clients(config: Config) -> Iterator[str]:
+    clients = config.clients
+    tls = {name: getattr(clients, name) for name in ("tls_listen", "tls_certificate", "tls_key")}
+    missing = [name for name, value in tls.items() if not value]
+    if 0 < len(missing) < len(tls):
+        yield f"[clients] {' and '.join(missing)}: expected, too, where the rest of tls_... is given"
+    if clients.tls_listen and clients.tls_listen == config.node.listen:
+        yield "[clients] tls_listen: expected another address or port than that of [node] listen"
+    port = int(clients.tls_listen.rpartition(":")[2] or 1)
+    if not 1 <= port <= 65535:
+        yield f"[clients] tls_listen: expected a port from 1 to 65535, not {port}"
+    peers = [peer for peer in config.cluster.peers if peer.name != config.node.name]
+    limits = clients.rate or clients.rate_without_token or clients.connections
+    beyond = [network for network in clients.unlimited if not network.is_loopback]
+    if peers and limits and not beyond and not all(_is_local(peer.url) for peer in peers):
+        yield "[clients] unlimited: expected the peers' networks, too, where there are limits"
+
+
+def _is_local(url: str) -> bool:
+    return url.partition("//")[2].startswith(("127.", "[::1]"))
+
+
 def contradictions(config: Config) -> Iterator[str]:
     """Yield one line for each pair of options that cannot hold together."""
     resize, failures = config.resize, config.failures
@@ -25,3 +47,4 @@ def contradictions(config: Config) -> Iterator[str]:
     names = [peer.name for peer in config.cluster.peers]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"[cluster] peers: {name} stands there {names.count(name)} times, expected is once"
+    yield from _clients(config)

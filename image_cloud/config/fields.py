@@ -208,6 +208,12 @@ def path(default: str, help: str) -> Any:
     )
 
 
+def optional_path(help: str) -> Any:
+    """Return an option that is a path like that of `path`, or nothing."""
+    form = "an absolute path without blanks or quotes, or nothing"
+    return text("", help, pattern=r"((/|\{home\}(/|$))[^\0;{}\"'\s$\\\\]*)?", form=form)
+
+
 def choice(default: str, choices: tuple[str, ...], help: str) -> Any:
     """Return an option that is one of `choices`."""
     return _field(default, Option(help, "one of " + ", ".join(choices), choice_item(*choices)))

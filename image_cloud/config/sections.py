@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 
 from image_cloud.config import fields as f
 
@@ -267,6 +268,67 @@ class Tokens:
     )
 
 
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Clients:
+    """How much one client may ask, how slow it may be, and TLS (docs/operations.md)."""
+
+    rate: int = f.whole(
+        0,
+        0,
+        10**6,
+        "Requests a second of one token that may read, past which it gets a 429; 0: any number.",
+    )
+    burst: int = f.whole(1000, 0, 10**6, "So many more are let through at once.")
+    rate_without_token: int = f.whole(
+        0,
+        0,
+        10**6,
+        "The same for one address that sends no token, an unknown one, or signed URLs; 0: any number.",
+    )
+    burst_without_token: int = f.whole(1000, 0, 10**6, "So many more are let through at once.")
+    connections: int = f.whole(
+        0,
+        0,
+        10**6,
+        "Requests at the same time of one address, past which it gets a 429; 0: any number.",
+    )
+    unlimited: tuple[f.Network, ...] = f.listing(
+        LOOPBACK,
+        "Networks that none of these limits hold for: the peers, what asks for health.",
+        item=f.network_item,
+        form="a list of networks like 10.0.0.0/8, or nothing",
+    )
+    trusted_proxies: tuple[f.Network, ...] = f.listing(
+        (),
+        "Networks of load balancers, whose X-Forwarded-For tells the client's address.",
+        item=f.network_item,
+        form="a list of networks like 10.0.0.0/8, or nothing",
+    )
+    header_timeout: float = f.duration(
+        10.0, 1.0, 600.0, "Longest that a request's head may take; also a TLS handshake."
+    )
+    body_timeout: float = f.duration(15.0, 1.0, 600.0, "Longest silence within a request's body.")
+    send_timeout: float = f.duration(
+        30.0, 1.0, 600.0, "Longest that a client may take nothing of an answer."
+    )
+    keepalive: float = f.duration(75.0, 0.0, 3600.0, "How long an idle connection is kept.")
+    tls_listen: str = f.text(
+        "",
+        "Where nginx also listens, for TLS alone.",
+        pattern=r"((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|\*):\d{1,5})?",
+        form="ADDRESS:PORT, or nothing",
+    )
+    tls_certificate: str = f.optional_path(
+        "PEM file with the certificate and its chain; read anew when nginx reloads."
+    )
+    tls_key: str = f.optional_path(
+        "PEM file with its key; the user that nginx runs as must be able to read it."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Pools:
     """How many processes and threads serve, and how many requests may wait."""
@@ -366,6 +428,7 @@ class Config:
     failures: Failures = Failures()
     database: Database = Database()
     tokens: Tokens = Tokens()
+    clients: Clients = Clients()
     pools: Pools = Pools()
     janitor: Janitor = Janitor()
     cluster: Cluster = Cluster()

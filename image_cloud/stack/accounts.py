@@ -65,6 +65,16 @@ def let_through(accounts: Accounts, *folders: Path) -> list[Path]:
     return opened
 
 
+def why_unreadable(account: Account, file: Path) -> str:
+    """Return why `account` cannot read `file`; nothing where it can."""
+    with _acting_as(account):
+        try:
+            os.close(os.open(file, os.O_RDONLY))
+        except OSError as error:
+            return f"{account.name} cannot read it: {error.strerror}"
+    return ""
+
+
 def _may_pass(account: Account, folder: Path) -> bool:
     with _acting_as(account):
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from image_cloud.config import Config
 from image_cloud.nginx_conf import render_node
+from image_cloud.stack.accounts import find_accounts, why_unreadable
 from image_cloud.stack.errors import CannotStart
 from image_cloud.stack.files import Planned
 from image_cloud.stack.home import Home
@@ -35,6 +36,7 @@ def open_files() -> int:
 
 def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
     """Return every file of `run/nginx`."""
+    _require_tls(config)
     source = checkout / "nginx"
     files = [
         Planned(home.nginx / path.relative_to(source), path.read_text(encoding="utf-8"))
@@ -48,6 +50,17 @@ def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
     files.append(Planned(home.nginx / "node.conf", render_node(config)))
     files.append(Planned(home.nginx / "local/sample.conf", sample))
     return files
+
+
+def _require_tls(config: Config) -> None:
+    """Raise CannotStart where nginx's user cannot read what TLS needs."""
+    for option in ("tls_certificate", "tls_key"):
+        file = getattr(config.clients, option)
+        if not file:
+            continue
+        reason = why_unreadable(find_accounts().run, Path(file))
+        if reason:
+            raise CannotStart(f"[clients] {option} = {file}: {reason}")
 
 
 def fill_in(frame: str, home: Home) -> str:

@@ -61,6 +61,8 @@ class Stack:
                 return False
             self.stop()
             ports.require_free(self.config.node.listen)
+            if self.config.clients.tls_listen:
+                ports.require_free(self.config.clients.tls_listen)
             try:
                 self._prepare(plan, accounts)
                 self._process = supervisor.start(self.home, ends_with_us=foreground)

@@ -73,7 +73,9 @@ def variables(
     home: Home, config: Config, accounts: Accounts, postgres: Path | None
 ) -> dict[str, str]:
     """Return the variables that the files in supervisor.d expand, as %(ENV_...)s."""
-    below_1024 = ports.split(config.node.listen)[1] < 1024 and accounts.privileged
+    listens = [listen for listen in (config.node.listen, config.clients.tls_listen) if listen]
+    lowest = min(ports.split(listen)[1] for listen in listens)
+    below_1024 = lowest < 1024 and accounts.privileged
     return {
         "IMAGE_CLOUD_HOME": str(home.root),
         "IMAGE_CLOUD_CONFIG": str(home.config),

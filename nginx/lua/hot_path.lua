@@ -15,7 +15,7 @@ ffi.cdef [[
     int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
 ]]
 
-local C, copy, find, sub = ffi.C, ffi.copy, string.find, string.sub
+local C, copy, find, match, sub = ffi.C, ffi.copy, string.find, string.match, string.sub
 local band, rshift = bit.band, bit.rshift
 local ngx, var = ngx, ngx.var
 local get_method, now, unescape = ngx.req.get_method, ngx.now, ngx.unescape_uri
@@ -127,6 +127,13 @@ local function may_read(found)
     return good_until and now() < good_until
 end
 
+-- The token that the front pool takes of several (falcon_app/middleware.py).
+local function token_of(found)
+    local authorization = var.http_authorization
+    local bearer = authorization and match(authorization, "^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+) *$")
+    return bearer or var.http_x_image_cloud_token or found.token or ""
+end
+
 -- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
 -- come after nginx has resolved `..`, `%67` and `#`.
 local function plain(request_uri)
@@ -208,6 +215,12 @@ function M.image(extension)
     local found, url = asked()
     local name = url and variant(found, extension)
     return name and path_of(url, name) or NO_FILE
+end
+
+-- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.
+function M.client()
+    local found = plain(var.request_uri) or {}
+    return may_read(found) and ngx.md5(token_of(found)) or ""
 end
 
 -- The front pool has just let this request's token read: believe it for a while.
