@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from image_cloud.config import Config, config_from_environment
 from image_cloud.errors import DatabaseUnavailable
+from image_cloud.heartbeat import Heartbeat, path_of
 from image_cloud.logs import set_up_logging
 
 log = logging.getLogger(__name__)
@@ -29,13 +30,21 @@ class Daemon(Protocol):
         """Do one piece of work; say whether there was any."""
 
 
-def run(daemon: Daemon, stop: threading.Event, *, once: bool = False) -> None:
+def run(
+    daemon: Daemon,
+    stop: threading.Event,
+    *,
+    once: bool = False,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
     """Call `daemon.step()` until `stop` is set; a step that raises is logged and backed off.
 
-    A daemon that has `finish()` ends with it: what it began must not take longer than stopwaitsecs.
+    `beat` is called before each step.  A daemon that has `finish()` ends with it: what it began must not
+    take longer than stopwaitsecs.
     """
     backoff_s = FIRST_BACKOFF_S
     while not stop.is_set():
+        beat()
         try:
             pause_s = 0.0 if daemon.step() else daemon.idle_s
             backoff_s = FIRST_BACKOFF_S
@@ -69,5 +78,8 @@ def main(name: str, create: Callable[[Config], Daemon]) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     log.info("event=started daemon=%s", name)
-    run(create(config), stop, once=arguments.once)
+    heartbeat = Heartbeat(path_of(config.node.run, name))
+    if not arguments.once:
+        heartbeat.start()
+    run(create(config), stop, once=arguments.once, beat=heartbeat.mark)
     log.info("event=stopped daemon=%s", name)

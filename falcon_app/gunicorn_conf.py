@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from image_cloud.config import config_from_environment
+from image_cloud.heartbeat import Heartbeat, path_of
 from image_cloud.logs import WithoutQueries, set_up_logging
 from image_cloud.sockets import socket_path, take_over
 
@@ -17,6 +18,7 @@ _config = config_from_environment()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
 _pools = _config.pools
 
+_heartbeat = Heartbeat(path_of(_config.node.run, _pool))
 _handed_over = take_over()
 bind = (
     f"unix:{socket_path(_config.node.run, _pool)}"
@@ -77,6 +79,11 @@ def post_fork(server: Any, worker: Any) -> None:
     if _pool == "intake":
         limit = _config.prefetch.memory
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    """Tell the watchdog that this pool gets on."""
+    _heartbeat.mark()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

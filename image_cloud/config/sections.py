@@ -349,6 +349,22 @@ class Pools:
 
 
 @dataclasses.dataclass(frozen=True)
+class Watchdog:
+    """What counts as a program that runs but cannot serve; such a one is killed and started again."""
+
+    unanswered: float = f.duration(
+        20.0,
+        1.0,
+        3600.0,
+        "A pool that neither answered nor finished a request for so long, and for longer than its\n"
+        "longest request may take, is hung.",
+    )
+    longest_step: float = f.duration(
+        3600.0, 60.0, 30 * DAY, "A daemon whose one step takes longer is hung."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Janitor:
     """The clean-up daemon."""
 
@@ -430,5 +446,6 @@ class Config:
     tokens: Tokens = Tokens()
     clients: Clients = Clients()
     pools: Pools = Pools()
+    watchdog: Watchdog = Watchdog()
     janitor: Janitor = Janitor()
     cluster: Cluster = Cluster()

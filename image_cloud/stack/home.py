@@ -50,6 +50,7 @@ PATHS = {
     "nginx_temp": "run/nginx/temp",
     "sockets": "run/sockets",
     "pools": "run/pools",
+    "beats": "run/beats",
     "sandbox": "run/sandbox",
     "decoding": "run/decoding",
     "postgres_run": "run/postgres",

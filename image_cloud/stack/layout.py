@@ -17,6 +17,7 @@ from image_cloud.stack.files import make_folder
 from image_cloud.stack.home import Home
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
+STICKY = 0o1000  # each may remove but its own files
 LEAST_FREE_BYTES = 100_000_000
 
 
@@ -37,6 +38,7 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     _make_all(run, READABLE, *(storage / name for name in PRIVATE_FOLDERS))
     _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
     _make_all(run, SHARED, storage / "variants/.incoming")
+    _make_all(run, SHARED | STICKY, home.beats)
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
     _make_all(sandbox, READABLE, home.sandbox)
 

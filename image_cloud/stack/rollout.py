@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from image_cloud.heartbeat import modified, path_of
 from image_cloud.sockets import POOLS, socket_path
 from image_cloud.stack.errors import CannotStart
 from image_cloud.stack.ready import last_lines
@@ -47,15 +48,15 @@ class Rollout:
             self._say(f"{name} is gone")
         there = {row["name"] for row in self._supervisor.getAllProcessInfo()} - set(removed)
         for name in in_order(there | set(added)):
-            began = time.monotonic()
+            began = time.time()
             if name in changed:
                 self._remove(name)
             if name in changed or name in added:
                 self._supervisor.addProcessGroup(name)  # starts it, too
             else:
                 self._restart(name)
-            self._wait(name)
-            self._say(f"{name} serves after {time.monotonic() - began:.1f} s")
+            self._wait(name, began)
+            self._say(f"{name} serves after {time.time() - began:.1f} s")
 
     def _restart(self, name: str) -> None:
         self._stop(name)
@@ -72,20 +73,24 @@ class Rollout:
         if self._supervisor.getProcessInfo(name)["statename"] not in STOPPED:
             self._supervisor.stopProcess(name)
 
-    def _wait(self, name: str) -> None:
+    def _wait(self, name: str, began: float) -> None:
         """Return when a program runs and, if it is a pool, answers."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             state = self._supervisor.getProcessInfo(name)["statename"]
-            if state == "RUNNING" and self._answers(name):
+            if state == "RUNNING" and self._answers(name, began):
                 return
             if state in ("BACKOFF", "FATAL", "EXITED") or time.monotonic() > deadline:
                 raise self._failure(name, state)
             time.sleep(POLL_S)
 
-    def _answers(self, name: str) -> bool:
+    def _answers(self, name: str, began: float) -> bool:
+        """Ask a pool; of a daemon read whether it has made a step since its start."""
         pool = name.removeprefix("image-cloud-")
-        return pool not in POOLS or answers(socket_path(self._run, pool))
+        if pool in POOLS:
+            return answers(socket_path(self._run, pool))
+        marked = modified(path_of(self._run, name))
+        return marked is None or marked >= began
 
     def _failure(self, name: str, why: str) -> CannotStart:
         log = self._supervisor.getProcessInfo(name)["stdout_logfile"]

@@ -16,7 +16,7 @@ LAYERS = [
         "image_cloud.urls", "image_cloud.params", "image_cloud.tokens", "image_cloud.signing",
         "image_cloud.endings", "image_cloud.formats", "image_cloud.codecs", "image_cloud.resize",
         "image_cloud.logs", "image_cloud.nginx_conf", "image_cloud.nginx_clients",
-        "image_cloud.sockets", "image_cloud.limits",
+        "image_cloud.sockets", "image_cloud.limits", "image_cloud.heartbeat",
         "image_cloud.batches", "image_cloud.placement",
     ],
     [

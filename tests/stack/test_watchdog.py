@@ -1,0 +1,73 @@
+"""A pool or daemon that runs but cannot serve does not run for long."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.frontdoor.client import eventually
+from tests.stack.load import Load
+from tests.stack.running import Stack
+
+IMPATIENT = "watchdog.unanswered=2 s"
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Stack]:
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-") as folder,
+        Stack(Path(folder) / "home", settings=IMPATIENT) as running,
+    ):
+        yield running
+
+
+def family(stack: Stack, program: str) -> list[int]:
+    """Return a program's process and its children."""
+    pid = stack.pid(program)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def stop(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+
+
+def log(stack: Stack) -> str:
+    return (stack.home / "log/image-cloud-watchdog.log").read_text()
+
+
+def test_a_pool_whose_workers_hang_is_started_anew(own: Stack) -> None:
+    """Here before gunicorn's own limit of 30 s, after which it replaces workers but not itself."""
+    program = "image-cloud-front"
+    before = own.pid(program)
+    stop(family(own, program))
+    eventually(lambda: own.pid(program) not in (0, before), "it is started anew")
+    own.cli("health", "--wait", "30")
+    assert "program=image-cloud-front reason='no answer and no request finished" in log(own)
+    assert "killed: image-cloud-front hung" in (own.home / "log/supervisord.log").read_text()
+    assert not Path(f"/proc/{before}").exists()
+
+
+def test_a_stopped_daemon_is_started_anew(own: Stack) -> None:
+    program = "image-cloud-janitor"
+    before = own.pid(program)
+    stop([before])
+    eventually(lambda: own.pid(program) not in (0, before), "it is started anew")
+    assert "its process is stopped" in log(own)
+
+
+def test_pools_under_load_are_left_alone(own: Stack) -> None:
+    pools = [f"image-cloud-{pool}" for pool in ("front", "fetch", "resize", "intake")]
+    before = [own.pid(pool) for pool in pools]
+    with Load(own, clients=6) as load:
+        eventually(lambda: load.done["resize"] > 200, "much is done")
+    assert [own.pid(pool) for pool in pools] == before
+    assert load.failed == []
