@@ -14,8 +14,9 @@ import falcon
 
 from falcon_app.health import Ready
 from image_cloud import traffic
+from image_cloud.attempts import BLANK
 from image_cloud.config.sections import Pools
-from image_cloud.db import prefetch_batches
+from image_cloud.db import clones, prefetch_batches
 from image_cloud.db.connect import Database
 from image_cloud.domains import Domains
 from image_cloud.errors import DatabaseUnavailable
@@ -68,7 +69,7 @@ class Metrics:
         yield from _metric("up", "gauge", "1 where the part works.", "part", up)
         running = {
             "fetch": _count(self._storage / "incoming"),
-            "resize": _count(self._decoding),
+            "resize": _marked(self._decoding),
         }
         yield from _metric("pool_running", "gauge", "Requests at work.", "pool", running)
         limits = {"fetch": self._pools.fetch_queue, "resize": self._pools.resize_queue}
@@ -102,6 +103,8 @@ class Metrics:
                 backlog = prefetch_batches.backlog(cursor)
                 waiting = {"waiting": backlog.urls, "under_way": backlog.under_way}
                 yield from _metric("prefetch_urls", "gauge", "The queue.", "state", waiting)
+                left = {"": clones.count(cursor)}
+                yield from _metric("clone_requests", "gauge", "Pictures to clone.", "", left)
 
 
 def _metric(name: str, kind: str, help: str, label: str, values: dict[str, int]) -> Iterator[str]:
@@ -117,3 +120,15 @@ def _count(folder: Path) -> int:
         return sum(not name.startswith(".") for name in os.listdir(folder))
     except OSError:
         return 0
+
+
+def _marked(folder: Path) -> int:
+    """Count the resize workers that are at a picture (image_cloud/attempts.py)."""
+    marks = []
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if not Path("/proc", path.name).exists():
+                continue  # it was killed at it
+            with contextlib.suppress(OSError):
+                marks.append(path.read_bytes()[:1])
+    return sum(mark not in (b"", BLANK) for mark in marks)

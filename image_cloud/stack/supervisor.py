@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -130,12 +131,18 @@ def start(home: Home, *, ends_with_us: bool) -> subprocess.Popen[bytes]:
             stdout=subprocess.DEVNULL,
             stderr=complaints,
             start_new_session=True,
-            preexec_fn=_end_with_parent if ends_with_us else None,
+            preexec_fn=_with_parent_and_without_core if ends_with_us else _without_core,
         )
 
 
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent dies, however that comes about (prctl(2))."""
+def _without_core() -> None:
+    """Have no process of the stack leave its memory, and so secrets, in a file when it crashes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _with_parent_and_without_core() -> None:
+    """Have the kernel send SIGTERM when the parent dies, too, however that comes about (prctl(2))."""
+    _without_core()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -38,6 +38,15 @@ def test_the_state_of_the_node(stack: Stack) -> None:
     assert stack.token not in answer.text
 
 
+def test_what_is_at_work_and_what_waits(stack: Stack) -> None:
+    def is_told() -> bool:
+        lines = get(stack, "/metrics").text.splitlines()
+        idle = 'image_cloud_pool_running{pool="resize"} 0' in lines
+        return idle and "image_cloud_clone_requests 0" in lines
+
+    eventually(is_told, "nothing is at work, nothing waits")
+
+
 def test_metrics_are_for_operators(stack: Stack) -> None:
     problem(requests.get(stack.url + "/metrics"), 401, "token_missing")
     token = stack.cli("token", "add", "no-operator", "read").strip()

@@ -89,6 +89,17 @@ def test_only_supervisord_is_root(own: Stack) -> None:
     assert roots == [own.supervisord()]
 
 
+def test_no_process_can_gain_rights_or_leave_its_memory_behind(own: Stack) -> None:
+    for pid, command in own.processes().items():
+        if pid == own.supervisord():
+            continue
+        folder = Path(f"/proc/{pid}")
+        assert "NoNewPrivs:\t1" in (folder / "status").read_text(), command
+        limits = (folder / "limits").read_text().splitlines()
+        core = next(line for line in limits if line.startswith("Max core file size"))
+        assert core.split()[4:6] == ["0", "0"], command
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the sandbox's user")
 def test_the_resize_pool_is_a_sandbox(own: Stack) -> None:
     pid = own.pid("image-cloud-resize")
@@ -126,6 +137,25 @@ def test_files_that_hold_secrets_are_private(own: Stack) -> None:
     for name in ("token", "tokens.json", "run/image_cloud.ini"):
         assert (own.home / name).stat().st_mode & 0o077 == 0, name
     assert "token" not in "".join(own.processes().values())
+
+
+def test_nothing_in_the_home_is_for_others(own: Stack) -> None:
+    assert own.home.stat().st_mode & 0o007 == 0
+    assert (own.home / "run/supervisor.sock").stat().st_mode & 0o777 == 0o700
+    secret = own.token.encode()
+    holders = [
+        path
+        for path in own.home.rglob("*")
+        if path.is_file() and path.stat().st_size < 10**6 and secret in path.read_bytes()
+    ]
+    assert holders == [own.home / "token"]
+    for path in own.home.rglob("*"):
+        mode = path.lstat().st_mode
+        if path.is_symlink() or path.is_relative_to(own.home / "postgres"):
+            continue
+        assert mode & 0o002 == 0, f"{path} may be written by anybody"
+        if path.name in ("tokens.json", "image_cloud.ini", "peer_token"):
+            assert mode & 0o007 == 0, path
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
