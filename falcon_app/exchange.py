@@ -14,6 +14,7 @@ from image_cloud.recipe import Recipe
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+QUERY = "image_cloud.query"  # in the WSGI environment
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
 
@@ -24,8 +25,11 @@ def request_id(req: falcon.Request) -> str:
 
 
 def query_of(req: falcon.Request) -> Query:
-    """Return the query, read by our own strict rules."""
-    return Query(req.env.get("QUERY_STRING", ""))
+    """Return the query, read by our own strict rules; once a request."""
+    query: Query | None = req.env.get(QUERY)
+    if query is None:
+        query = req.env[QUERY] = Query(req.env.get("QUERY_STRING", ""))
+    return query
 
 
 def send_original(resp: falcon.Response, original: Original, x_cache: str) -> None:

@@ -86,13 +86,13 @@ class Resize:
         recipes = [one for one in wanted if one.name not in there]
         version = self._store.version(original)
         made, steps = self._resize(identity, original, recipes, there)
-        if steps:
-            self._keep(original, version, LADDER, steps)
-        kept = [
-            self._keep(original, version, one.name, data)
-            for one, data in zip(recipes, made, strict=True)
-        ]
-        return None if kept[0] else made[0]
+        files = {one.name: data for one, data in zip(recipes, made, strict=True)}
+        kept = self._keep(original, files | ({LADDER: steps} if steps else {}))
+        if kept and self._store.version(original) != version:  # deleted or replaced meanwhile
+            for name in kept:
+                self._store.remove_variant(original.key, name)
+            kept = []
+        return None if recipe.name in kept else made[0]
 
     def _resize(
         self, identity: str, original: Original, recipes: list[Recipe], there: set[str]
@@ -132,18 +132,17 @@ class Resize:
         steps = Steps.FINE if LADDER in there else Steps.AS_DECODED if there else Steps.NONE
         return resize_with_ladder(source, recipes, self._settings, steps)
 
-    def _keep(
-        self, original: Original, version: tuple[int, int] | None, name: str, data: bytes
-    ) -> bool:
-        try:
-            self._store.keep_variant(original.key, name, data)
-        except OSError as error:
-            log.warning("event=variant_not_stored key=%s reason=%r", original.key, error.strerror)
-            return False
-        if self._store.version(original) != version:  # deleted or replaced meanwhile
-            self._store.remove_variant(original.key, name)
-            return False
-        return True
+    def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
+        """Store the files as far as that works; return their names."""
+        kept = []
+        for name, data in files.items():
+            try:
+                self._store.keep_variant(original.key, name, data)
+                kept.append(name)
+            except OSError as error:
+                key, reason = original.key, error.strerror
+                log.warning("event=variant_not_stored key=%s reason=%r", key, reason)
+        return kept
 
 
 def _original(query: Query) -> Original:

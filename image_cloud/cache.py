@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from typing import BinaryIO
 
 import imagesize
 
@@ -34,6 +35,7 @@ from image_cloud.tombstones import TICK_S
 
 log = logging.getLogger(__name__)
 
+Pixels = tuple[int | None, int | None]
 HIT, MISS, PEER = "HIT", "MISS", "PEER"
 
 
@@ -136,11 +138,12 @@ class Cache:
         with Incoming(self._store, self._budget) as incoming:
             with self._gate.visit(slot) as visit:
                 downloaded = self._origin.download(url, incoming.write, visit.enter)
-            fmt = self._check_picture(incoming)
+            fmt, pixels = self._check_picture(incoming)
             incoming.finish()
             record = _record(
-                url, fmt, incoming, sha256=downloaded.sha256, stored_at=stored_at, source="origin"
-            )
+                url, fmt, incoming, pixels,
+                sha256=downloaded.sha256, stored_at=stored_at, source="origin",
+            )  # fmt: skip
             found = self._keep(incoming, fmt, record)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
@@ -148,7 +151,7 @@ class Cache:
         )  # fmt: skip
         return found
 
-    def _check_picture(self, incoming: Incoming) -> formats.Format:
+    def _check_picture(self, incoming: Incoming) -> tuple[formats.Format, Pixels]:
         fmt = formats.sniff(incoming.head)
         if fmt is None:
             raise NotAnImage(f"the origin sent {formats.describe(incoming.head)}")
@@ -158,7 +161,7 @@ class Cache:
         with open(incoming.path, "rb") as file:
             if not formats.is_complete(file, incoming.size, fmt):
                 raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
-        return fmt
+            return fmt, _pixels(file)
 
     def _store_time(self, key: str) -> float:
         """Return the time that a store begun now gets: later than every delete known here."""
@@ -180,13 +183,14 @@ class Cache:
         started = time.monotonic()
         with Incoming(self._store, self._budget) as incoming:
             sent = self._peers.fetch(peer, url, incoming.write)
-            fmt = self._check_picture(incoming)
+            fmt, pixels = self._check_picture(incoming)
             incoming.finish()
             # A peer that does not know when it was stored cannot be told from one that stores now.
             stored_at = sent.stored_at or self._store_time(key)
             record = _record(
-                url, fmt, incoming, sha256=sent.sha256, stored_at=stored_at, source=peer.name
-            )
+                url, fmt, incoming, pixels,
+                sha256=sent.sha256, stored_at=stored_at, source=peer.name,
+            )  # fmt: skip
             found = self._keep(incoming, fmt, record, PEER)
         log.info(
             "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
@@ -210,18 +214,18 @@ class Cache:
 
 
 def _record(
-    url: str, fmt: formats.Format, incoming: Incoming, *, sha256: str, stored_at: float, source: str
-) -> Record:
-    width, height = _pixels(incoming)
+    url: str, fmt: formats.Format, incoming: Incoming, pixels: Pixels,
+    *, sha256: str, stored_at: float, source: str,
+) -> Record:  # fmt: skip
     key, host = key_of(url), urls.parse(url).host
-    return Record(key, url, host, fmt.name, width, height, incoming.size, sha256, stored_at, source)
+    return Record(key, url, host, fmt.name, *pixels, incoming.size, sha256, stored_at, source)
 
 
-def _pixels(incoming: Incoming) -> tuple[int | None, int | None]:
+def _pixels(file: BinaryIO) -> Pixels:
     """Read width and height from the header, as far as it can be understood."""
     try:
-        with open(incoming.path, "rb") as file:
-            width, height = imagesize.get(file, exif_rotation=False)
+        file.seek(0)
+        width, height = imagesize.get(file, exif_rotation=False)
     except Exception as error:  # a hostile header: the row goes without
         log.debug("event=no_dimensions error=%s", type(error).__name__)
         return None, None

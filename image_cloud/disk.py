@@ -115,12 +115,12 @@ class Store:
 
     def has_variant(self, key: str, name: str) -> bool:
         """Say whether the variant is on disk."""
-        return os.path.exists(self.root / variant_path(key, name))
+        return os.path.exists(f"{self.root}/{variant_path(key, name)}")
 
     def variants(self, key: str) -> set[str]:
         """Return the names of what was made from the original."""
         try:
-            return set(os.listdir(self.root / "variants" / fan_out(key) / key))
+            return set(os.listdir(f"{self.root}/variants/{fan_out(key)}/{key}"))
         except FileNotFoundError:
             return set()
 
@@ -148,7 +148,7 @@ class Store:
 
     def incoming_path(self) -> Path:
         """Return a new name for a temporary file in the storage's file system."""
-        return self.root / "incoming" / secrets.token_hex(16)
+        return Path(f"{self.root}/incoming/{secrets.token_hex(16)}")
 
     def keep_original(self, temporary: Path, extension: str, record: Record) -> Original:
         """Move a finished, synced temporary file to its place; note it as unrecorded first.
@@ -333,7 +333,7 @@ class Store:
     def version(self, original: Original) -> tuple[int, int] | None:
         """Return what changes when the file is replaced; None where it is gone."""
         try:
-            status = os.stat(self.root / original.relative)
+            status = os.stat(f"{self.root}/{original.relative}")
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_size
@@ -353,13 +353,13 @@ class Store:
         return locked(self.root / "cluster" / ".placing", key, PLACING_PATIENCE_S)
 
     def _note_path(self, key: str) -> Path:
-        return self.root / "unrecorded" / f"{key}.json"
+        return Path(f"{self.root}/unrecorded/{key}.json")
 
     def _delete_note_path(self, key: str) -> Path:
         return self.root / "unrecorded" / f"{key}.deleted.json"
 
     def _record_path(self, key: str) -> Path:
-        return self.root / "records" / fan_out(key) / f"{key}.json"
+        return Path(f"{self.root}/records/{fan_out(key)}/{key}.json")
 
 
 def _has_bytes(path: str) -> bool:
@@ -372,7 +372,8 @@ def _has_bytes(path: str) -> bool:
 def read_record(path: Path) -> Record | None:
     """Return the record in a note's or record's file; None for any other."""
     try:
-        return Record(**json.loads(path.read_bytes()))
+        with open(path, "rb", buffering=0) as file:
+            return Record(**json.loads(file.read()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -401,7 +402,7 @@ def make_dir(path: Path, mode: int) -> None:
 
 
 def _json_of(content: Record | Tombstone) -> bytes:
-    return json.dumps(dataclasses.asdict(content)).encode()
+    return json.dumps(vars(content)).encode()
 
 
 def _write_synced(path: Path, content: bytes, mode: int) -> None:

@@ -205,7 +205,8 @@ class Domains:
 
 def _read(path: Path) -> Trouble | None:
     try:
-        return Trouble(**json.loads(path.read_bytes()))
+        with open(path, "rb", buffering=0) as file:
+            return Trouble(**json.loads(file.read()))
     except (OSError, ValueError, TypeError):
         return None
 

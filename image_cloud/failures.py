@@ -112,11 +112,12 @@ class Failures:
         return int(entry["count"]) if entry and fresh else 0
 
     def _path(self, key: str, kind: str) -> Path:
-        return self._root / "failures" / fan_out(key) / f"{key}.{kind}.json"
+        return Path(f"{self._root}/failures/{fan_out(key)}/{key}.{kind}.json")
 
     def _read(self, key: str, kind: str) -> dict[str, Any] | None:
         try:
-            entry = json.loads(self._path(key, kind).read_bytes())
+            with open(self._path(key, kind), "rb", buffering=0) as file:
+                entry = json.loads(file.read())
             return entry if isinstance(entry, dict) and "until" in entry else None
         except (OSError, ValueError):
             return None

@@ -14,6 +14,8 @@ def set_up_logging(level: str) -> None:
     """Log `level` (a name in any case) and above; supervisord keeps and rotates the lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(FORMAT, "%Y-%m-%dT%H:%M:%S"))
+    # Not in FORMAT, and looked up for every line.
+    logging.logThreads = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

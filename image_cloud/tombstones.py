@@ -79,7 +79,7 @@ class Tombstones:
 
     def path(self, key: str) -> Path:
         """Return the file of `key`."""
-        return self._root / "tombstones" / fan_out(key) / f"{key}.json"
+        return Path(f"{self._root}/tombstones/{fan_out(key)}/{key}.json")
 
     def _read(self, path: Path) -> Tombstone | None:
         try:

@@ -68,7 +68,7 @@ COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images WHERE dele
 
 def record(cursor: Cursor, records: Iterable[Record]) -> None:
     """Insert the rows, or bring them up to date where these are newer and not deleted since."""
-    execute_batch(cursor, RECORD, [dataclasses.asdict(one) for one in records])
+    execute_batch(cursor, RECORD, [vars(one) for one in records])
 
 
 def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:

@@ -13,7 +13,9 @@ from typing import BinaryIO
 from image_cloud.errors import OriginProtocol, OriginReset
 from image_cloud.origin import failures
 
-BLOCK_BYTES = 64 * 1024
+# Each block is a step of Python for hashing and writing it, and a change of threads.
+BLOCK_BYTES = 256 * 1024
+SMALL_BYTES = 64 * 1024
 MOST_HEAD_BYTES = 128 * 1024
 _LONGEST_LINE_BYTES = 4096
 _MOST_TRAILERS = 100
@@ -83,7 +85,7 @@ class Answer(http.client.HTTPResponse):
                 return False
             sock.settimeout(0)
             expected = self.declared_bytes
-            if self._is_untouched and expected is not None and expected <= BLOCK_BYTES:
+            if self._is_untouched and expected is not None and expected <= SMALL_BYTES:
                 self.is_complete = len(self.fp.read(expected) or b"") == expected
             return self.is_complete and self._is_all_read()
         return False
