@@ -23,6 +23,7 @@ from image_cloud.disk import Store
 from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_deletes, record_notes
+from image_cloud.restarts import Restarts
 from image_cloud.traffic import TrafficReader
 from image_cloud.wiring import open_auditor, open_cache, open_clock, open_storage
 
@@ -50,6 +51,7 @@ class Janitor:
         idle_s: float,
         cluster_clock: ClusterClock,
         tombstones_keep_s: float,
+        restarts: Restarts,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Look after `store`; `clock` gives seconds since 1970."""
@@ -62,11 +64,13 @@ class Janitor:
         self._run_folder = run_folder
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
+        self._restarts = restarts
         self._clock = clock
         self._next_sweep = 0.0
 
     def step(self) -> bool:
         """Do one round; say whether more is waiting than one round takes."""
+        self._restarts.step()
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
@@ -115,7 +119,7 @@ class Janitor:
             self._run_folder / "decoding",
         )
         for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
-            if _modified(path) < before and path.name not in LOCK_FILES:
+            if _modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
                 path.unlink(missing_ok=True)
         for path in (self._store.root / "failures").glob("??/??/*.json"):
             self._failures.expire(path)
@@ -123,6 +127,11 @@ class Janitor:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.is_file())
+
+
+def _is_process(path: Path) -> bool:
+    """Say whether a file belongs to a running process (image_cloud/attempts.py)."""
+    return path.name.isdigit() and Path("/proc", path.name).exists()
 
 
 def _modified(path: Path) -> float:
@@ -160,6 +169,7 @@ def create(config: Config) -> Janitor:
         config.janitor.interval,
         open_clock(config),
         config.cluster.tombstone_days * DAY_S,
+        Restarts(store.root, config.node.name),
     )
 
 

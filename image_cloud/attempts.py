@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.disk import SHARED_MODE
 
 BLANK = b"-"  # over an id's first digit; marks are all of one length
-FORGET_AFTER_S = 3600.0
 
 
 class Attempts:
@@ -64,16 +62,7 @@ class Attempts:
             os.pwrite(self._descriptor, mark, 0)
 
     def _open(self) -> None:
-        """Open this process's file; remove those of processes that ended long ago."""
-        for path in self._marks():
-            if not Path("/proc", path.name).exists() and _age_s(path) > FORGET_AFTER_S:
-                path.unlink(missing_ok=True)
+        """Open this process's file; the janitor removes those of processes that ended long ago."""
         own = self._folder / str(os.getpid())
         self._descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, SHARED_MODE)
         self._pid = os.getpid()
-
-
-def _age_s(path: Path) -> float:
-    with contextlib.suppress(OSError):
-        return time.time() - path.stat().st_mtime
-    return 0.0

@@ -144,7 +144,8 @@ class Cache:
                 url, fmt, incoming, pixels,
                 sha256=downloaded.sha256, stored_at=stored_at, source="origin",
             )  # fmt: skip
-            found = self._keep(incoming, fmt, record)
+            # What was asked for in advance is crossed off the list next: it must last.
+            found = self._keep(incoming, fmt, record, lasts=slot is not None)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
             key, record.host, record.bytes, time.monotonic() - started, found.data is None,
@@ -191,7 +192,7 @@ class Cache:
                 url, fmt, incoming, pixels,
                 sha256=sent.sha256, stored_at=stored_at, source=peer.name,
             )  # fmt: skip
-            found = self._keep(incoming, fmt, record, PEER)
+            found = self._keep(incoming, fmt, record, PEER, lasts=True)
         log.info(
             "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, key, record.bytes, time.monotonic() - started,
@@ -199,12 +200,18 @@ class Cache:
         return found
 
     def _keep(
-        self, incoming: Incoming, fmt: formats.Format, record: Record, source: str = MISS
+        self,
+        incoming: Incoming,
+        fmt: formats.Format,
+        record: Record,
+        source: str = MISS,
+        *,
+        lasts: bool,
     ) -> Found:
         original = Original(record.key, fmt.extension)
         if not incoming.in_memory:
             try:
-                self._store.keep_original(incoming.path, fmt.extension, record)
+                self._store.keep_original(incoming.path, fmt.extension, record, lasts=lasts)
                 self._recorder.add(record)
                 return Found(original, source)
             except OSError as error:

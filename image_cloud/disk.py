@@ -25,7 +25,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
@@ -114,8 +114,8 @@ class Store:
         return None
 
     def has_variant(self, key: str, name: str) -> bool:
-        """Say whether the variant is on disk."""
-        return os.path.exists(f"{self.root}/{variant_path(key, name)}")
+        """Say whether the variant is on disk; an empty file is none."""
+        return _has_bytes(f"{self.root}/{variant_path(key, name)}")
 
     def variants(self, key: str) -> set[str]:
         """Return the names of what was made from the original."""
@@ -150,9 +150,12 @@ class Store:
         """Return a new name for a temporary file in the storage's file system."""
         return Path(f"{self.root}/incoming/{secrets.token_hex(16)}")
 
-    def keep_original(self, temporary: Path, extension: str, record: Record) -> Original:
+    def keep_original(
+        self, temporary: Path, extension: str, record: Record, *, lasts: bool = True
+    ) -> Original:
         """Move a finished, synced temporary file to its place; note it as unrecorded first.
 
+        Without `lasts` a crash of the machine within seconds may lose both, until `make_last`.
         A newer original that is here already stays, and is returned.
         Raises OSError, Blocked and DeletedMeanwhile; then neither the note nor the file stays.
         """
@@ -165,6 +168,8 @@ class Store:
             _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
             try:
                 self._move_to_place(temporary, original, record.stored_at)
+                if lasts:
+                    _sync_dir((self.root / original.relative).parent)
             except OSError:
                 self._note_path(record.key).unlink(missing_ok=True)
                 raise
@@ -180,7 +185,12 @@ class Store:
         modified = min(stored_at, time.time())
         os.utime(temporary, (modified, modified))
         os.rename(temporary, target)
-        _sync_dir(target.parent)
+
+    def make_last(self, records: Iterable[Record]) -> None:
+        """Make sure that originals kept a moment ago survive a crash of the machine."""
+        for folder in {fan_out(record.key) for record in records}:
+            with contextlib.suppress(FileNotFoundError):
+                _sync_dir(self.root / "originals" / folder)
 
     def _forget_replaced(self, before: Original, now: Original) -> None:
         if before != now:
@@ -297,11 +307,14 @@ class Store:
         return target
 
     def keep_variant(self, key: str, name: str, content: bytes) -> None:
-        """Write a variant: temporary file, sync, rename.  Raises OSError."""
+        """Write a variant: temporary file, rename; nobody waits for the disk.  Raises OSError.
+
+        What a crash of the machine may damage is removed after it (image_cloud/restarts.py).
+        """
         target = f"{self.root}/{variant_path(key, name)}"
         temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
         try:
-            _write_new(temporary, content, SHARED_MODE)
+            _write_new(temporary, content, SHARED_MODE, synced=False)
             try:
                 os.rename(temporary, target)
             except FileNotFoundError:
@@ -416,14 +429,15 @@ def _write_synced(path: Path, content: bytes, mode: int) -> None:
         raise
 
 
-def _write_new(path: str, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet, and make sure that it is on disk."""
+def _write_new(path: str, content: bytes, mode: int, *, synced: bool = True) -> None:
+    """Write a file that is not there yet; if `synced`, make sure that it is on disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        if synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -28,7 +28,11 @@ GATHER_S = 0.25
 
 
 def record_notes(store: Store, database: Database, records: Sequence[Record]) -> None:
-    """Commit the rows of `records` and remove their notes.  Raises DatabaseUnavailable."""
+    """Commit the rows of `records` and remove their notes.  Raises DatabaseUnavailable, OSError.
+
+    No row says that a picture is here before that is sure to survive a crash of the machine.
+    """
+    store.make_last(records)
     with database.transaction() as cursor:
         catalog.record(cursor, records)
     for one in records:
