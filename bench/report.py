@@ -22,11 +22,13 @@ def table(result: dict[str, Any]) -> Iterator[str]:
     for name, one in result["original"].items():
         yield f"| original: {name} | {one['per_s']:,.0f} | {one['ratio']:.2f} |"
     for kind, systems in result["made"].items():
-        yield f"\n| {kind} | images/s | CPU ms | PSNR dB | bytes |\n|---|---|---|---|---|"
+        yield f"\n| {kind} | images/s | of thumbor's | CPU ms | PSNR dB | bytes |\n|---|---|---|---|---|---|"
         for name, sizes in systems.items():
             for size, one in sizes.items():
                 quality = f"{one['psnr_db']:.1f} | {one['bytes']:,.0f}" if "psnr_db" in one else "|"
-                yield f"| {name}, {size} | {one['per_s']:.0f} | {one['cpu_ms']:.1f} | {quality} |"
+                ratio = f"{one['of_thumbor']:.2f}" if "of_thumbor" in one else ""
+                rate = f"{one['per_s']:.0f} | {ratio}"
+                yield f"| {name}, {size} | {rate} | {one['cpu_ms']:.1f} | {quality} |"
     yield "\n| CPU ms of a new thumbnail | |\n|---|---|"
     yield from (f"| {name} | {value:.2f} |" for name, value in result["hops"].items())
     late = result["latency"]
