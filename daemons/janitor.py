@@ -23,7 +23,6 @@ from image_cloud.disk import Store
 from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_deletes, record_notes
-from image_cloud.restarts import Restarts
 from image_cloud.traffic import TrafficReader
 from image_cloud.wiring import open_auditor, open_cache, open_clock, open_storage
 
@@ -51,7 +50,6 @@ class Janitor:
         idle_s: float,
         cluster_clock: ClusterClock,
         tombstones_keep_s: float,
-        restarts: Restarts,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Look after `store`; `clock` gives seconds since 1970."""
@@ -64,13 +62,11 @@ class Janitor:
         self._run_folder = run_folder
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
-        self._restarts = restarts
         self._clock = clock
         self._next_sweep = 0.0
 
     def step(self) -> bool:
         """Do one round; say whether more is waiting than one round takes."""
-        self._restarts.step()
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
@@ -169,7 +165,6 @@ def create(config: Config) -> Janitor:
         config.janitor.interval,
         open_clock(config),
         config.cluster.tombstone_days * DAY_S,
-        Restarts(store.root, config.node.name),
     )
 
 

@@ -307,14 +307,11 @@ class Store:
         return target
 
     def keep_variant(self, key: str, name: str, content: bytes) -> None:
-        """Write a variant: temporary file, rename; nobody waits for the disk.  Raises OSError.
-
-        What a crash of the machine may damage is removed after it (image_cloud/restarts.py).
-        """
+        """Write a variant: temporary file, sync, rename.  Raises OSError."""
         target = f"{self.root}/{variant_path(key, name)}"
         temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
         try:
-            _write_new(temporary, content, SHARED_MODE, synced=False)
+            _write_new(temporary, content, SHARED_MODE)
             try:
                 os.rename(temporary, target)
             except FileNotFoundError:
@@ -429,15 +426,14 @@ def _write_synced(path: Path, content: bytes, mode: int) -> None:
         raise
 
 
-def _write_new(path: str, content: bytes, mode: int, *, synced: bool = True) -> None:
+def _write_new(path: str, content: bytes, mode: int) -> None:
     """Write a file that is not there yet; if `synced`, make sure that it is on disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
-        if synced:
-            os.fsync(descriptor)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -22,7 +22,7 @@ LAYERS = [
     [
         "image_cloud.disk", "image_cloud.failures", "image_cloud.flights", "image_cloud.attempts",
         "image_cloud.incoming", "image_cloud.origin", "image_cloud.db", "image_cloud.recorder",
-        "image_cloud.traffic", "image_cloud.eviction", "image_cloud.restarts",
+        "image_cloud.traffic", "image_cloud.eviction",
         "image_cloud.locks", "image_cloud.slots", "image_cloud.domains", "image_cloud.unix_http",
         "image_cloud.tombstones", "image_cloud.cluster_clock", "image_cloud.freshness",
         "image_cloud.feed_guard", "image_cloud.peers", "image_cloud.peer_states",
