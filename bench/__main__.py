@@ -110,6 +110,7 @@ class Bench:
         limits = {"default": 8, stored.SLOW_ADDRESS: stored.HELD}
         (stack.home / "max_downloads.json").write_text(json.dumps(limits))
         hits = [cloud.thumbnail(one, 200) for one in self.urls(self.products)]
+        pull(hits, cloud.headers)
         originals = [f"{stack.url}/get_image?url={one}" for one in self.urls(self.products)]
         self.result["mixed"] = stored.mixed(
             cloud, hits, originals, self.origin, self.extent.mixed_per_s, 3 * self.extent.seconds
