@@ -26,7 +26,8 @@ upstream image_cloud_front {{
 upstream image_cloud_fetch {{
     zone image_cloud_fetch 128k;
     server unix:{fetch} max_fails=0 max_conns={fetch_queue};
-    # Idle connections do not count for max_conns.
+    # Idle connections do not count for max_conns.  Where one breaks nginx asks once more, whatever
+    # proxy_next_upstream says: safe here, as the pool looks at the disk first.
     keepalive 64;
 }}
 upstream image_cloud_intake {{
