@@ -31,6 +31,7 @@ from image_cloud.stack.home import Home
 
 NOT_ON_HOSTS = {"postgres.conf", "nginx.conf"}  # of supervisor.d/local: systemd runs these two
 NGINX = "/usr/sbin/nginx"
+LOADED = ("kept_sockets.py", "hung_programs.py")  # by supervisord, into its own process
 SETTINGS = "settings.ini"  # in a release's folder: the ini that it ran with last, for a roll back
 
 
@@ -52,8 +53,8 @@ class Host:
         config = self.config()
         variables = supervisor.variables(self.home, config, self.accounts, None)
         variables["IMAGE_CLOUD_BIN"] = str(self.bin)
-        # supervisord goes on over upgrades of ours, but not of its own.
-        variables["IMAGE_CLOUD_SUPERVISOR"] = metadata.version("supervisor")
+        # supervisord goes on over upgrades of ours, but not of its own and of what we extend it by.
+        variables["IMAGE_CLOUD_SUPERVISOR"] = supervisor_version()
         files = [
             *settings.plan(self.home, config, self.accounts),
             *nginx_files.plan(self.home, config, self.release),
@@ -76,6 +77,12 @@ class Host:
         ]
 
 
+def supervisor_version() -> str:
+    """Return the version of supervisor, and a hash of ours that it loads."""
+    code = b"".join(Path(layout.__file__).with_name(name).read_bytes() for name in LOADED)
+    return f"{metadata.version('supervisor')}-{hashlib.sha256(code).hexdigest()[:8]}"
+
+
 # Commands -------------------------------------------------------------------------------------
 
 
@@ -87,6 +94,7 @@ def plan(host: Host) -> dict[str, Any]:
     return {
         "changed": sorted(str(path) for path in [*(file.path for file in changed), *gone]),
         "diff": [line for file in changed if not _has_ini(file) for line in _difference(file)],
+        "supervisor": supervisor_version(),
         **_due(host, files),
     }
 
@@ -134,10 +142,12 @@ def _due(host: Host, files: list[Planned]) -> dict[str, bool]:
 def _marks(host: Host, files: list[Planned]) -> dict[str, str]:
     """Return a hash of all that, when it changes, makes each step due."""
     nginx = [file for file in files if file.path.is_relative_to(host.home.nginx)]
-    frame = [file for file in files if file.path == host.home.supervisord_conf]
     others = [file for file in files if file not in nginx]
+    # A changed program makes supervisord open its socket anew: better to be away as a whole, for the load
+    # balancer to see, than to refuse for a moment.
+    frame = {host.home.supervisord_conf, host.home.programs}
     return {
-        "restart": _hash(frame),
+        "restart": _hash(file for file in files if {file.path, file.path.parent} & frame),
         "reload": _hash(nginx),
         "rollout": f"{_hash(others)} {host.release.name}",
     }

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache/deploy-test"
 BASE = ("systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "python3-apt", "iproute2")
 ROLES = (
-    "acl", "ca-certificates", "curl", "python3-venv", "postgresql-15", "postgresql-client-15", "nginx",
+    "acl", "ca-certificates", "curl", "logrotate", "python3-venv", "postgresql-15", "postgresql-client-15",
+    "nginx",
     "libnginx-mod-http-ndk", "libnginx-mod-http-lua", "libjpeg62-turbo", "libtiff6", "libwebp7",
     "libwebpmux3", "libwebpdemux2", "liblcms2-2", "libopenjp2-7", "libxcb1", "zlib1g",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 import time
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 BRIDGE, CONTROLLER = "icbr0", "10.209.0.1"
-CGROUPS = "image-cloud-deploy-test"
 PATIENCE_S, POLL_S = 60.0, 0.2
 
 
@@ -80,7 +80,7 @@ class Host:
     def _enter_cgroup(self) -> None:
         """Give the container groups of its own: systemd takes all below its own for its own."""
         for folder in cgroup_roots():
-            group = folder / CGROUPS / self.name
+            group = folder / self._folder.parent.name / self.name
             group.mkdir(parents=True, exist_ok=True)
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
@@ -119,9 +119,16 @@ def cgroup_roots() -> list[Path]:
     return [top / name for name in ("systemd", "unified") if (top / name / "cgroup.procs").exists()]
 
 
-def remove_cgroups() -> None:
-    """Remove the groups of hosts that are gone."""
+def remove_cgroups(world: str) -> None:
+    """Remove the groups of the hosts of one test, once their processes are gone."""
     for root in cgroup_roots():
-        for folder, _, _ in os.walk(root / CGROUPS, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+        until(
+            f"no process is left in {root}/{world}", functools.partial(_remove_tree, root / world)
+        )
+
+
+def _remove_tree(top: Path) -> bool:
+    for folder, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return not top.exists()

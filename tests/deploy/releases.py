@@ -14,7 +14,7 @@ SHIPPED = (
 )  # fmt: skip
 # As in ansible/group_vars/all/image_cloud.yml.
 BUILD = {"FLAGS": "-mavx2", "IMAGING": "pillow-simd", "PYTHON": "/usr/bin/python3"}
-NAMES = ("now", "newer", "broken")
+NAMES = ("now", "newer", "broken", "ailing")
 
 
 def checkout(folder: Path, release: str) -> Path:
@@ -56,13 +56,18 @@ def _raise_version(place: Path) -> None:
 
 
 def _break(place: Path) -> None:
-    """A release that installs and starts but answers nobody with a picture."""
+    """A release that installs but cannot be loaded."""
     _replace(place / "image_cloud/__init__.py", '__version__ = "', '__version__ = "10.')
-    _replace(
-        place / "falcon_app/images.py",
-        "from __future__ import annotations",
-        'raise ImportError("broken")',
-    )
+    first_import = "from __future__ import annotations"
+    _replace(place / "falcon_app/images.py", first_import, 'raise ImportError("broken")')
 
 
-CHANGES = {"now": _leave, "newer": _raise_version, "broken": _break}
+def _ail(place: Path) -> None:
+    """A release that starts, but whose resize pool answers no request for a picture."""
+    _replace(place / "image_cloud/__init__.py", '__version__ = "', '__version__ = "11.')
+    responder = "    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:\n"
+    broken = f"{responder}        raise RuntimeError\n"
+    _replace(place / "falcon_app/resize.py", responder, broken)
+
+
+CHANGES = {"now": _leave, "newer": _raise_version, "broken": _break, "ailing": _ail}

@@ -11,8 +11,11 @@ from PIL import Image
 
 from tests.deploy.client import Client
 from tests.deploy.hosts import CONTROLLER, Host, until
-from tests.deploy.world import World
+from tests.deploy.load import Load
+from tests.deploy.world import NAMES, World
 from tests.origin import Origin
+
+HASTY = ("-e", "image_cloud_health_timeout=20")  # where it is known to fail
 
 
 def check_bare(world: World) -> None:
@@ -70,9 +73,144 @@ def limit(world: World) -> None:
     assert set(world.recap) == {"ic01"}
 
 
+def upgrade(world: World) -> None:
+    """A rolling upgrade under a constant load of hits and misses fails no request."""
+    with under_load(world):
+        world.playbook("deploy.yml", release="newer")
+    for host in world.nodes():
+        assert version(host).startswith("9."), host.name
+
+
+def broken_release(world: World) -> None:
+    """A release that cannot be loaded stops at the first host before anything there is touched."""
+    before = [version(host) for host in world.nodes()]
+    with under_load(world):
+        world.playbook("deploy.yml", *HASTY, release="broken", expect=2)
+    assert set(world.recap) == {"ic00"}
+    assert [version(host) for host in world.nodes()] == before
+
+
+def ailing_release(world: World) -> None:
+    """A release that makes no thumbnail stops at the first host, whose nginx is stopped: others answer."""
+    before = [version(host) for host in world.nodes()]
+    output = world.playbook("deploy.yml", *HASTY, release="ailing", expect=2)
+    assert "does not serve release" in output
+    assert set(world.recap) == {"ic00"}, "later hosts are untouched"
+    assert [version(host) for host in world.nodes()[1:]] == before[1:]
+    with under_load(world):
+        assert world.hosts["ic00"].run("systemctl is-active nginx")[0] != 0
+
+
+def rollback(world: World) -> None:
+    """The host goes back to the release before; those that never left it are passed over."""
+    with under_load(world):
+        world.playbook("rollback.yml", release="newer")
+    assert {version(host)[:2] for host in world.nodes()} == {"9."}
+    assert node(world, world.nodes()[0]).ask("/ready").status == 200
+    assert [world.recap[host.name]["changed"] > 0 for host in world.nodes()] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def broken_host(world: World) -> None:
+    """A host that cannot take a release stops the playbook there: later hosts stay as they are."""
+    ic01 = world.hosts["ic01"]
+    before = [version(host) for host in world.nodes()]
+    ic01.sh("mv /usr/bin/setpriv /usr/bin/setpriv.away")
+    try:
+        with under_load(world):
+            world.playbook(
+                "deploy.yml", "-e", "image_cloud_health_timeout=20", release="now", expect=2
+            )
+        assert version(world.hosts["ic00"]) != before[0]
+        assert [version(host) for host in world.nodes()[2:]] == before[2:]
+    finally:
+        ic01.sh("mv /usr/bin/setpriv.away /usr/bin/setpriv")
+    world.playbook("deploy.yml", release="newer")
+
+
+def reboot(world: World) -> None:
+    """A host that restarts serves again by itself, whichever of its services comes first."""
+    ic02 = world.hosts["ic02"]
+    boot = ic02.sh("cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1")
+    with under_load(world):
+        ic02.run("systemctl reboot")
+        until(
+            "ic02 restarted",
+            lambda: ic02.run("stat -c %Y /proc/1", timeout_s=5)[1].strip() not in boot,
+        )
+        until("ic02 serves again", lambda: ic02.run("image-cloud health", timeout_s=20)[0] == 0)
+    ic02.sh("systemctl stop image-cloud postgresql@15-image_cloud")
+    ic02.sh("systemctl start nginx image-cloud")
+    ic02.sh("systemctl start postgresql@15-image_cloud")
+    until("ic02 is well", lambda: ic02.run("image-cloud health", timeout_s=20)[0] == 0)
+
+
+def add_node(world: World) -> None:
+    """A fifth node fills itself from the others before it gets traffic."""
+    ic00, ic04 = world.hosts["ic00"], world.hosts["ic04"]
+    with origin() as shop:
+        url = shop.serve("/before-ic04.jpg", picture(11))
+        assert node(world, ic00).ask("/get_image", url=url).status == 200
+    world.write_inventory((*NAMES[:4], "ic04"))
+    world.playbook("add_node.yml", "-e", "node=ic04", release="newer")
+    assert has(node(world, ic04), url)
+    assert ic04.address in ic00.sh("cat /etc/image-cloud-loadbalancer/nginx.conf")
+    assert "ic04" in ic00.sh("cat /var/lib/image-cloud/image_cloud.ini")
+
+
+def remove_node(world: World) -> None:
+    """What only the node that goes has, the others have cloned before it stops."""
+    ic00, ic04 = world.hosts["ic00"], world.hosts["ic04"]
+    with origin() as shop:
+        url = shop.serve("/only-ic04.jpg", picture(12))
+        assert node(world, ic04).ask("/get_image", url=url).status == 200
+    with under_load(world):
+        world.playbook("remove_node.yml", "-e", "node=ic04", release="newer")
+    assert has(node(world, ic00), url)
+    assert ic04.address not in ic00.sh("cat /etc/image-cloud-loadbalancer/nginx.conf")
+    assert "ic04" not in ic00.sh("cat /var/lib/image-cloud/image_cloud.ini")
+    assert ic04.run("systemctl is-active image-cloud")[0] != 0
+    world.write_inventory()
+
+
+def backup_node(world: World) -> None:
+    """A node for backup clones everything and takes no traffic."""
+    ic00, ic04 = world.hosts["ic00"], world.hosts["ic04"]
+    world.write_inventory(backup="ic04")
+    world.playbook("add_node.yml", "-e", "node=ic04", release="newer")
+    with origin() as shop:
+        url = shop.serve("/for-backup.jpg", picture(13))
+        assert node(world, ic00).ask("/get_image", url=url).status == 200
+        until("the backup node has it, too", lambda: has(node(world, ic04), url))
+    assert ic04.address not in ic00.sh("cat /etc/image-cloud-loadbalancer/nginx.conf")
+
+
+def backup(world: World) -> None:
+    """A dump brings back a database that was lost."""
+    ic03 = world.hosts["ic03"]
+    count = "runuser -u postgres -- psql -XAtq -p 5436 image_cloud -c 'select count(*) from images'"
+    before = int(ic03.sh(count))
+    fetched = world.folder / "dumps"
+    world.playbook(
+        "backup.yml", "-l", "ic03", "-e", f"postgresql_backup_fetch_to={fetched}", release="newer"
+    )
+    assert list(fetched.glob("ic03/*.dump"))
+    ic03.sh("runuser -u postgres -- psql -Xq -p 5436 image_cloud -c 'drop table images cascade'")
+    world.playbook("restore.yml", "-l", "ic03", release="newer")
+    assert int(ic03.sh(count)) >= before > 0
+
+
 STAGES: dict[str, Callable[[World], None]] = {
-    stage.__name__: stage for stage in (check_bare, deploy, serve, clone, again, limit)
-}
+    stage.__name__: stage
+    for stage in (
+        check_bare, deploy, serve, clone, again, limit, upgrade, broken_release, ailing_release,
+        rollback, broken_host, reboot, add_node, remove_node, backup_node, backup,
+    )
+}  # fmt: skip
 
 
 # What stages are made of ------------------------------------------------------------------------
@@ -111,3 +249,25 @@ def has(client: Client, url: str) -> bool:
 def lacks(client: Client, url: str) -> bool:
     """Say whether it has not."""
     return not has(client, url)
+
+
+@contextlib.contextmanager
+def under_load(world: World) -> Iterator[Load]:
+    """Ask the load balancer all the time; AssertionError if anything failed."""
+    client = balancer(world)
+    with origin() as shop:
+        body = picture(99)
+        stored = [shop.serve(f"/stored-{number}.jpg", body) for number in range(8)]
+        for url in stored:
+            assert client.thumbnail(url).status == 200
+        new_url = lambda number: shop.serve(f"/new-{number}.jpg", body)  # noqa: E731
+        with Load(client, stored, new_url) as load:
+            yield load
+    print(f"deploy-test:   meanwhile {load.summary()}, {len(load.failed)} failed", flush=True)
+    assert not load.failed, load.failed[:10]
+    assert load.misses > 0
+
+
+def version(host: Host) -> str:
+    """Return the release in force on a host."""
+    return host.sh("basename $(readlink /opt/image_cloud/current)")

@@ -50,12 +50,11 @@ def outside(arguments: list[str]) -> int:
         )
         try:
             return process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
+        finally:
+            process.kill()  # and all of its namespaces with it
             process.wait()
-            return 130
     finally:
-        remove_cgroups()
+        remove_cgroups(folder.name)
         shutil.rmtree(folder)
 
 
