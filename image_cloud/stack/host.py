@@ -105,6 +105,7 @@ def write(host: Host) -> dict[str, Any]:
     config, files = host.config(), host.plan()
     layout.make_root(host.home, host.accounts)
     layout.make_folders(host.home, config, host.accounts)
+    _forget_due(host, files)
     settings.write_first_token(host.home, config, host.accounts)
     _make_photos(host)
     before = _contents([*(file.path for file in files), *host.superfluous(files)])
@@ -137,6 +138,14 @@ def _due(host: Host, files: list[Planned]) -> dict[str, bool]:
     except (OSError, ValueError):
         known = {}
     return {what: known.get(what) != mark for what, mark in _marks(host, files).items()}
+
+
+def _forget_due(host: Host, files: list[Planned]) -> None:
+    """Have what is due stay due until `settle`, also for another release: it may be done in part by then."""
+    due, marks = _due(host, files), _marks(host, files)
+    if any(due.values()):
+        kept = {what: mark for what, mark in marks.items() if not due[what]}
+        Planned(_note(host), json.dumps(kept) + "\n").write()
 
 
 def _marks(host: Host, files: list[Planned]) -> dict[str, str]:

@@ -105,7 +105,7 @@ def rollback(world: World) -> None:
     """The host goes back to the release before; those that never left it are passed over."""
     with under_load(world):
         world.playbook("rollback.yml", release="newer")
-    assert {version(host)[:2] for host in world.nodes()} == {"9."}
+    assert len({version(host) for host in world.nodes()}) == 1
     assert node(world, world.nodes()[0]).ask("/ready").status == 200
     assert [world.recap[host.name]["changed"] > 0 for host in world.nodes()] == [
         True,

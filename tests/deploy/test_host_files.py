@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,16 @@ def test_a_new_release_is_rolled_out_without_a_new_supervisord(host: Host) -> No
     host.release.rename(newer)
     answer = plan(Host(host.home, newer, host.bin, host.accounts))
     assert (answer["rollout"], answer["restart"], answer["reload"]) == (True, False, False)
+
+
+def test_going_back_from_a_release_that_was_never_settled_is_due(host: Host) -> None:
+    write(host)
+    settle(host)
+    newer = host.release.with_name("0.1.1-87654321")
+    shutil.copytree(host.release, newer)
+    write(Host(host.home, newer, host.bin, host.accounts))
+    answer = write(host)
+    assert (answer["rollout"], answer["restart"]) == (True, False)
 
 
 def test_files_that_nginx_refuses_are_not_left_in_place(host: Host) -> None:
