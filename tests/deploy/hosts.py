@@ -84,6 +84,16 @@ class Host:
             group.mkdir(parents=True, exist_ok=True)
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
+    def reboot(self) -> None:
+        """Have the host restart: nspawn ends for that (--keep-unit) and leaves the start to us."""
+        self.run("systemctl reboot")
+        until(f"{self.name} went down", lambda: not self._is_running())
+        self.boot()
+
+    def _is_running(self) -> bool:
+        found = subprocess.run(["pgrep", "-f", "--", f"--machine={self.name}"], capture_output=True)
+        return found.returncode == 0
+
     def wait_up(self) -> None:
         """Return when systemd has started all there is to start."""
         until(

@@ -2,6 +2,7 @@
 # make_database.sh PORT PASSFILE: make role and database where they are missing; prints what it made.
 # The password is made here and never leaves the host; it is on no command line and in no log.
 set -eu
+cd /
 umask 077
 port=$1 passfile=$2
 as_postgres() { runuser -u postgres -- psql -X -q -A -t -v ON_ERROR_STOP=1 -p "$port" "$@"; }
