@@ -427,7 +427,7 @@ def _write_synced(path: Path, content: bytes, mode: int) -> None:
 
 
 def _write_new(path: str, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet; if `synced`, make sure that it is on disk."""
+    """Write a file that is not there yet, and make sure that it is on disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         view = memoryview(content)
