@@ -9,6 +9,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+# Not used here: the master loads it, so that a new worker is there at once.
+import falcon_app.app
 from image_cloud.config import config_from_environment
 from image_cloud.heartbeat import Heartbeat, path_of
 from image_cloud.logs import WithoutQueries, set_up_logging
@@ -16,6 +18,8 @@ from image_cloud.sockets import socket_path, take_over
 
 _config = config_from_environment()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
+if _pool == "resize":
+    import falcon_app.resize  # noqa: F401
 _pools = _config.pools
 
 _heartbeat = Heartbeat(path_of(_config.node.run, _pool))
@@ -36,13 +40,14 @@ errorlog = "-"
 loglevel = _config.node.log_level
 # The heartbeat file is touched all the time: keep it in memory.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
+KEEPING = "falcon_app.keeping_worker.KeepingWorker"
 control_socket_disable = True
 
 if _pool == "front":
-    worker_class, workers, threads = "gthread", _pools.front_workers, _pools.front_threads
+    worker_class, workers, threads = KEEPING, _pools.front_workers, _pools.front_threads
     keepalive = 75
 elif _pool == "fetch":
-    worker_class, workers, threads = "gthread", _pools.fetch_workers, _pools.fetch_threads
+    worker_class, workers, threads = KEEPING, _pools.fetch_workers, _pools.fetch_threads
     keepalive = 75
 elif _pool == "intake":
     worker_class, workers, threads = "gthread", 1, _pools.intake_threads

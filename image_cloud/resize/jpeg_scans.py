@@ -26,6 +26,11 @@ COARSEST_LUMA, COARSEST_CHROMA = {2: 4.0, 4: 24.0}, {2: 6.0, 4: 14.0}
 
 At 1/4 that is two bits of luma from quality 76 up, one from 51 up, one of chroma from 80 up: 0.1 dB.
 """
+COARSEST_DC = {4: 10.0}
+"""The same for all components' DC coefficients, an eighth of which is a level of brightness.
+
+That is one bit from quality 85 up, and at most five eighths of a level.
+"""
 
 
 @dataclasses.dataclass
@@ -38,7 +43,7 @@ class Scan:
     first_coefficient: int
     last_coefficient: int
     added_bit: int | None
-    """Which bit (0: the lowest) it adds to AC coefficients that are known down to it; else None."""
+    """Which bit (0: the lowest) it adds to coefficients that are known down to it; else None."""
 
     def overlaps(self, other: Scan) -> bool:
         """Tell whether both scans tell of the same coefficients of a component."""
@@ -60,6 +65,8 @@ class Outline:
     """Which table each component is quantised by; the first component is luma."""
     steps: dict[int, float] = dataclasses.field(default_factory=dict)
     """Mean step of the lowest AC coefficients in each table."""
+    dc_steps: dict[int, float] = dataclasses.field(default_factory=dict)
+    """Step of the DC coefficients in each table."""
     scans: list[Scan] = dataclasses.field(default_factory=list)
     end: int = 0
     """Offset behind the end marker; 0 where there is none."""
@@ -109,7 +116,7 @@ def _frame(found: Outline, marker: int, body: bytes) -> None:
 def _tables(found: Outline, body: bytes) -> None:
     """Note the steps of quantisation tables; those of 16 bits, which nobody uses, are left out."""
     while len(body) >= TABLE_BYTES and body[0] < 16:
-        found.steps[body[0]] = sum(body[2:6]) / 4
+        found.dc_steps[body[0]], found.steps[body[0]] = body[1], sum(body[2:6]) / 4
         body = body[TABLE_BYTES:]
 
 
@@ -118,7 +125,7 @@ def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
     count = body[0] if body else 0
     first, last, bits = body[1 + 2 * count : 4 + 2 * count].ljust(3, b"\0")
     before, low = bits >> 4, bits & 15
-    added_bit = low if first and before == low + 1 else None
+    added_bit = low if before == low + 1 else None
     scan = Scan(start, at, body[1 : 1 + 2 * count : 2], first, last, added_bit)
     found.scans.append(scan)
     if not found.one_pass:
@@ -145,7 +152,8 @@ def pruned(data: bytes, found: Outline, scale: int) -> bytes:
         parts.append(data[at : scan.start])
         at = scan.end
     parts.append(data[at : found.end - len(END)])
-    zeros = jpeg_zeros.scans(found.size, found.sampling, _components(left_out))
+    without_ac = _components(scan for scan in left_out if scan.last_coefficient)
+    zeros = jpeg_zeros.scans(found.size, found.sampling, without_ac)
     return b"".join([*parts, zeros, END])
 
 
@@ -181,8 +189,11 @@ def _is_too_fine(scan: Scan, found: Outline, scale: int) -> bool:
         return False
     luma = next(iter(found.sampling))
     for component in scan.components:
-        coarsest = COARSEST_LUMA if component == luma else COARSEST_CHROMA
-        step = found.steps.get(found.tables.get(component, -1), math.inf)
+        steps, coarsest = found.dc_steps, COARSEST_DC
+        if scan.last_coefficient:
+            steps = found.steps
+            coarsest = COARSEST_LUMA if component == luma else COARSEST_CHROMA
+        step = steps.get(found.tables.get(component, -1), math.inf)
         if step * (2 << scan.added_bit) > coarsest.get(scale, 0.0):
             return False
     return True

@@ -1,6 +1,97 @@
 import logging
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterator
 
-from image_cloud.logs import WithoutQueries
+import pytest
+
+from image_cloud.logs import GatheringHandler, WithoutQueries, pieces
+
+PATIENCE_S = 10.0
+
+
+class Pipe:
+    """A stream that keeps each write."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.changed = threading.Condition()
+
+    def write(self, text: str) -> None:
+        with self.changed:
+            self.written.append(text)
+            self.changed.notify_all()
+
+    def flush(self) -> None: ...
+
+    def wait_for(self, text: str) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: text in "".join(self.written), PATIENCE_S)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe, log = Pipe(), logging.getLogger("gathered")
+    handler = GatheringHandler(pipe)
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    yield pipe
+    log.removeHandler(handler)
+
+
+def test_lines_that_come_together_are_written_together(pipe: Pipe) -> None:
+    for number in range(5):
+        logging.getLogger("gathered").info("line %d", number)
+    pipe.wait_for("line 4\n")
+    assert "".join(pipe.written) == "line 0\nline 1\nline 2\nline 3\nline 4\n"
+    assert len(pipe.written) < 5
+
+
+def test_a_warning_comes_at_once_and_in_order(pipe: Pipe) -> None:
+    logging.getLogger("gathered").info("before")
+    logging.getLogger("gathered").warning("trouble")
+    assert pipe.written == ["before\ntrouble\n"]
+
+
+def test_the_end_of_a_process_loses_no_line(pipe: Pipe) -> None:
+    logging.getLogger("gathered").info("last words")
+    logging.shutdown()
+    assert pipe.written == ["last words\n"]
+
+
+def test_a_forked_process_writes_its_own_lines() -> None:
+    reading, writing = os.pipe()
+    handler = GatheringHandler(os.fdopen(writing, "w"))
+    log = logging.getLogger("forking")
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    log.info("parent")
+    handler.flush()
+    child = os.fork()
+    if not child:
+        log.info("child")
+        threading.Event().wait(PATIENCE_S)  # until it is killed
+        sys.exit()
+    try:
+        seen = b""
+        while b"child\n" not in seen and select.select([reading], [], [], PATIENCE_S)[0]:
+            seen += os.read(reading, 4096)
+        assert seen == b"parent\nchild\n"
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
+def test_pieces_fit_into_a_pipe_in_one_go() -> None:
+    lines = [f"{number} {'ä' * 200}\n" for number in range(100)]
+    found = pieces([*lines, "x" * 5000 + "\n", "end\n"])
+    assert "".join(found) == "".join([*lines, "x" * 5000 + "\n", "end\n"])
+    assert all(len(piece.encode()) <= select.PIPE_BUF for piece in found if "x" not in piece)
+    assert len(found) == 12
 
 
 def test_a_query_is_in_no_line_and_no_traceback() -> None:

@@ -1,0 +1,44 @@
+"""gunicorn's threaded worker, but a thread stays with its connection while more requests come on it."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+STAYS_S = 0.25
+
+
+class KeepingWorker(ThreadWorker):
+    """Waits in the thread for a connection's next request, for a while and in half of the threads.
+
+    gthread hands a connection back to its main thread after each request and takes it from there
+    with the next one, which is two more changes of threads, and of who holds the interpreter.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Wait with none."""
+        super().__init__(*args, **kwargs)
+        self._waiting: set[Any] = set()
+
+    def handle(self, conn: Any) -> Any:
+        """Answer the requests of `conn`; return what gthread does with it next."""
+        kept = super().handle(conn)
+        while kept is True and self._next_comes(conn):
+            kept = super().handle(conn)
+        return kept
+
+    def _next_comes(self, conn: Any) -> bool:
+        """Say whether another request is there, soon enough to wait for it here."""
+        if not self.alive or 2 * len(self._waiting) >= self.cfg.threads:
+            return False
+        if conn.parser.unreader.buf.getvalue():
+            return True
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        self._waiting.add(conn)
+        try:
+            return bool(poll.poll(STAYS_S * 1000))
+        finally:
+            self._waiting.discard(conn)
