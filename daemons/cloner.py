@@ -152,11 +152,12 @@ class Cloner:
             sent = self._peers.fetch(peer, wanted.url, incoming.write)
             if sent.sha256 != wanted.sha256:
                 raise CorruptImage(f"{peer.name} sent other bytes than its feed told of")
-            incoming.finish()
+            incoming.start_sync()
             if incoming.in_memory:
                 raise StorageUnavailable("storage: full")
             record = dataclasses.replace(wanted, stored_from=peer.name)
-            self._store.keep_original(incoming.path, EXTENSIONS[wanted.format], record)
+            extension = EXTENSIONS[wanted.format]
+            self._store.keep_original(incoming.path, extension, record, finish=incoming.sync)
         log.info(
             "event=cloned peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, wanted.key, wanted.bytes, time.monotonic() - started,

@@ -134,15 +134,11 @@ class Resize:
 
     def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
         """Store the files as far as that works; return their names."""
-        kept = []
-        for name, data in files.items():
-            try:
-                self._store.keep_variant(original.key, name, data)
-                kept.append(name)
-            except OSError as error:
-                key, reason = original.key, error.strerror
-                log.warning("event=variant_not_stored key=%s reason=%r", key, reason)
-        return kept
+        failed = self._store.keep_variants(original.key, files)
+        for error in failed.values():
+            key, reason = original.key, error.strerror
+            log.warning("event=variant_not_stored key=%s reason=%r", key, reason)
+        return [name for name in files if name not in failed]
 
 
 def _original(query: Query) -> Original:

@@ -138,8 +138,8 @@ class Cache:
         with Incoming(self._store, self._budget) as incoming:
             with self._gate.visit(slot) as visit:
                 downloaded = self._origin.download(url, incoming.write, visit.enter)
+            incoming.start_sync()
             fmt, pixels = self._check_picture(incoming)
-            incoming.finish()
             record = _record(
                 url, fmt, incoming, pixels,
                 sha256=downloaded.sha256, stored_at=stored_at, source="origin",
@@ -184,8 +184,8 @@ class Cache:
         started = time.monotonic()
         with Incoming(self._store, self._budget) as incoming:
             sent = self._peers.fetch(peer, url, incoming.write)
+            incoming.start_sync()
             fmt, pixels = self._check_picture(incoming)
-            incoming.finish()
             # A peer that does not know when it was stored cannot be told from one that stores now.
             stored_at = sent.stored_at or self._store_time(key)
             record = _record(
@@ -211,7 +211,9 @@ class Cache:
         original = Original(record.key, fmt.extension)
         if not incoming.in_memory:
             try:
-                self._store.keep_original(incoming.path, fmt.extension, record, lasts=lasts)
+                self._store.keep_original(
+                    incoming.path, fmt.extension, record, finish=incoming.sync, lasts=lasts
+                )
                 self._recorder.add(record)
                 return Found(original, source)
             except OSError as error:

@@ -25,12 +25,13 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
 from image_cloud.flights import locked
 from image_cloud.keys import fan_out
+from image_cloud.new_file import NewFile, make_dir, move, remove, sync_dir
 from image_cloud.recipe import EXTENSIONS
 from image_cloud.tombstones import Tombstone, Tombstones
 
@@ -88,6 +89,8 @@ class Store:
         """`root` exists or is made by `prepare`; less free space than the reserve means full."""
         self.root = root
         self.tombstones = Tombstones(root)
+        self._path = os.fspath(root)
+        self._placing_file = root / "cluster" / ".placing"
         self._min_free_bytes = min_free_bytes
         self._free_checked = float("-inf")
         self._has_room = True
@@ -103,7 +106,7 @@ class Store:
 
     def original(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here; an empty file is none."""
-        folder = f"{self.root}/originals/{fan_out(key)}"
+        folder = f"{self._path}/originals/{fan_out(key)}"
         stem = f"{folder}/{key}."
         if _has_bytes(stem + USUAL_EXTENSION):
             return Original(key, USUAL_EXTENSION)
@@ -115,12 +118,12 @@ class Store:
 
     def has_variant(self, key: str, name: str) -> bool:
         """Say whether the variant is on disk; an empty file is none."""
-        return _has_bytes(f"{self.root}/{variant_path(key, name)}")
+        return _has_bytes(f"{self._path}/{variant_path(key, name)}")
 
     def variants(self, key: str) -> set[str]:
         """Return the names of what was made from the original."""
         try:
-            return set(os.listdir(f"{self.root}/variants/{fan_out(key)}/{key}"))
+            return set(os.listdir(f"{self._path}/variants/{fan_out(key)}/{key}"))
         except FileNotFoundError:
             return set()
 
@@ -148,13 +151,20 @@ class Store:
 
     def incoming_path(self) -> Path:
         """Return a new name for a temporary file in the storage's file system."""
-        return Path(f"{self.root}/incoming/{secrets.token_hex(16)}")
+        return Path(f"{self._path}/incoming/{secrets.token_hex(16)}")
 
     def keep_original(
-        self, temporary: Path, extension: str, record: Record, *, lasts: bool = True
+        self,
+        temporary: Path,
+        extension: str,
+        record: Record,
+        *,
+        finish: Callable[[], None] = lambda: None,
+        lasts: bool = True,
     ) -> Original:
-        """Move a finished, synced temporary file to its place; note it as unrecorded first.
+        """Move a temporary file to its place; note it as unrecorded first.
 
+        `finish` makes sure that the file is on disk; it is called while the note is on its way there.
         Without `lasts` a crash of the machine within seconds may lose both, until `make_last`.
         A newer original that is here already stays, and is returned.
         Raises OSError, Blocked and DeletedMeanwhile; then neither the note nor the file stays.
@@ -162,35 +172,44 @@ class Store:
         original = Original(record.key, extension)
         with self._placing(record.key):
             self.tombstones.check(record.key, record.stored_at)
-            before, known = self.original(record.key), self.record(record.key)
+            before = self.original(record.key)
+            known = self.record(record.key) if before else None
             if before and known and known.version >= record.version:
                 return before
-            _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+            self._write_note_and(finish, record)
             try:
                 self._move_to_place(temporary, original, record.stored_at)
                 if lasts:
-                    _sync_dir((self.root / original.relative).parent)
+                    self.make_last([record])
             except OSError:
-                self._note_path(record.key).unlink(missing_ok=True)
+                self.forget_note(record.key)
                 raise
             if before:
                 self._forget_replaced(before, original)
         return original
 
+    def _write_note_and(self, finish: Callable[[], None], record: Record) -> None:
+        path = self._note_path(record.key)
+        note = _new_note(path, _json_of(record))
+        try:
+            finish()
+        except BaseException:
+            note.discard()
+            raise
+        note.place(path, PRIVATE_DIR)
+
     def _move_to_place(self, temporary: Path, original: Original, stored_at: float) -> None:
-        target = self.root / original.relative
-        make_dir(target.parent, PRIVATE_DIR)
         os.chmod(temporary, ORIGINAL_MODE)
         # Last-Modified and ETag come from it: the same on every node.
         modified = min(stored_at, time.time())
         os.utime(temporary, (modified, modified))
-        os.rename(temporary, target)
+        move(os.fspath(temporary), f"{self._path}/{original.relative}", PRIVATE_DIR)
 
     def make_last(self, records: Iterable[Record]) -> None:
         """Make sure that originals kept a moment ago survive a crash of the machine."""
         for folder in {fan_out(record.key) for record in records}:
             with contextlib.suppress(FileNotFoundError):
-                _sync_dir(self.root / "originals" / folder)
+                sync_dir(f"{self._path}/originals/{folder}")
 
     def _forget_replaced(self, before: Original, now: Original) -> None:
         if before != now:
@@ -203,11 +222,11 @@ class Store:
 
     def note(self, record: Record) -> None:
         """Write the note of an original that is here already.  Raises OSError."""
-        _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+        _write_note(self._note_path(record.key), _json_of(record))
 
     def has_note(self, key: str) -> bool:
         """Say whether the database may not know the original of `key` yet."""
-        return self._note_path(key).exists()
+        return os.path.exists(self._note_path(key))
 
     def original_or_empty(self, original: Original) -> bool:
         """Say whether the file is there, be it empty."""
@@ -226,7 +245,7 @@ class Store:
             self.tombstones.check(record.key, record.stored_at)
             original = self.original(record.key)
             if original:
-                _write_synced(self._note_path(record.key), _json_of(record), ORIGINAL_MODE)
+                _write_note(self._note_path(record.key), _json_of(record))
                 modified = min(record.stored_at, time.time())
                 os.utime(self.root / original.relative, (modified, modified))
 
@@ -245,12 +264,11 @@ class Store:
         if noted is None or noted.version != record.version:
             return  # a newer store has come meanwhile
         with contextlib.suppress(OSError):
-            make_dir(target.parent, PRIVATE_DIR)
-            os.rename(note, target)
+            move(note, target, PRIVATE_DIR)
 
     def forget_note(self, key: str) -> None:
         """Remove the note of `key`: its original never came."""
-        self._note_path(key).unlink(missing_ok=True)
+        remove(self._note_path(key))
 
     def bury(self, tombstone: Tombstone, now: float) -> bool:
         """Write the tombstone and remove what it forbids; say whether an original was removed.
@@ -278,10 +296,10 @@ class Store:
     def _write_tombstone(self, tombstone: Tombstone) -> None:
         """Write the note for the database, and then the tombstone: found together or not at all."""
         content = _json_of(tombstone)
-        _write_synced(self._delete_note_path(tombstone.key), content, ORIGINAL_MODE)
+        _write_note(self._delete_note_path(tombstone.key), content)
         target = self.tombstones.path(tombstone.key)
-        make_dir(target.parent, PRIVATE_DIR)
-        _write_synced(target, content, ORIGINAL_MODE)
+        make_dir(os.path.dirname(target), PRIVATE_DIR)
+        _write_note(target, content)
 
     def unrecorded_deletes(self) -> Iterator[Tombstone]:
         """Yield the deletes that the database may not know."""
@@ -294,8 +312,8 @@ class Store:
         """Remove the note of a delete: the database knows it."""
         path = self._delete_note_path(tombstone.key)
         with contextlib.suppress(OSError, ValueError, TypeError):
-            if Tombstone(**json.loads(path.read_bytes())) == tombstone:
-                path.unlink(missing_ok=True)
+            if Tombstone(**json.loads(_content(path))) == tombstone:
+                remove(path)
 
     def set_aside(self, original: Original) -> Path:
         """Move a damaged original, and its variants, out of the way; return where it is kept."""
@@ -306,21 +324,22 @@ class Store:
             self._remove_variants(original.key)
         return target
 
-    def keep_variant(self, key: str, name: str, content: bytes) -> None:
-        """Write a variant: temporary file, sync, rename.  Raises OSError."""
-        target = f"{self.root}/{variant_path(key, name)}"
-        temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
-        try:
-            _write_new(temporary, content, SHARED_MODE)
+    def keep_variants(self, key: str, files: dict[str, bytes]) -> dict[str, OSError]:
+        """Write variants by their names; return those that could not be kept, and why not."""
+        made: dict[str, NewFile] = {}
+        failed: dict[str, OSError] = {}
+        for name, content in files.items():
+            temporary = f"{self._path}/variants/.incoming/{secrets.token_hex(16)}"
             try:
-                os.rename(temporary, target)
-            except FileNotFoundError:
-                make_dir(Path(target).parent, SHARED_DIR)
-                os.rename(temporary, target)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+                made[name] = NewFile(temporary, content, SHARED_MODE)
+            except OSError as error:
+                failed[name] = error
+        for name, file in made.items():
+            try:
+                file.place(f"{self._path}/{variant_path(key, name)}", SHARED_DIR)
+            except OSError as error:
+                failed[name] = error
+        return failed
 
     def remove(self, key: str) -> bool:
         """Remove the original, its notes and all variants; say whether there was an original."""
@@ -329,7 +348,7 @@ class Store:
             path = Original(key, extension).relative
             (self.root / path).unlink(missing_ok=True)
         self.forget_note(key)
-        self._record_path(key).unlink(missing_ok=True)
+        remove(self._record_path(key))
         self._remove_variants(key)
         return original is not None
 
@@ -343,7 +362,7 @@ class Store:
     def version(self, original: Original) -> tuple[int, int] | None:
         """Return what changes when the file is replaced; None where it is gone."""
         try:
-            status = os.stat(f"{self.root}/{original.relative}")
+            status = os.stat(f"{self._path}/{original.relative}")
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_size
@@ -360,16 +379,18 @@ class Store:
 
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock under which a picture appears or goes, for milliseconds."""
-        return locked(self.root / "cluster" / ".placing", key, PLACING_PATIENCE_S)
+        return locked(self._placing_file, key, PLACING_PATIENCE_S)
 
-    def _note_path(self, key: str) -> Path:
-        return Path(f"{self.root}/unrecorded/{key}.json")
+    # Text, not Path: making one of those costs more than the look at the disk.
 
-    def _delete_note_path(self, key: str) -> Path:
-        return self.root / "unrecorded" / f"{key}.deleted.json"
+    def _note_path(self, key: str) -> str:
+        return f"{self._path}/unrecorded/{key}.json"
 
-    def _record_path(self, key: str) -> Path:
-        return Path(f"{self.root}/records/{fan_out(key)}/{key}.json")
+    def _delete_note_path(self, key: str) -> str:
+        return f"{self._path}/unrecorded/{key}.deleted.json"
+
+    def _record_path(self, key: str) -> str:
+        return f"{self._path}/records/{fan_out(key)}/{key}.json"
 
 
 def _has_bytes(path: str) -> bool:
@@ -379,11 +400,10 @@ def _has_bytes(path: str) -> bool:
         return False
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path | str) -> Record | None:
     """Return the record in a note's or record's file; None for any other."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return Record(**json.loads(file.read()))
+        return Record(**json.loads(_content(path)))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -399,48 +419,18 @@ def variant_path(key: str, name: str) -> str:
     return f"variants/{fan_out(key)}/{key}/{name}"
 
 
-def make_dir(path: Path, mode: int) -> None:
-    """Make a folder and its missing parents with `mode` (the processes run with umask 007)."""
-    try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_dir(path.parent, mode)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, mode)
-
-
 def _json_of(content: Record | Tombstone) -> bytes:
     return json.dumps(vars(content)).encode()
 
 
-def _write_synced(path: Path, content: bytes, mode: int) -> None:
-    temporary = f"{path.parent}/.{secrets.token_hex(8)}"
-    try:
-        _write_new(temporary, content, mode)
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def _content(path: Path | str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
-def _write_new(path: str, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet, and make sure that it is on disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _new_note(path: str, content: bytes) -> NewFile:
+    return NewFile(f"{os.path.dirname(path)}/.{secrets.token_hex(8)}", content, ORIGINAL_MODE)
 
 
-def _sync_dir(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write_note(path: str, content: bytes) -> None:
+    _new_note(path, content).place(path, PRIVATE_DIR)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -117,7 +118,7 @@ class Domains:
     def succeeded(self, domain: str) -> None:
         """Forget what was known against `domain`."""
         path = self._path(domain)
-        if path.exists():
+        if os.path.exists(path):
             with self._changing(domain):
                 trouble = _read(path)
                 if trouble is None or trouble.state(self._clock()) != "paused":
@@ -185,8 +186,7 @@ class Domains:
             yield
 
     def _path(self, domain: str) -> Path:
-        digest = hashlib.sha256(domain.encode()).hexdigest()[:16]
-        return self._folder / f"{digest}.json"
+        return self._folder / _file_name(domain)
 
     def _write(self, trouble: Trouble) -> None:
         """Write the file; a disk that is full must not be an error of its own."""
@@ -201,6 +201,11 @@ class Domains:
             )
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=1024)  # a few shops are asked again and again
+def _file_name(domain: str) -> str:
+    return hashlib.sha256(domain.encode()).hexdigest()[:16] + ".json"
 
 
 def _read(path: Path) -> Trouble | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from image_cloud.config.sections import Failures as Settings
-from image_cloud.disk import SHARED_DIR, SHARED_MODE, make_dir
+from image_cloud.disk import SHARED_DIR, SHARED_MODE
 from image_cloud.errors import (
     ImageCloudError,
     ImageTooLarge,
@@ -28,6 +28,7 @@ from image_cloud.errors import (
     by_code,
 )
 from image_cloud.keys import fan_out
+from image_cloud.new_file import make_dir, remove
 
 REMEMBERED = (OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage)
 FETCH, RESIZE = "fetch", "resize"
@@ -44,7 +45,7 @@ class Failures:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """`root` is the storage folder; `clock` gives seconds since 1970."""
-        self._root = root
+        self._root = os.fspath(root)
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
@@ -85,7 +86,7 @@ class Failures:
 
     def forget(self, key: str, kind: str = FETCH) -> None:
         """Drop what is remembered: it worked."""
-        self._path(key, kind).unlink(missing_ok=True)
+        remove(self._path(key, kind))
 
     def expire(self, path: Path) -> bool:
         """Remove one memory file that has lost its meaning; say whether it was removed."""
@@ -111,8 +112,8 @@ class Failures:
         fresh = entry is not None and entry["until"] + self._settings.longest_keep > now
         return int(entry["count"]) if entry and fresh else 0
 
-    def _path(self, key: str, kind: str) -> Path:
-        return Path(f"{self._root}/failures/{fan_out(key)}/{key}.{kind}.json")
+    def _path(self, key: str, kind: str) -> str:
+        return f"{self._root}/failures/{fan_out(key)}/{key}.{kind}.json"
 
     def _read(self, key: str, kind: str) -> dict[str, Any] | None:
         try:
@@ -124,8 +125,8 @@ class Failures:
 
     def _write(self, key: str, kind: str, entry: dict[str, Any]) -> None:
         path = self._path(key, kind)
-        make_dir(path.parent, SHARED_DIR)
-        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        make_dir(os.path.dirname(path), SHARED_DIR)
+        temporary = f"{os.path.dirname(path)}/.{secrets.token_hex(8)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SHARED_MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(entry, file)

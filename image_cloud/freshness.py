@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from image_cloud.disk import PRIVATE_DIR, SHARED_DIR, make_dir
+from image_cloud.disk import PRIVATE_DIR, SHARED_DIR
+from image_cloud.new_file import make_dir
 
 log = logging.getLogger(__name__)
 

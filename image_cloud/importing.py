@@ -63,7 +63,6 @@ class Importer:
         with Incoming(self._store, MemoryBudget(0)) as incoming:
             sha256 = _copy_bytes(source, incoming)
             fmt = _check(incoming)
-            incoming.finish()
             if incoming.in_memory:
                 raise StorageUnavailable("storage: full")
             width, height = _pixels(incoming.path)
@@ -71,7 +70,7 @@ class Importer:
                 key_of(url), url, host, fmt.name, width, height, incoming.size, sha256, stored_at,
                 self._source,
             )  # fmt: skip
-            self._store.keep_original(incoming.path, fmt.extension, record)
+            self._store.keep_original(incoming.path, fmt.extension, record, finish=incoming.sync)
         return record
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from image_cloud.disk import RETRY_AFTER_S, Store
 from image_cloud.errors import StorageUnavailable
+from image_cloud.new_file import remove, start_sync
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class MemoryBudget:
 class Incoming:
     """Takes the bytes of one download; a context manager that leaves nothing behind.
 
-    `path` can be read once `finish` was called; `in_memory` says that it must not be kept.
+    `path` can be read once all has come; `in_memory` says that it must not be kept.
     """
 
     def __init__(self, store: Store, budget: MemoryBudget) -> None:
@@ -79,7 +80,7 @@ class Incoming:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         if not self.in_memory:
-            self.path.unlink(missing_ok=True)
+            remove(os.fspath(self.path))
         self._budget.give_back(self._taken)
 
     def write(self, chunk: bytes) -> None:
@@ -96,13 +97,13 @@ class Incoming:
             self._write_all(chunk)
         self.size += len(chunk)
 
-    def finish(self) -> None:
-        """Make sure the bytes are on disk, as far as they are meant to be."""
-        if not self.in_memory:
-            try:
-                os.fsync(self._descriptor)
-            except OSError as error:
-                self._move_to_memory(error)
+    def start_sync(self) -> None:
+        """Have the kernel begin to write the bytes to disk: all have come."""
+        start_sync(self._descriptor)
+
+    def sync(self) -> None:
+        """Make sure the bytes are on disk.  Raises OSError."""
+        os.fsync(self._descriptor)
 
     def data(self) -> bytes:
         """Return all bytes."""

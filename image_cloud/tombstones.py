@@ -16,6 +16,7 @@ from pathlib import Path
 from image_cloud import urls
 from image_cloud.errors import Blocked, DeletedMeanwhile
 from image_cloud.keys import fan_out
+from image_cloud.new_file import remove
 
 TICK_S = 0.000001
 """Event times are whole microseconds, as PostgreSQL keeps them."""
@@ -46,6 +47,7 @@ class Tombstones:
     def __init__(self, root: Path) -> None:
         """`root` is the storage folder."""
         self._root = root
+        self._path = os.fspath(root)
 
     def find(self, key: str) -> Tombstone | None:
         """Return the tombstone of `key`; an unreadable one is none."""
@@ -74,16 +76,16 @@ class Tombstones:
         """Remove tombstones older than `before`, blocks excepted; return how many."""
         old = [one for one in self.all() if one.deleted_at < before and not one.blocked]
         for one in old:
-            self.path(one.key).unlink(missing_ok=True)
+            remove(self.path(one.key))
         return len(old)
 
-    def path(self, key: str) -> Path:
+    def path(self, key: str) -> str:
         """Return the file of `key`."""
-        return Path(f"{self._root}/tombstones/{fan_out(key)}/{key}.json")
+        return f"{self._path}/tombstones/{fan_out(key)}/{key}.json"
 
-    def _read(self, path: Path) -> Tombstone | None:
+    def _read(self, path: Path | str) -> Tombstone | None:
         try:
-            with open(os.fspath(path), "rb") as file:
-                return Tombstone(**json.load(file))
+            with open(path, "rb", buffering=0) as file:
+                return Tombstone(**json.loads(file.read()))
         except (OSError, ValueError, TypeError):
             return None

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import execute_batch
+from psycopg2.extras import execute_batch, execute_values
 
 from image_cloud.db.feed import Position
 from image_cloud.disk import Record
 from image_cloud.tombstones import Tombstone
+
+ROWS_AT_ONCE = 1000
 
 # The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
 # is not newer, and a block over everything.
 RECORD = """
     INSERT INTO images
         (key, url, host, format, width, height, bytes, sha256, stored_at, stored_from)
-    VALUES
-        (%(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
-         to_timestamp(%(stored_at)s), %(stored_from)s)
+    VALUES %s
     ON CONFLICT (key) DO UPDATE SET
         format = excluded.format, width = excluded.width, height = excluded.height,
         bytes = excluded.bytes, sha256 = excluded.sha256, stored_at = excluded.stored_at,
@@ -30,6 +30,8 @@ RECORD = """
         THEN (images.stored_at, images.sha256) < (excluded.stored_at, excluded.sha256)
         ELSE images.deleted_at < excluded.stored_at END
 """
+RECORD_ROW = """(%(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
+    to_timestamp(%(stored_at)s), %(stored_from)s)"""
 # A store from the future cannot be: its clock was wrong, and the delete came after it.
 BURY = """
     INSERT INTO images (key, url, host, deleted_at, blocked)
@@ -67,8 +69,17 @@ COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images WHERE dele
 
 
 def record(cursor: Cursor, records: Iterable[Record]) -> None:
-    """Insert the rows, or bring them up to date where these are newer and not deleted since."""
-    execute_batch(cursor, RECORD, [vars(one) for one in records])
+    """Insert the rows, or bring them up to date where these are newer and not deleted since.
+
+    One statement for all, in the order of keys, so that two processes never wait for each other.
+    """
+    newest: dict[str, Record] = {}
+    for one in records:
+        known = newest.setdefault(one.key, one)
+        if known.version < one.version:
+            newest[one.key] = one
+    rows = [vars(newest[key]) for key in sorted(newest)]
+    execute_values(cursor, RECORD, rows, RECORD_ROW, page_size=ROWS_AT_ONCE)
 
 
 def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 import time
@@ -161,6 +162,17 @@ def test_of_two_stores_every_node_keeps_the_same(settings: Settings) -> None:
             found = catalog.find(cursor, versions[0].key)
             assert found
             assert found.version == (6.0, "c" * 64)
+
+
+def test_of_two_stores_in_one_batch_the_newer_stays(settings: Settings) -> None:
+    other, older = record(8), record(7)
+    newer = dataclasses.replace(older, stored_at=older.stored_at + 1, sha256="d" * 64, width=None)
+    with Database(settings).transaction() as cursor:
+        catalog.record(cursor, [newer, other, older])
+        assert catalog.find_all(cursor, [newer.key, other.key]) == {
+            newer.key: newer,
+            other.key: other,
+        }
 
 
 def test_requests_are_queued_once_claimed_once_and_gone_when_done(settings: Settings) -> None:

@@ -77,15 +77,15 @@ def test_a_delete_with_a_full_disk_removes_first(store: Store, monkeypatch) -> N
     import image_cloud.disk as disk
 
     keep(store, 10.0)
-    real, failed = disk._write_synced, []
+    real, failed = disk._write_note, []
 
-    def full_until_removed(path: Path, content: bytes, mode: int) -> None:
+    def full_until_removed(path: str, content: bytes) -> None:
         if store.original(KEY):
             failed.append(path)
             raise OSError(28, "No space left on device")
-        real(path, content, mode)
+        real(path, content)
 
-    monkeypatch.setattr(disk, "_write_synced", full_until_removed)
+    monkeypatch.setattr(disk, "_write_note", full_until_removed)
     assert store.bury(Tombstone(KEY, URL, 11.0), now=20.0)
     assert failed
     assert store.tombstones.find(KEY)
@@ -115,7 +115,7 @@ def test_of_two_stores_the_newer_stays(store: Store) -> None:
     original = store.original(KEY)
     assert original
     assert (store.root / original.relative).read_bytes() == b"new"
-    store.keep_variant(KEY, "1x1-fit-q85.jpg", b"of the first")
+    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"of the first"})
     keep(store, 10.0, b"end", sha256="1" * 64)
     assert (store.root / original.relative).read_bytes() == b"end"
     assert not store.has_variant(KEY, "1x1-fit-q85.jpg")

@@ -36,8 +36,7 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
         incoming.write(b"ab")
         incoming.write(b"c")
         assert store.original(KEY) is None
-        incoming.finish()
-        store.keep_original(incoming.path, "jpg", RECORD)
+        store.keep_original(incoming.path, "jpg", RECORD, finish=incoming.sync)
     original = store.original(KEY)
     assert original
     assert (store.root / original.relative).read_bytes() == b"abc"
@@ -62,11 +61,29 @@ def test_an_original_that_cannot_be_placed_leaves_no_note(store: Store) -> None:
     (store.root / "originals" / KEY[:2]).write_text("in the way")
     with Incoming(store, MemoryBudget(0)) as incoming:
         incoming.write(b"abc")
-        incoming.finish()
         with pytest.raises(OSError, match="Not a directory"):
-            store.keep_original(incoming.path, "jpg", RECORD)
+            store.keep_original(incoming.path, "jpg", RECORD, finish=incoming.sync)
         assert incoming.data() == b"abc"
     assert list(store.unrecorded()) == []
+
+
+def test_an_original_that_does_not_reach_the_disk_leaves_no_note(store: Store) -> None:
+    def broken() -> None:
+        raise OSError(5, "Input/output error")
+
+    with Incoming(store, MemoryBudget(0)) as incoming:
+        incoming.write(b"abc")
+        with pytest.raises(OSError, match="Input/output error"):
+            store.keep_original(incoming.path, "jpg", RECORD, finish=broken)
+    assert files(store) == ["cluster/.placing"]
+
+
+def test_a_variant_that_cannot_be_kept_stops_no_other(store: Store) -> None:
+    taken = store.root / f"variants/{KEY[:2]}/{KEY[2:4]}/{KEY}/1x1-fit-q85.jpg"
+    taken.mkdir(parents=True)
+    failed = store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"a", "2x2-fit-q85.jpg": b"b"})
+    assert list(failed) == ["1x1-fit-q85.jpg"]
+    assert files(store) == [f"variants/{KEY[:2]}/{KEY[2:4]}/{KEY}/2x2-fit-q85.jpg"]
 
 
 def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> None:
@@ -84,7 +101,6 @@ def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> N
 
         monkeypatch.setattr(os, "pwrite", full_once)
         incoming.write(b"def")
-        incoming.finish()
         assert incoming.in_memory
         assert incoming.data() == incoming.path.read_bytes() == b"abcdef"
         assert files(store) == []
@@ -94,8 +110,8 @@ def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> N
 
 
 def test_variants_are_replaced_as_a_whole_and_removed_with_the_original(store: Store) -> None:
-    store.keep_variant(KEY, "1x1-fit-q85.jpg", b"old")
-    store.keep_variant(KEY, "1x1-fit-q85.jpg", b"new")
+    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"old"})
+    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"new"})
     assert store.has_variant(KEY, "1x1-fit-q85.jpg")
     assert not store.remove(KEY)
     assert files(store) == []
