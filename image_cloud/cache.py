@@ -159,7 +159,7 @@ class Cache:
         if fmt.name not in self._accepted:
             allowed = ", ".join(self._accepted)
             raise UnsupportedFormat(f"the origin sent {fmt.name}; supported are {allowed}")
-        with open(incoming.path, "rb") as file:
+        with incoming.open() as file:
             if not formats.is_complete(file, incoming.size, fmt):
                 raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
             return fmt, _pixels(file)

@@ -86,7 +86,7 @@ def _check(incoming: Incoming) -> formats.Format:
     fmt = formats.sniff(incoming.head)
     if fmt is None:
         raise NotAnImage(f"it is {formats.describe(incoming.head)}")
-    with open(incoming.path, "rb") as file:
+    with incoming.open() as file:
         if not formats.is_complete(file, incoming.size, fmt):
             raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
     return fmt

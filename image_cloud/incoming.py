@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from image_cloud.disk import RETRY_AFTER_S, Store
 from image_cloud.errors import StorageUnavailable
@@ -54,6 +56,7 @@ class Incoming:
         self._taken = 0
         self.size = 0
         self.head = b""
+        self._first = b""
         self.in_memory = False
         self.path = Path()
         self._descriptor = -1
@@ -77,6 +80,7 @@ class Incoming:
         tb: TracebackType | None,
     ) -> None:
         """Close; remove the file unless it was moved to its place."""
+        self._first = b""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         if not self.in_memory:
@@ -87,6 +91,7 @@ class Incoming:
         """Append `chunk`.  Raises StorageUnavailable where neither disk nor memory takes it."""
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + chunk)[:HEAD_BYTES]
+        self._first = self._first or chunk
         if self.in_memory:
             self._take(len(chunk))
         try:
@@ -96,6 +101,12 @@ class Incoming:
             self._take(len(chunk))
             self._write_all(chunk)
         self.size += len(chunk)
+
+    def open(self) -> BinaryIO:
+        """Return all bytes as a file to read: what came in one piece need not be read from disk."""
+        if len(self._first) == self.size:
+            return io.BytesIO(self._first)
+        return open(self.path, "rb")
 
     def start_sync(self) -> None:
         """Have the kernel begin to write the bytes to disk: all have come."""

@@ -22,6 +22,7 @@ def set_up_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter(FORMAT, "%Y-%m-%dT%H:%M:%S"))
     # Not in FORMAT, and looked up for every line.
     logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -14,7 +14,7 @@ from image_cloud.errors import OriginProtocol, OriginReset
 from image_cloud.origin import failures
 
 # Each block is a step of Python for hashing and writing it, and a change of threads.
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 512 * 1024
 SMALL_BYTES = 64 * 1024
 MOST_HEAD_BYTES = 128 * 1024
 _LONGEST_LINE_BYTES = 4096

@@ -63,6 +63,8 @@ class Decoded:
     layouts: list[Layout]
     rung: ladder.Rung | None = None
     """What a ladder can be made of; None for anything but a JPEG."""
+    is_scaled: bool = False
+    """Drawn smaller than it is: most of the way to the wanted size is done."""
 
 
 def decode(
@@ -121,7 +123,7 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
         image.draft(None, (image.width // step, image.height // step))
     image.load()
     box = (0, 0, rung.original.width / scale, rung.original.height / scale)
-    return Decoded(image, box, rung.orientation, icc, layouts)
+    return Decoded(_bare(image), box, rung.orientation, icc, layouts, is_scaled=True)
 
 
 def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
@@ -146,7 +148,13 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px
     expanded = colour.expanded(image, 8, icc)
     rest = colour.still_to_apply(image.mode, icc)
     rung = ladder.Rung(original, turn, scale)
-    return Decoded(expanded, box, turn, rest, layouts, rung)
+    return Decoded(_bare(expanded), box, turn, rest, layouts, rung, scale > 1)
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """Empty the picture's info: what is derived of it would carry it on, and be copied without it."""
+    image.info = {}
+    return image
 
 
 def _may_be_turned(image: ImageFile.ImageFile) -> bool:

@@ -20,11 +20,17 @@ GIF_OPAQUE_FROM = 128
 """Alpha from which on a pixel of a GIF, which knows only all or nothing, is drawn."""
 
 
-def encode(image: Image.Image, recipe: Recipe) -> bytes:
-    """Return `image` (L, LA, RGB or RGBA, in sRGB) as a file of the recipe's format."""
+def encode(image: Image.Image, recipe: Recipe, *, quickly: bool = False) -> bytes:
+    """Return `image` (L, LA, RGB or RGBA, in sRGB) as a file of the recipe's format.
+
+    `quickly` takes libjpeg's own Huffman tables instead of the best ones for this picture: the same
+    pixels in 9 % more bytes for less than half of the time.
+    """
     if recipe.format in FEATURES and not features.check(FEATURES[recipe.format]):
         raise BadParameter(f"This node does not write {recipe.format}.")
     options = dict(OPTIONS[recipe.format])
+    if recipe.format == "jpeg":
+        options["optimize"] = not quickly
     if recipe.format in ("jpeg", "webp", "avif"):
         options["quality"] = recipe.quality
     if recipe.format == "gif":
@@ -77,7 +83,7 @@ PIL_NAMES = {
     "avif": "AVIF",
 }  # fmt: skip
 OPTIONS: dict[str, dict[str, Any]] = {
-    "jpeg": {"optimize": True},
+    "jpeg": {},
     "png": {},
     "webp": {},
     "gif": {},
