@@ -95,12 +95,11 @@ class Janitor:
 
     def _record(self) -> bool:
         old = self._clock() - NOTE_AGE_S
-        notes = itertools.islice(self._store.unrecorded(), RECORD_AT_ONCE)
         # Their own time may be that of a peer's store: the file's says when it was written here.
-        batch = [(path, record) for path, record in notes if _modified(path) <= old]
+        batch = list(itertools.islice(self._store.unrecorded(old), RECORD_AT_ONCE))
         kept = [record for _, record in batch if self._store.original(record.key)]
-        for path, record in batch:
-            if record not in kept and _modified(path) < self._clock() - LEFT_OVER_AGE_S:
+        for written, record in batch:
+            if record not in kept and written < self._clock() - LEFT_OVER_AGE_S:
                 self._store.forget_note(record.key)  # its process died before the original came
         if kept:
             record_notes(self._store, self._database, kept)

@@ -21,6 +21,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -249,13 +250,17 @@ class Store:
                 modified = min(record.stored_at, time.time())
                 os.utime(self.root / original.relative, (modified, modified))
 
-    def unrecorded(self) -> Iterator[tuple[Path, Record]]:
-        """Yield the notes of originals that the database may not know, oldest file system order."""
+    def unrecorded(self, before: float = math.inf) -> Iterator[tuple[float, Record]]:
+        """Yield when a note was written and of which original, in the file system's order.
+
+        These are the originals that the database may not know.  Younger notes than `before` (seconds since
+        1970) are not even read.
+        """
         for entry in os.scandir(self.root / "unrecorded"):
-            if entry.name.endswith(".json"):
-                record = read_record(Path(entry.path))
+            if entry.name.endswith(".json") and (written := _modified(entry)) <= before:
+                record = read_record(entry.path)
                 if record:
-                    yield Path(entry.path), record
+                    yield written, record
 
     def settle_note(self, record: Record) -> None:
         """Move the note of `record` to the records: its row is committed."""
@@ -417,6 +422,14 @@ def sha256_of(path: Path) -> str:
 def variant_path(key: str, name: str) -> str:
     """Return a variant's path below the root; nginx computes the same."""
     return f"variants/{fan_out(key)}/{key}/{name}"
+
+
+def _modified(entry: os.DirEntry[str]) -> float:
+    """Return when a file was written last; one that is gone meanwhile is younger than any other."""
+    try:
+        return entry.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _json_of(content: Record | Tombstone) -> bytes:

@@ -23,8 +23,6 @@ from image_cloud.resize.geometry import Layout
 
 log = logging.getLogger(__name__)
 
-# What libjpeg has drawn smaller is at most twice as large as wanted: bicubic, for 0.6 of what Lanczos costs, loses
-# 0.15 dB there and saves 3 % of the bytes.
 REDUCING_GAP = 3.0
 """A large picture is averaged down to this many times the wanted size before it is resampled."""
 UPRIGHT = {
@@ -124,6 +122,8 @@ def _resampled(decoded: Decoded, size: tuple[int, int]) -> Image.Image:
     image, box = decoded.image, decoded.box
     if image.size == size and box == (0, 0, *size):
         return image
+    # libjpeg leaves at most a factor of two.  There bicubic costs 0.6 of Lanczos, loses 0.15 dB and
+    # saves 3 % of the bytes.
     filter = Image.Resampling.BICUBIC if decoded.is_scaled else Image.Resampling.LANCZOS
     return image.resize(size, filter, box, reducing_gap=REDUCING_GAP)
 

@@ -20,8 +20,9 @@ LAYERS = [
         "image_cloud.batches", "image_cloud.placement",
     ],
     [
-        "image_cloud.disk", "image_cloud.new_file", "image_cloud.failures",
-        "image_cloud.flights", "image_cloud.attempts", "image_cloud.incoming", "image_cloud.origin", "image_cloud.db", "image_cloud.recorder",
+        "image_cloud.disk", "image_cloud.new_file", "image_cloud.failures", "image_cloud.flights",
+        "image_cloud.attempts", "image_cloud.incoming", "image_cloud.origin", "image_cloud.db",
+        "image_cloud.recorder",
         "image_cloud.traffic", "image_cloud.eviction",
         "image_cloud.locks", "image_cloud.slots", "image_cloud.domains", "image_cloud.unix_http",
         "image_cloud.tombstones", "image_cloud.cluster_clock", "image_cloud.freshness",
