@@ -17,7 +17,7 @@ LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
 .PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
-    fresh-test bench bench-prefetch prefetch-soak setup-ansible deploy-test
+    fresh-test bench bench-new bench-prefetch prefetch-soak setup-ansible deploy-test
 
 run: setup
 	@exec $(STACK) run
@@ -64,6 +64,13 @@ bench: setup-test
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
 	@sh bench/setup.sh
 	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+# New thumbnails alone, in turn with thumbor, and the CPU of each part.
+bench-new: setup-test
+	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
+	@sh bench/setup.sh
+	.venv/bin/python -m bench.new $(ARGS)
+	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=67108864 .venv/bin/python -m bench.steps
 
 # Prefetch: claims with a million URLs waiting; then URLs a second, CPU per part and memory.
 bench-prefetch: setup-test

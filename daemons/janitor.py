@@ -152,6 +152,7 @@ def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
     start_audit(config)
     store, failures = open_storage(config)
+    store.flatten_records()
     database = Database(config.database)
     run_folder = Path(config.node.run)
     return Janitor(

@@ -31,7 +31,7 @@ class KeepingWorker(ThreadWorker):
 
     def _next_comes(self, conn: Any) -> bool:
         """Say whether another request is there, soon enough to wait for it here."""
-        if not self.alive or 2 * len(self._waiting) >= self.cfg.threads:
+        if not self.alive or 2 * (len(self._waiting) + 1) > self.cfg.threads:
             return False
         if conn.parser.unreader.buf.getvalue():
             return True

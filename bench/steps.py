@@ -1,0 +1,170 @@
+"""Single steps of a new thumbnail, each done in two ways: what a choice costs and what it brings."""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image, JpegImagePlugin
+
+from bench import pictures
+from bench.quality import psnr_db
+from bench.systems import CACHE
+from image_cloud.new_file import start_sync
+from image_cloud.resize import jpeg_scans
+from image_cloud.resize.decode import FED_AT_ONCE_BYTES
+
+PRODUCTS, SOME, ROUNDS, SCALE = 300, 90, 5, 4
+SIDES = (200, 250)
+LANCZOS, BICUBIC = Image.Resampling.LANCZOS, Image.Resampling.BICUBIC
+ORIGINAL_BYTES, NOTE_BYTES, VARIANT_BYTES = 220_000, 400, 6_000
+
+
+def main() -> None:
+    folder = CACHE / f"pictures-{PRODUCTS}"
+    names, _ = pictures.make(folder, PRODUCTS, 0)
+    files = [(folder / name).read_bytes() for name in names[:SOME]]
+    print("| step | one way | another |\n|---|---|---|")
+    progressive(files[::3])
+    drawn = [decoded(data, SCALE) for data in files]
+    whole = [decoded(data, 1) for data in files]
+    resampling(drawn, whole)
+    encoding(
+        [small(image, full, BICUBIC, SIDES[0]) for image, full in zip(drawn, whole, strict=True)]
+    )
+    syncing()
+
+
+def progressive(files: Sequence[bytes]) -> None:
+    """Decode progressive pictures at 1/4 with everything, with what counts, and without the last DC bit."""
+
+    def pruned(data: bytes) -> bytes:
+        return jpeg_scans.pruned(data, jpeg_scans.outline(data, 100), SCALE)
+
+    shipped = [pruned(data) for data in files]
+    coarsest, jpeg_scans.COARSEST_DC = jpeg_scans.COARSEST_DC, {}
+    with_dc = [pruned(data) for data in files]
+    jpeg_scans.COARSEST_DC = coarsest
+    costs = [decoding_ms(some) for some in (files, with_dc, shipped)]
+    print(
+        f"| decode a progressive JPEG: all scans; those that count | {costs[0]:.2f} ms | {costs[1]:.2f} ms |"
+    )
+    print(f"| ... with the last bit of DC; without | {costs[1]:.2f} ms | {costs[2]:.2f} ms |")
+
+
+def decoding_ms(files: Sequence[bytes]) -> float:
+    """Return the CPU milliseconds of decoding one of `files` at 1/4."""
+    return cpu_ms(lambda: [decoded(data, SCALE) for data in files], len(files))
+
+
+def resampling(drawn: Sequence[Image.Image], whole: Sequence[Image.Image]) -> None:
+    """Resample to both sizes by Lanczos and bicubic, and compare with Lanczos from full size."""
+    cells = []
+    for filter in (LANCZOS, BICUBIC):
+
+        def both(filter: Image.Resampling = filter) -> list[Image.Image]:
+            pairs = zip(drawn, whole, strict=True)
+            return [small(image, full, filter, side) for image, full in pairs for side in SIDES]
+
+        wanted = [full.resize(size(full, side), LANCZOS) for full in whole for side in SIDES]
+        db = statistics.mean(map(psnr_db, both(), wanted))
+        cells.append(f"{cpu_ms(both, len(drawn)):.2f} ms, {db:.1f} dB")
+    print(
+        f"| resample to {SIDES} px, as drawn at 1/{SCALE}: Lanczos; bicubic | {' | '.join(cells)} |"
+    )
+
+
+def encoding(images: Sequence[Image.Image]) -> None:
+    """Encode with the best Huffman tables and with libjpeg's own."""
+    cells = []
+    for optimize in (True, False):
+
+        def all_of(optimize: bool = optimize) -> int:
+            return sum(len(encoded(image, optimize)) for image in images)
+
+        cells.append(f"{cpu_ms(all_of, len(images)):.2f} ms, {all_of() / len(images):,.0f} bytes")
+    print(f"| encode {SIDES[0]} px: best Huffman tables; libjpeg's own | {' | '.join(cells)} |")
+
+
+def syncing() -> None:
+    """Write and sync two files one after the other, and together."""
+    for title, sizes in (
+        ("an original and its note", (ORIGINAL_BYTES, NOTE_BYTES)),
+        ("two variants", (VARIANT_BYTES,) * 2),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            cells = []
+            for together in (False, True):
+                waits = [write_pair(Path(folder), sizes, together) for _ in range(300)]
+                cells.append(f"{statistics.median(waits) * 1000:.2f} ms")
+            print(
+                f"| write and sync {title} (time, not CPU): in turn; together | {' | '.join(cells)} |"
+            )
+
+
+def write_pair(folder: Path, sizes: Sequence[int], together: bool) -> float:
+    """Return the seconds that writing and syncing two new files took."""
+    began, descriptors = time.perf_counter(), []
+    for number, count in enumerate(sizes):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptors.append(os.open(folder / str(number), flags, 0o600))
+        os.write(descriptors[-1], bytes(count))
+        if together:
+            start_sync(descriptors[-1])
+        else:
+            os.fsync(descriptors[-1])
+    if together:
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+    seconds = time.perf_counter() - began
+    for number, descriptor in enumerate(descriptors):
+        os.close(descriptor)
+        (folder / str(number)).unlink()
+    return seconds
+
+
+def decoded(data: bytes, scale: int) -> Image.Image:
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    image.decodermaxblock = FED_AT_ONCE_BYTES
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
+    image.load()
+    return image
+
+
+def size(full: Image.Image, side: int) -> tuple[int, int]:
+    factor = min(side / full.width, side / full.height)
+    return max(1, round(full.width * factor)), max(1, round(full.height * factor))
+
+
+def small(
+    image: Image.Image, full: Image.Image, filter: Image.Resampling, side: int
+) -> Image.Image:
+    box = (0, 0, full.width / SCALE, full.height / SCALE)
+    return image.resize(size(full, side), filter, box)
+
+
+def encoded(image: Image.Image, optimize: bool) -> bytes:
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=85, optimize=optimize)
+    return target.getvalue()
+
+
+def cpu_ms(work: Callable[[], object], count: int) -> float:
+    """Return the CPU milliseconds of one of `count` pictures, the least of some rounds."""
+
+    def once() -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    return min(once() for _ in range(ROUNDS)) / count * 1000
+
+
+if __name__ == "__main__":
+    main()
