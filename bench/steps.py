@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import statistics
 import tempfile
 import time
@@ -110,9 +111,9 @@ def syncing() -> None:
 def write_pair(folder: Path, sizes: Sequence[int], together: bool) -> float:
     """Return the seconds that writing and syncing two new files took."""
     began, descriptors = time.perf_counter(), []
-    for number, count in enumerate(sizes):
+    for count in sizes:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        descriptors.append(os.open(folder / str(number), flags, 0o600))
+        descriptors.append(os.open(folder / secrets.token_hex(8), flags, 0o600))
         os.write(descriptors[-1], bytes(count))
         if together:
             start_sync(descriptors[-1])
@@ -122,9 +123,8 @@ def write_pair(folder: Path, sizes: Sequence[int], together: bool) -> float:
         for descriptor in descriptors:
             os.fsync(descriptor)
     seconds = time.perf_counter() - began
-    for number, descriptor in enumerate(descriptors):
+    for descriptor in descriptors:
         os.close(descriptor)
-        (folder / str(number)).unlink()
     return seconds
 
 

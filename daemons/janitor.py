@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
 DAY_S = 86400.0
 LOCK_FILES = (".flights", ".slots")
+NICENESS = 10  # requests come first
 
 
 class Janitor:
@@ -150,6 +152,7 @@ def start_audit(config: Config) -> None:
 
 def create(config: Config) -> Janitor:
     """Wire the janitor of this node."""
+    os.nice(NICENESS)
     start_audit(config)
     store, failures = open_storage(config)
     store.flatten_records()
