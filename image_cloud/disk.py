@@ -277,11 +277,13 @@ class Store:
         return records_below(self.root)
 
     def flatten_records(self) -> None:
-        """Move records up that an earlier build laid a folder deeper.  Raises OSError."""
+        """Move records up that an earlier build laid a folder deeper; newer ones stay.  Raises OSError."""
         for folder in (self.root / "records").glob("??"):
             if folder.stat().st_nlink != NO_SUBFOLDERS:  # 1 where a file system does not count them
                 for path in folder.glob("??/*.json"):
-                    os.rename(path, folder / path.name)
+                    with contextlib.suppress(FileExistsError):
+                        os.link(path, folder / path.name)
+                    path.unlink()
                 for old in folder.glob("??"):
                     old.rmdir()
 
