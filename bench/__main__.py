@@ -181,9 +181,9 @@ def main() -> None:
                 "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before",
             }
             run(bench, work, origin)
-    for line in report.table(bench.result):
-        print(line)
-    report.write(bench.result, arguments.out)
+        for line in report.table(bench.result):
+            print(line)
+        report.write(bench.result, arguments.out)
     say(f"done in {time.monotonic() - began:.0f} s; chart and JSON are in {arguments.out}")
 
 

@@ -155,7 +155,6 @@ def create(config: Config) -> Janitor:
     os.nice(NICENESS)
     start_audit(config)
     store, failures = open_storage(config)
-    store.flatten_records()
     database = Database(config.database)
     run_folder = Path(config.node.run)
     return Janitor(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from image_cloud.cluster_clock import ClusterClock
 from image_cloud.db.connect import Database
-from image_cloud.disk import Record, Store
+from image_cloud.disk import Record, Store, read_record
 from image_cloud.feed_guard import FeedGuard
 from image_cloud.recorder import record_deletes, record_notes
 
@@ -54,4 +54,7 @@ class Rebuild:
         log.info("event=catalogue_rebuilt pictures=%d deletes=%d", pictures, deletes)
 
     def _records(self) -> Iterator[Record]:
-        return (one for one in self._store.records() if self._store.original(one.key))
+        for path in (self._store.root / "records").glob("??/??/*.json"):
+            record = read_record(path)
+            if record and self._store.original(record.key):
+                yield record

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Set
+from pathlib import Path
 
 from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
-from image_cloud.disk import Original, Record, Store, read_record, records_below
+from image_cloud.disk import Original, Record, Store, read_record
 from image_cloud.errors import ImageCloudError
 from image_cloud.freshness import Freshness
 from image_cloud.peers import Peers
@@ -77,8 +78,9 @@ class Resync:
         return restored
 
     def _aside(self) -> Iterator[Record]:
-        for path in (self._freshness.aside / "unrecorded").glob("*.json"):
-            record = read_record(path)
-            if record:
-                yield record
-        yield from records_below(self._freshness.aside)
+        folders = (("unrecorded", "*.json"), ("records", "??/??/*.json"))
+        for folder, pattern in folders:
+            for path in (self._freshness.aside / folder).glob(pattern):
+                record = read_record(Path(path))
+                if record:
+                    yield record

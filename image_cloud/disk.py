@@ -3,7 +3,7 @@
     originals/ab/cd/<key>.<ext>         as received
     variants/ab/cd/<key>/<name>         everything made from one original
     unrecorded/<key>.json               written before an original appears; when its row is committed
-    records/ab/<key>.json               it moves here: the catalogue can be rebuilt from files alone
+    records/ab/cd/<key>.json            it moves here: the catalogue can be rebuilt from files alone
     unrecorded/<key>.deleted.json       a delete that the database does not know yet
     tombstones/ab/cd/<key>.json         what was deleted (image_cloud/tombstones.py)
     quarantine/                         damaged originals, set aside
@@ -47,7 +47,6 @@ PRIVATE_FOLDERS = (
     "domains",
 )  # fmt: skip
 USUAL_EXTENSION = "jpg"
-NO_SUBFOLDERS = 2  # links of a folder: its own and its parent's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,21 +271,6 @@ class Store:
         with contextlib.suppress(OSError):
             move(note, target, PRIVATE_DIR)
 
-    def records(self) -> Iterator[Record]:
-        """Yield what is noted of originals whose rows were committed once."""
-        return records_below(self.root)
-
-    def flatten_records(self) -> None:
-        """Move records up that an earlier build laid a folder deeper; newer ones stay.  Raises OSError."""
-        for folder in (self.root / "records").glob("??"):
-            if folder.stat().st_nlink != NO_SUBFOLDERS:  # 1 where a file system does not count them
-                for path in folder.glob("??/*.json"):
-                    with contextlib.suppress(FileExistsError):
-                        os.link(path, folder / path.name)
-                    path.unlink()
-                for old in folder.glob("??"):
-                    old.rmdir()
-
     def forget_note(self, key: str) -> None:
         """Remove the note of `key`: its original never came."""
         remove(self._note_path(key))
@@ -411,8 +395,7 @@ class Store:
         return f"{self._path}/unrecorded/{key}.deleted.json"
 
     def _record_path(self, key: str) -> str:
-        # One level: a new folder for nearly every picture of a young store would cost more than the file.
-        return f"{self._path}/records/{key[:2]}/{key}.json"
+        return f"{self._path}/records/{fan_out(key)}/{key}.json"
 
 
 def _has_bytes(path: str) -> bool:
@@ -420,14 +403,6 @@ def _has_bytes(path: str) -> bool:
         return os.stat(path).st_size > 0
     except OSError:
         return False
-
-
-def records_below(root: Path) -> Iterator[Record]:
-    """Yield the records of a storage folder, or of one that was set aside."""
-    for path in (root / "records").glob("??/*.json"):
-        record = read_record(path)
-        if record:
-            yield record
 
 
 def read_record(path: Path | str) -> Record | None:

@@ -45,23 +45,9 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
     assert files(store) == [
         "cluster/.placing",
         original.relative,
-        f"records/{KEY[:2]}/{KEY}.json",
+        f"records/{KEY[:2]}/{KEY[2:4]}/{KEY}.json",
     ]
     assert store.record(KEY) == RECORD
-
-
-def test_records_of_an_earlier_build_move_up(store: Store) -> None:
-    store.note(RECORD)
-    store.settle_note(RECORD)
-    [path] = store.root.glob("records/??/*.json")
-    deeper = path.parent / KEY[2:4] / path.name
-    deeper.parent.mkdir()
-    path.rename(deeper)
-    assert list(store.records()) == []
-    for _ in range(2):
-        store.flatten_records()
-        assert list(store.records()) == [RECORD]
-        assert not deeper.parent.exists()
 
 
 def test_a_download_that_fails_leaves_nothing(store: Store) -> None:
