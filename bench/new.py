@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.new")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--side", type=int, default=200)
+    parser.add_argument("--settings", default="", help="section.option=value;... of this run")
     arguments = parser.parse_args()
     with workplace() as work:
         kept = systems.CACHE / f"pictures-{PRODUCTS}"
@@ -51,7 +52,7 @@ def main() -> None:
         with (
             systems.files(work / "pictures", work) as (origin, _),
             systems.thumbor(work) as thumbor,
-            systems.cloud(work / "home") as (cloud, stack),
+            systems.cloud(work / "home", arguments.settings) as (cloud, stack),
         ):
             each = {
                 THUMBOR: (thumbor, {THUMBOR: thumbor.pids()}),

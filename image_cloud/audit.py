@@ -117,7 +117,7 @@ class Auditor:
         return tombstone is None or not tombstone.forbids(record.stored_at)
 
     def _originals(self, number: int) -> Iterator[Original]:
-        folder = self._store.root / "originals" / f"{number >> 8:02x}" / f"{number & 255:02x}"
+        folder = f"{self._store.root}/originals/{number >> 8:02x}/{number & 255:02x}"
         extensions = set(EXTENSIONS.values())
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
