@@ -67,7 +67,7 @@ bench: setup-test
 
 # New thumbnails alone, in turn with thumbor, and the CPU of each part.
 bench-new: setup-test
-	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
+	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
 	@sh bench/setup.sh
 	.venv/bin/python -m bench.new $(ARGS)
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=67108864 .venv/bin/python -m bench.steps

@@ -20,7 +20,7 @@ from image_cloud.cluster_clock import ClusterClock
 from image_cloud.config import Config
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
-from image_cloud.disk import Store
+from image_cloud.disk import Store, modified
 from image_cloud.eviction import Eviction
 from image_cloud.failures import Failures
 from image_cloud.recorder import record_deletes, record_notes
@@ -116,7 +116,7 @@ class Janitor:
             self._run_folder / "decoding",
         )
         for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
-            if _modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
+            if modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
                 path.unlink(missing_ok=True)
         for path in (self._store.root / "failures").glob("??/??/*.json"):
             self._failures.expire(path)
@@ -129,13 +129,6 @@ def _files(folder: Path) -> Iterator[Path]:
 def _is_process(path: Path) -> bool:
     """Say whether a file belongs to a running process (image_cloud/attempts.py)."""
     return path.name.isdigit() and Path("/proc", path.name).exists()
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
 
 
 def start_audit(config: Config) -> None:

@@ -90,7 +90,6 @@ class Store:
         """`root` exists or is made by `prepare`; less free space than the reserve means full."""
         self.root = root
         self.tombstones = Tombstones(root)
-        self._path = os.fspath(root)
         self._placing_file = root / "cluster" / ".placing"
         self._min_free_bytes = min_free_bytes
         self._free_checked = float("-inf")
@@ -107,7 +106,7 @@ class Store:
 
     def original(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here; an empty file is none."""
-        folder = f"{self._path}/originals/{fan_out(key)}"
+        folder = f"{self.root}/originals/{fan_out(key)}"
         stem = f"{folder}/{key}."
         if _has_bytes(stem + USUAL_EXTENSION):
             return Original(key, USUAL_EXTENSION)
@@ -119,12 +118,12 @@ class Store:
 
     def has_variant(self, key: str, name: str) -> bool:
         """Say whether the variant is on disk; an empty file is none."""
-        return _has_bytes(f"{self._path}/{variant_path(key, name)}")
+        return _has_bytes(f"{self.root}/{variant_path(key, name)}")
 
     def variants(self, key: str) -> set[str]:
         """Return the names of what was made from the original."""
         try:
-            return set(os.listdir(f"{self._path}/variants/{fan_out(key)}/{key}"))
+            return set(os.listdir(f"{self.root}/variants/{fan_out(key)}/{key}"))
         except FileNotFoundError:
             return set()
 
@@ -152,7 +151,7 @@ class Store:
 
     def incoming_path(self) -> Path:
         """Return a new name for a temporary file in the storage's file system."""
-        return Path(f"{self._path}/incoming/{secrets.token_hex(16)}")
+        return Path(f"{self.root}/incoming/{secrets.token_hex(16)}")
 
     def keep_original(
         self,
@@ -181,7 +180,7 @@ class Store:
             try:
                 self._move_to_place(temporary, original, record.stored_at)
                 if lasts:
-                    self.make_last([record])
+                    sync_dir(f"{self.root}/originals/{fan_out(record.key)}")
             except OSError:
                 self.forget_note(record.key)
                 raise
@@ -204,13 +203,13 @@ class Store:
         # Last-Modified and ETag come from it: the same on every node.
         modified = min(stored_at, time.time())
         os.utime(temporary, (modified, modified))
-        move(os.fspath(temporary), f"{self._path}/{original.relative}", PRIVATE_DIR)
+        move(os.fspath(temporary), f"{self.root}/{original.relative}", PRIVATE_DIR)
 
     def make_last(self, records: Iterable[Record]) -> None:
         """Make sure that originals kept a moment ago survive a crash of the machine."""
         for folder in {fan_out(record.key) for record in records}:
             with contextlib.suppress(FileNotFoundError):
-                sync_dir(f"{self._path}/originals/{folder}")
+                sync_dir(f"{self.root}/originals/{folder}")
 
     def _forget_replaced(self, before: Original, now: Original) -> None:
         if before != now:
@@ -257,7 +256,7 @@ class Store:
         1970) are not even read.
         """
         for entry in os.scandir(self.root / "unrecorded"):
-            if entry.name.endswith(".json") and (written := _modified(entry)) <= before:
+            if entry.name.endswith(".json") and (written := modified(entry)) <= before:
                 record = read_record(entry.path)
                 if record:
                     yield written, record
@@ -334,14 +333,14 @@ class Store:
         made: dict[str, NewFile] = {}
         failed: dict[str, OSError] = {}
         for name, content in files.items():
-            temporary = f"{self._path}/variants/.incoming/{secrets.token_hex(16)}"
+            temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
             try:
                 made[name] = NewFile(temporary, content, SHARED_MODE)
             except OSError as error:
                 failed[name] = error
         for name, file in made.items():
             try:
-                file.place(f"{self._path}/{variant_path(key, name)}", SHARED_DIR)
+                file.place(f"{self.root}/{variant_path(key, name)}", SHARED_DIR)
             except OSError as error:
                 failed[name] = error
         return failed
@@ -367,7 +366,7 @@ class Store:
     def version(self, original: Original) -> tuple[int, int] | None:
         """Return what changes when the file is replaced; None where it is gone."""
         try:
-            status = os.stat(f"{self._path}/{original.relative}")
+            status = os.stat(f"{self.root}/{original.relative}")
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_size
@@ -389,13 +388,13 @@ class Store:
     # Text, not Path: making one of those costs more than the look at the disk.
 
     def _note_path(self, key: str) -> str:
-        return f"{self._path}/unrecorded/{key}.json"
+        return f"{self.root}/unrecorded/{key}.json"
 
     def _delete_note_path(self, key: str) -> str:
-        return f"{self._path}/unrecorded/{key}.deleted.json"
+        return f"{self.root}/unrecorded/{key}.deleted.json"
 
     def _record_path(self, key: str) -> str:
-        return f"{self._path}/records/{fan_out(key)}/{key}.json"
+        return f"{self.root}/records/{fan_out(key)}/{key}.json"
 
 
 def _has_bytes(path: str) -> bool:
@@ -424,10 +423,10 @@ def variant_path(key: str, name: str) -> str:
     return f"variants/{fan_out(key)}/{key}/{name}"
 
 
-def _modified(entry: os.DirEntry[str]) -> float:
+def modified(path: str | os.PathLike[str]) -> float:
     """Return when a file was written last; one that is gone meanwhile is younger than any other."""
     try:
-        return entry.stat().st_mtime
+        return os.stat(path).st_mtime
     except FileNotFoundError:
         return math.inf
 

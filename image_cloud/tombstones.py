@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +46,6 @@ class Tombstones:
     def __init__(self, root: Path) -> None:
         """`root` is the storage folder."""
         self._root = root
-        self._path = os.fspath(root)
 
     def find(self, key: str) -> Tombstone | None:
         """Return the tombstone of `key`; an unreadable one is none."""
@@ -81,7 +79,7 @@ class Tombstones:
 
     def path(self, key: str) -> str:
         """Return the file of `key`."""
-        return f"{self._path}/tombstones/{fan_out(key)}/{key}.json"
+        return f"{self._root}/tombstones/{fan_out(key)}/{key}.json"
 
     def _read(self, path: Path | str) -> Tombstone | None:
         try:

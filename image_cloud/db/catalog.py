@@ -13,8 +13,6 @@ from image_cloud.db.feed import Position
 from image_cloud.disk import Record
 from image_cloud.tombstones import Tombstone
 
-ROWS_AT_ONCE = 1000
-
 # The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
 # is not newer, and a block over everything.
 RECORD = """
@@ -79,7 +77,7 @@ def record(cursor: Cursor, records: Iterable[Record]) -> None:
         if known.version < one.version:
             newest[one.key] = one
     rows = [vars(newest[key]) for key in sorted(newest)]
-    execute_values(cursor, RECORD, rows, RECORD_ROW, page_size=ROWS_AT_ONCE)
+    execute_values(cursor, RECORD, rows, RECORD_ROW, page_size=len(rows) or 1)
 
 
 def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:

@@ -54,8 +54,10 @@ def ask(connection: http.client.HTTPConnection) -> str:
 
 
 def test_one_thread_answers_what_comes_on_a_connection(pool: Pool) -> None:
-    connection = UnixConnection(str(pool[0]), PATIENCE_S)
-    assert len({ask(connection) for _ in range(20)}) == 1
+    one, other = (UnixConnection(str(pool[0]), PATIENCE_S) for _ in range(2))
+    asked = [(ask(one), ask(other)) for _ in range(20)]
+    assert len(set(asked)) == 1
+    assert asked[0][0] != asked[0][1]
 
 
 def test_idle_connections_take_no_more_than_half_of_the_threads(pool: Pool) -> None:

@@ -82,6 +82,15 @@ def test_the_last_bit_goes_only_where_steps_are_fine() -> None:
     assert prune(coarse, 2) is coarse
 
 
+@pytest.mark.parametrize(("quality", "left_out"), [(92, True), (85, True), (75, False)])
+def test_the_last_bit_of_dc_goes_only_where_its_step_is_fine(quality: int, left_out: bool) -> None:
+    data = jpeg(progressive=True, quality=quality)
+    kept = jpeg_scans.outline(prune(data, 4), 100).scans
+    assert any(scan.added_bit == 0 and not scan.last_coefficient for scan in kept) is not left_out
+    kept = jpeg_scans.outline(prune(data, 8), 100).scans
+    assert any(scan.added_bit == 0 and not scan.last_coefficient for scan in kept)
+
+
 def test_no_scan_stays_that_builds_on_one_left_out() -> None:
     """At 1/4 the high coefficients do not count, but a refinement that is kept reads past them."""
     data = jpeg(progressive=True, quality=50)

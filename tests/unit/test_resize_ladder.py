@@ -175,6 +175,15 @@ def test_companions_are_what_the_ini_names() -> None:
     assert companions(thumbnail_recipe(200, settings), Resize(thumbnails_together=())) == []
 
 
+def test_a_companion_is_encoded_quickly_and_to_the_same_pixels(tmp_path: Path) -> None:
+    path = saved(tmp_path, photo(), "jpeg")
+    recipes = [Recipe(200, 200), Recipe(250, 250)]
+    companion = resize_all(path, recipes, LIMITS)[1]
+    asked_for = resize_all(path, recipes[::-1], LIMITS)[0]
+    assert loaded(companion).tobytes() == loaded(asked_for).tobytes()
+    assert len(companion) > len(asked_for)
+
+
 def test_a_companion_is_the_same_picture(tmp_path: Path) -> None:
     path = saved(tmp_path, photo(), "jpeg", progressive=True)
     recipes = [Recipe(200, 200), Recipe(250, 250)]
