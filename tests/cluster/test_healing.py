@@ -98,7 +98,7 @@ def test_verify_finds_and_repairs_both_ways(nodes: Nodes, origin: Origin) -> Non
         assert _verify(node, "--repair").returncode == 1  # a file of nobody cannot be healed
         assert not stranger.exists()
         clean = _verify(node)
-        assert (clean.returncode, "nothing wrong" in clean.stdout) == (0, True)
+        assert (clean.returncode, "nothing wrong" in clean.stdout) == (0, True), clean.stdout
 
 
 def _verify(node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
