@@ -52,8 +52,7 @@ class Auditor:
         originals = list(self._originals(number))
         if not originals:
             return
-        with self._database.transaction() as cursor:
-            rows = catalog.find_all(cursor, [original.key for original in originals])
+        rows = self._rows([original.key for original in originals])
         for original in originals:
             finding = self._look_at(original, rows.get(original.key), on_read)
             if finding:
@@ -63,8 +62,16 @@ class Auditor:
         """Look at the next `limit` rows behind `key`; return the last key, empty at the end."""
         with self._database.transaction() as cursor:
             rows = catalog.after(cursor, key, limit)
-        findings = [self._missing(row) for row in rows if self._store.original(row.key) is None]
+        lost = [row for row in rows if self._store.original(row.key) is None]
+        if lost:  # those whose rows are gone, too, were deleted or dropped while we looked
+            still = self._rows([row.key for row in lost])
+            lost = [row for row in lost if row.key in still]
+        findings = [self._missing(row) for row in lost]
         return rows[-1].key if len(rows) == limit else "", findings
+
+    def _rows(self, keys: list[str]) -> dict[str, Record]:
+        with self._database.transaction() as cursor:
+            return catalog.find_all(cursor, keys)
 
     def _missing(self, row: Record) -> Finding:
         """An empty file counts as missing, but is set aside like a damaged one."""
@@ -152,6 +159,8 @@ class Auditor:
         """Drop a finding that a store or a delete since then explains."""
         assert finding.original
         same = self._store.record(finding.key) in (finding.record, None)
+        if finding.kind == UNRECORDED and self._rows([finding.key]):
+            return None
         return finding if same and self._store.original_or_empty(finding.original) else None
 
     def _from_feeds(self, key: str) -> Record | None:

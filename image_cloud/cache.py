@@ -19,6 +19,7 @@ from image_cloud.errors import (
     ImageCloudError,
     NotAnImage,
     NotLocal,
+    StorageUnavailable,
     TruncatedImage,
     UnsupportedFormat,
 )
@@ -98,9 +99,11 @@ class Cache:
     def restore(self, record: Record) -> None:
         """Bring a lost original back: from a peer, else from the origin; never over a delete.
 
-        Raises what `load` raises.
+        Raises what `load` raises, and StorageUnavailable where the disk does not take it.
         """
-        self._flights.run(record.key, lambda: self._restore_alone(record))
+        found = self._flights.run(record.key, lambda: self._restore_alone(record))
+        if found.data is not None:
+            raise StorageUnavailable("storage: it was fetched, but could not be kept")
 
     def _restore_alone(self, record: Record) -> Found:
         original = self._store.original(record.key)

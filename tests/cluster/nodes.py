@@ -252,14 +252,17 @@ class Nodes:
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline_s: float | None = None) -> Any:
-    """Return the first true value of `condition`; fail after a deadline."""
+    """Return the first true value of `condition`; fail after a deadline.
+
+    A file that is not there counts as not yet: healing sets one aside before its successor comes.
+    """
     deadline = time.monotonic() + (deadline_s or DEADLINE_S)
     while True:
         error: Exception | None = None
         try:
             if value := condition():
                 return value
-        except (requests.RequestException, AssertionError) as problem:
+        except (requests.RequestException, AssertionError, FileNotFoundError) as problem:
             error = problem
         assert time.monotonic() < deadline, f"never came true: {what} ({error})"
         time.sleep(0.05)

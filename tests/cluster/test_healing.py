@@ -51,7 +51,7 @@ def test_the_audit_heals_from_a_peer(nodes: Nodes, origin: Origin, damage: str) 
     asked = sum(origin.counts().values())
     path = nodes["ic02"].original(url)
     DAMAGES[damage](path)
-    eventually(lambda: path.exists() and path.read_bytes() == content, "healed")
+    eventually(lambda: path.read_bytes() == content, "healed")
     assert sum(origin.counts().values()) == asked
     aside = nodes["ic02"].home / "storage/quarantine" / path.name
     assert aside.exists() is (damage != "missing")
@@ -95,10 +95,13 @@ def test_verify_finds_and_repairs_both_ways(nodes: Nodes, origin: Origin) -> Non
         assert done.returncode == 1
         for line in (f"damaged\t{urls[0]}", f"missing\t{urls[1]}", f"unrecorded\t{'ab' * 32}"):
             assert line in done.stdout
-        assert _verify(node, "--repair").returncode == 1  # a file of nobody cannot be healed
+        repaired = _verify(node, "--repair")
+        assert repaired.returncode == 1  # a file of nobody cannot be healed
+        for line in (f"damaged\t{urls[0]}\tfetched", f"missing\t{urls[1]}\tfetched"):
+            assert line in repaired.stdout
         assert not stranger.exists()
         clean = _verify(node)
-        assert (clean.returncode, "nothing wrong" in clean.stdout) == (0, True), clean.stdout
+        assert (clean.returncode, "nothing wrong" in clean.stdout) == (0, True), clean
 
 
 def _verify(node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:

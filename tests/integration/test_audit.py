@@ -1,0 +1,105 @@
+"""The audit beside stores, drops and full disks, with a real PostgreSQL."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from image_cloud.audit import UNRECORDED, Auditor
+from image_cloud.cache import Cache
+from image_cloud.config import Config, load_config
+from image_cloud.config.sections import Database as Settings
+from image_cloud.db import catalog
+from image_cloud.db.connect import Database
+from image_cloud.disk import Original, Record, Store
+from image_cloud.errors import StorageUnavailable
+from image_cloud.keys import key_of
+from image_cloud.wiring import open_cache, open_peers
+from tests.frontdoor.client import jpeg
+from tests.origin import Origin
+
+CONTENT = b"\xff\xd8 and so on"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "storage")
+    store.root.mkdir()
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def config(store: Store, settings: Settings, origin: Origin) -> Config:
+    home = store.root.parent
+    (home / "run").mkdir()
+    config = load_config(
+        None, home=str(home), overrides="storage.path={home}/storage;node.run={home}/run"
+    )
+    download = dataclasses.replace(config.download, sample_origin=origin.sample_origin)
+    return dataclasses.replace(config, database=settings, download=download)
+
+
+@pytest.fixture
+def cache(config: Config) -> Cache:
+    return open_cache(config)
+
+
+@pytest.fixture
+def picture(store: Store) -> Record:
+    """One that is on disk and settled there, but in no row yet."""
+    url = "http://shop.example/1.jpg"
+    record = Record(
+        key_of(url), url, "shop.example", "jpeg", 1, 1, len(CONTENT),
+        hashlib.sha256(CONTENT).hexdigest(), 1000.0, "origin",
+    )  # fmt: skip
+    temporary = store.incoming_path()
+    temporary.write_bytes(CONTENT)
+    store.keep_original(temporary, "jpg", record)
+    store.settle_note(record)
+    return record
+
+
+def test_a_row_that_comes_while_the_file_is_read(
+    store: Store, settings: Settings, config: Config, cache: Cache, picture: Record
+) -> None:
+    database = Database(settings)
+    auditor = Auditor(store, database, open_peers(config), cache)
+    number = int(picture.key[:4], 16)
+    assert [found.kind for found in auditor.folder(number, lambda size: None)] == [UNRECORDED]
+
+    def commit(size: int) -> None:
+        with database.transaction() as cursor:
+            catalog.record(cursor, [picture])
+
+    assert list(auditor.folder(number, commit)) == []
+
+
+def test_a_picture_that_is_dropped_while_its_row_is_looked_at(
+    store: Store, settings: Settings, config: Config, cache: Cache, picture: Record
+) -> None:
+    database = Database(settings)
+    with database.transaction() as cursor:
+        catalog.record(cursor, [picture])
+
+    class Dropping(Store):
+        def original(self, key: str) -> Original | None:
+            store.drop(picture)
+            with database.transaction() as cursor:
+                catalog.forget(cursor, [picture])
+            return super().original(key)
+
+    dropping = Auditor(Dropping(store.root), database, open_peers(config), cache)
+    assert dropping.missing("", 10) == ("", [])
+
+
+def test_what_the_disk_does_not_take_is_not_restored(config: Config, origin: Origin) -> None:
+    storage = dataclasses.replace(config.storage, min_free_bytes=2**60)
+    cache = open_cache(dataclasses.replace(config, storage=storage))
+    url = origin.serve("/1.jpg", jpeg(40, 30))
+    record = Record(key_of(url), url, "", "jpeg", 1, 1, 3, "a" * 64, 1000.0, "origin")
+    with pytest.raises(StorageUnavailable, match="could not be kept"):
+        cache.restore(record)
