@@ -8,12 +8,12 @@ from falcon_app.exchange import MIMES, hand_on, query_of, request_id, send_origi
 from falcon_app.images import resize_arguments, send_nothing
 from falcon_app.resize_client import ResizeClient
 from image_cloud.cache import Cache, Found
-from image_cloud.errors import BadParameter
 from image_cloud.failures import RESIZE, Failures
+from image_cloud.params import picture_url
 
 
 class Fetch:
-    """GET /_fetch: only nginx gets here, sent by the front pool."""
+    """GET /_fetch: only nginx gets here, sent by the front pool or with a plain miss."""
 
     scope = None
 
@@ -26,9 +26,7 @@ class Fetch:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Fetch the original, then send it or hand it on to the resize pool."""
         query = query_of(req)
-        url, variant = query.text("url"), query.text("variant")
-        if url is None:
-            raise BadParameter("url: missing")
+        url, variant = picture_url(query), query.text("variant")
         found = self._cache.load(url, use_peers=query.boolean("peers"))
         if variant and found.data is None:
             self._failures_allow(found)

@@ -58,6 +58,8 @@ init_by_lua_block {{
         quality = "{quality}",
         extension = "{extension}",
         verdict_s = {verdict_s:g},
+        storage = "{storage}",
+        extensions = {{ {extensions} }},
     }})
 }}
 
@@ -100,4 +102,5 @@ def _hot_path(config: Config) -> dict[str, object]:
         "quality": resize.quality,
         "extension": EXTENSIONS[resize.format_when_resize],
         "verdict_s": config.tokens.verdict_keep,
+        "extensions": ", ".join(f'"{extension}"' for extension in EXTENSIONS.values()),
     }

@@ -34,7 +34,7 @@ def image_request(query: Query, settings: Resize, formats: tuple[str, ...]) -> I
     Raises BadParameter, UrlForbidden.
     """
     return ImageRequest(
-        url=_url(query),
+        url=picture_url(query),
         recipe=_recipe(query, settings, formats),
         no_image=query.boolean("no_image"),
         use_peers=query.boolean("use_alternativ_clouds", "use_alternative_clouds"),
@@ -44,7 +44,7 @@ def image_request(query: Query, settings: Resize, formats: tuple[str, ...]) -> I
 
 def thumbnail_request(query: Query, settings: Resize) -> ImageRequest:
     """Read the parameters of /get_thumbnail.  Raises BadParameter, UrlForbidden."""
-    url = _url(query)
+    url = picture_url(query)
     size = query.whole("size", 1, 65535) or settings.thumbnail_size
     if size not in settings.thumbnail_sizes:
         allowed = ", ".join(map(str, settings.thumbnail_sizes))
@@ -64,7 +64,8 @@ def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
     return [one for one in together if one != recipe] if recipe in together else []
 
 
-def _url(query: Query) -> str:
+def picture_url(query: Query) -> str:
+    """Read `url`.  Raises BadParameter, UrlForbidden."""
     url = query.text("url")
     if url is None:
         raise BadParameter("url: missing; expected is the absolute http or https URL of a picture")

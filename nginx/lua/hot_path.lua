@@ -13,6 +13,7 @@ ffi.cdef [[
     int SHA256_Init(image_cloud_sha256 *context);
     int SHA256_Update(image_cloud_sha256 *context, const void *data, size_t length);
     int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
+    int access(const char *path, int mode);
 ]]
 
 local C, copy, find, match, sub = ffi.C, ffi.copy, string.find, string.match, string.sub
@@ -194,6 +195,28 @@ local function variant(found, only)
     return (width or "0") .. "x" .. (height or "0") .. "-" .. mode .. up .. "-q" .. quality .. "." .. extension
 end
 
+-- Misses ---------------------------------------------------------------------------------------
+
+local function is_there(path)
+    return C.access(settings.storage .. path, 0) == 0
+end
+
+-- Say whether the disk knows nothing of a key: no original, no failure, no delete.
+local function is_nowhere(key)
+    local place = "/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
+    if is_there("/failures" .. place .. key .. ".fetch.json") or is_there("/tombstones" .. place .. key .. ".json") then
+        return false
+    end
+    if is_there("/originals" .. place) then
+        for _, extension in ipairs(settings.extensions) do
+            if is_there("/originals" .. place .. key .. "." .. extension) then
+                return false
+            end
+        end
+    end
+    return true
+end
+
 -- What nginx calls -----------------------------------------------------------------------------
 
 local M = {}
@@ -215,6 +238,16 @@ function M.image(extension)
     local found, url = asked()
     local name = url and variant(found, extension)
     return name and path_of(url, name) or NO_FILE
+end
+
+-- Send a miss straight to the fetch pool where all that the front pool would find out is known: the token reads, the
+-- parameters are good, and nothing is on disk. JPEGs alone: what else can be written depends on the build of PIL.
+function M.skip_front()
+    local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
+    local found = key and plain(var.request_uri)
+    if found and not found["local"] and not found.peers and is_nowhere(key) then
+        ngx.exec("/_fetch", "url=" .. found.url .. "&variant=" .. name)
+    end
 end
 
 -- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.

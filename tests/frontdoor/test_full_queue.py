@@ -54,6 +54,8 @@ class Asking:
 def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> None:
     hit = origin.serve("/hit.jpg", jpeg(seed=1))
     assert get(narrow, "/get_thumbnail", url=hit).status_code == 200
+    gone = origin.behave("/gone.jpg", answer(404))
+    assert get(narrow, "/get_thumbnail", url=gone).status_code == 404
     # Twice: connections that nginx keeps open to the pool must not count the second time.
     for turn in range(2):
         gate = Gate(answer(404))
@@ -65,6 +67,10 @@ def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> No
         assert refused.headers["Retry-After"]
         assert not asking.answers, "refused while the others still wait"
         assert get(narrow, "/get_thumbnail", url=hit).headers["X-Cache"] == "HIT"
+        for number in range(8):  # what is known needs no place, whichever worker of nginx is asked
+            made = get(narrow, "/get_image", url=hit, resize_width=100 + 8 * turn + number)
+            assert made.headers["X-Cache"] == "RESIZED"
+            assert get(narrow, "/get_thumbnail", url=gone).status_code == 404
         gate.open()
         assert asking.statuses() == [404] * ROOM
     more = origin.serve("/more0.jpg", jpeg(seed=2))

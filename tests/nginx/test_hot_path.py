@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import parse_qs, quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +19,9 @@ from tests.nginx.wire import Wire
 from tests.origin import Origin
 from tests.stack.running import Stack
 
-EXAMPLES = 3000
+EXAMPLES, MISSES = 3000, 400
+NOWHERE = "http://127.0.0.1:1/"
+NUMBER = "424242"  # in a URL: a number that no other request has
 PATHS = ["/get_thumbnail", "/iproxy.php", "/get_image"] * 5
 PATHS += [
     "/%67et_image",
@@ -62,6 +64,37 @@ class Ways:
     def by_nginx_alone(self) -> int:
         log = (self.stack.home / "log/nginx/access.log").read_bytes()
         return log.count(b'"path":"/variants/')
+
+    def misses(self) -> list[str]:
+        """Return by which pools each miss went that became a picture: `fetch`, or `front, fetch`."""
+        log = (self.stack.home / "log/nginx/access.log").read_text()
+        lines = [json.loads(line) for line in log.splitlines() if '"cache":"RESIZED"' in line]
+        ways = {1: "other", 2: "fetch", 3: "front, fetch"}
+        return [ways[one["upstream_status"].count("200")] for one in lines]
+
+    def check_miss(self, target: bytes, headers: dict[str, str] | None = None) -> bool:
+        """Compare the answer to `target` with what the front pool decides; say whether it sends to fetch."""
+        status, front_came, _ = self.front.get(target, headers=headers)
+        address, _, query = front_came.get("x-accel-redirect", "").partition("?")
+        if address != "/_fetch":
+            self.check(target, headers)
+            return False
+        wanted = {name: values[0] for name, values in parse_qs(query).items()}
+        status, came, body = self.nginx.get(target, headers=headers)
+        key = key_of(wanted["url"])
+        original = self.storage / f"originals/{fan_out(key)}/{key}.jpg"
+        if status >= 400:  # what no origin has
+            assert NOWHERE in wanted["url"], target
+            self.check(target, headers)
+        elif wanted["no_image"] == "1":
+            assert (status, body) == (204, b""), target
+            assert original.exists()
+        elif "variant" in wanted:
+            made = self.storage / f"variants/{fan_out(key)}/{key}/{wanted['variant']}"
+            assert (status, body, came["x-cache"]) == (200, made.read_bytes(), "RESIZED"), target
+        else:
+            assert (status, body, came["x-cache"]) == (200, original.read_bytes(), "MISS"), target
+        return True
 
     def check(self, target: bytes, headers: dict[str, str] | None = None) -> bool:
         """Compare the answers to `target`; say whether it was a picture."""
@@ -141,6 +174,54 @@ def test_odd_queries(ways: Ways) -> None:
     eventually(lambda: ways.by_nginx_alone() - before > EXAMPLES / 30, "nginx answered many alone")
 
 
+def test_odd_queries_for_what_is_nowhere(ways: Ways, origin: Origin) -> None:
+    url = origin.serve("/miss.jpg", jpeg(300, 200)) + f"?n={NUMBER}"
+    ways.believe()
+    before, number, fetched = len(ways.misses()), 0, 0
+
+    @settings(max_examples=MISSES, deadline=None, derandomize=True, database=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(_queries([url]), st.sampled_from(PATHS), _tokens(ways.stack.token))
+    def compare(query: bytes, path: str, headers: dict[str, str]) -> None:
+        nonlocal number, fetched
+        number += 1
+        if headers.pop("in the query", ""):
+            query += b"&token=" + ways.stack.token.encode()
+        target = path.encode() + b"?" + query.replace(NUMBER.encode(), str(number).encode())
+        fetched += ways.check_miss(target, headers)
+
+    compare()
+    assert fetched > MISSES / 10
+    eventually(
+        lambda: ways.misses()[before:].count("fetch") > MISSES / 20, "many went straight to fetch"
+    )
+
+
+def test_which_way_a_miss_goes(stack: Stack, ways: Ways, origin: Origin) -> None:
+    origin.serve("/way.jpg", jpeg(300, 200))
+    numbers = iter(range(1000))
+
+    def way(wire: Wire, parameters: str = "", method: str = "GET") -> str:
+        url = quote(f"{origin.url('/way.jpg')}?{next(numbers)}", "")
+        before = len(ways.misses())
+        assert wire.get(f"/get_thumbnail?url={url}{parameters}".encode(), method)[0] == 200
+        eventually(lambda: len(ways.misses()) == before + 1, "the log is written")
+        return ways.misses()[-1]
+
+    ways.believe()
+    assert way(ways.nginx) == way(ways.nginx, method="HEAD") == "fetch"
+    for aside in ("&size=0250", "&use_alternative_clouds=true", "&only_send_if_local=false"):
+        assert way(ways.nginx, aside) == "front, fetch"
+    token = stack.cli("token", "add", "misses-only", "read").strip()
+    wire = Wire(stack.listen, token)
+    target = f"/get_thumbnail?url={quote(ways.urls[0], '')}&size=0100".encode()
+    eventually(lambda: wire.get(target)[0] == 200, "the token is known")
+    fresh = Wire(stack.listen, f"{token}")
+    eventually(lambda: way(fresh) == "fetch", "misses alone tell nginx that the token reads")
+    stack.cli("token", "revoke", "misses-only")
+    eventually(lambda: fresh.get(target)[0] == 401, "the token is dead")
+
+
 def _tokens(token: str) -> st.SearchStrategy[dict[str, str]]:
     none = {"X-Image-Cloud-Token": ""}
     return st.sampled_from(
@@ -164,7 +245,7 @@ def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
     quoted += [quote(url, "/:") for url in urls] + [quote_plus(url) for url in urls]
     quoted += [one.lower() for one in quoted[:1]] + [
         quote(urls[0] + "x", ""),
-        "http://127.0.0.1:1/",
+        NOWHERE,
     ]
     good_url = st.sampled_from(quoted)
     whole = st.sampled_from([
