@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -9,7 +10,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from PIL import Image, JpegImagePlugin
 
@@ -17,7 +17,7 @@ from bench import pictures
 from bench.quality import psnr_db
 from bench.systems import CACHE
 from image_cloud.config.sections import Resize
-from image_cloud.new_file import start_sync
+from image_cloud.new_file import NewFile, sync_together
 from image_cloud.params import thumbnail_recipe
 from image_cloud.resize import jpeg_scans, resize_all
 from image_cloud.resize.decode import FED_AT_ONCE_BYTES
@@ -102,39 +102,46 @@ def encoding(images: Sequence[Image.Image]) -> None:
 
 
 def syncing() -> None:
-    """Write and sync two files one after the other, and together."""
+    """Write, sync and name two files: from temporary names in turn, and as shipped."""
     for title, sizes in (
         ("an original and its note", (ORIGINAL_BYTES, NOTE_BYTES)),
         ("two variants", (VARIANT_BYTES,) * 2),
     ):
         with tempfile.TemporaryDirectory() as folder:
             cells = []
-            for together in (False, True):
-                waits = [write_pair(Path(folder), sizes, together) for _ in range(300)]
+            for way in (in_turn, together):
+                waits = [timed(way, folder, sizes) for _ in range(300)]
                 cells.append(f"{statistics.median(waits) * 1000:.2f} ms")
             print(
-                f"| write and sync {title} (time, not CPU): in turn; together | {' | '.join(cells)} |"
+                f"| write and sync {title} (time, not CPU): renamed, in turn; without a name, together "
+                f"| {' | '.join(cells)} |"
             )
 
 
-def write_pair(folder: Path, sizes: Sequence[int], together: bool) -> float:
-    """Return the seconds that writing and syncing two new files took."""
-    began, descriptors = time.perf_counter(), []
+def timed(way: Callable[[str, Sequence[int]], None], folder: str, sizes: Sequence[int]) -> float:
+    """Return the seconds that writing new files of `sizes` bytes took."""
+    began = time.perf_counter()
+    way(folder, sizes)
+    return time.perf_counter() - began
+
+
+def in_turn(folder: str, sizes: Sequence[int]) -> None:
     for count in sizes:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        descriptors.append(os.open(folder / secrets.token_hex(8), flags, 0o600))
-        os.write(descriptors[-1], bytes(count))
-        if together:
-            start_sync(descriptors[-1])
-        else:
-            os.fsync(descriptors[-1])
-    if together:
-        for descriptor in descriptors:
-            os.fsync(descriptor)
-    seconds = time.perf_counter() - began
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return seconds
+        name = f"{folder}/{secrets.token_hex(8)}"
+        with open(name + ".new", "xb", buffering=0) as file:
+            file.write(bytes(count))
+            os.fsync(file.fileno())
+        os.rename(name + ".new", name)
+
+
+def together(folder: str, sizes: Sequence[int]) -> None:
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(NewFile(folder, 0o600)) for _ in sizes]
+        for file, count in zip(files, sizes, strict=True):
+            file.write(bytes(count))
+        sync_together(*files)
+        for file in files:
+            file.place(f"{folder}/{secrets.token_hex(8)}", 0o700)
 
 
 def decoded(data: bytes, scale: int) -> Image.Image:

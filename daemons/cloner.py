@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable
 
@@ -25,6 +24,7 @@ from image_cloud.errors import (
     StorageUnavailable,
 )
 from image_cloud.incoming import Incoming, MemoryBudget
+from image_cloud.new_file import FoundFile
 from image_cloud.peers import Peers
 from image_cloud.recipe import EXTENSIONS
 
@@ -125,9 +125,8 @@ class Cloner:
             return None
         if sha256_of(path) != wanted.sha256:
             return None
-        temporary = self._store.incoming_path()
-        shutil.move(path, temporary)
-        self._store.keep_original(temporary, extension, wanted)
+        with FoundFile(path) as file:
+            self._store.keep_original(file, extension, wanted)
         return wanted
 
     def _from_peers(self, request: Request) -> Record:
@@ -153,11 +152,11 @@ class Cloner:
             if sent.sha256 != wanted.sha256:
                 raise CorruptImage(f"{peer.name} sent other bytes than its feed told of")
             incoming.start_sync()
-            if incoming.in_memory:
+            if incoming.file is None:
                 raise StorageUnavailable("storage: full")
             record = dataclasses.replace(wanted, stored_from=peer.name)
             extension = EXTENSIONS[wanted.format]
-            self._store.keep_original(incoming.path, extension, record, finish=incoming.sync)
+            self._store.keep_original(incoming.file, extension, record)
         log.info(
             "event=cloned peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, wanted.key, wanted.bytes, time.monotonic() - started,

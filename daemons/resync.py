@@ -11,6 +11,7 @@ from image_cloud.db.connect import Database
 from image_cloud.disk import Original, Record, Store, read_record
 from image_cloud.errors import ImageCloudError
 from image_cloud.freshness import Freshness
+from image_cloud.new_file import FoundFile
 from image_cloud.peers import Peers
 from image_cloud.recipe import EXTENSIONS
 from image_cloud.recorder import record_notes
@@ -69,7 +70,8 @@ class Resync:
             source = self._freshness.aside / original.relative
             if source.exists() and self._store.tombstones.find(record.key) is None:
                 try:
-                    self._store.keep_original(source, original.extension, record)
+                    with FoundFile(source) as file:
+                        self._store.keep_original(file, original.extension, record)
                 except (ImageCloudError, OSError) as error:
                     log.error("event=not_restored key=%s error=%s", record.key, error)
                     continue

@@ -212,11 +212,9 @@ class Cache:
         lasts: bool,
     ) -> Found:
         original = Original(record.key, fmt.extension)
-        if not incoming.in_memory:
+        if incoming.file:
             try:
-                self._store.keep_original(
-                    incoming.path, fmt.extension, record, finish=incoming.sync, lasts=lasts
-                )
+                self._store.keep_original(incoming.file, fmt.extension, record, lasts=lasts)
                 self._recorder.add(record)
                 return Found(original, source)
             except OSError as error:

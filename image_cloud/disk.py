@@ -7,7 +7,7 @@
     unrecorded/<key>.deleted.json       a delete that the database does not know yet
     tombstones/ab/cd/<key>.json         what was deleted (image_cloud/tombstones.py)
     quarantine/                         damaged originals, set aside
-    incoming/, variants/.incoming/      temporary files
+    incoming/, variants/.incoming/      files on their way, where they need a name
     cluster/                            what the daemons remember of peers
 
 Originals belong to the run user alone; variants and failures are shared with the resize sandbox
@@ -26,13 +26,13 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
 from image_cloud.flights import locked
 from image_cloud.keys import fan_out
-from image_cloud.new_file import NewFile, make_dir, move, remove, sync_dir
+from image_cloud.new_file import NewFile, make_dir, move, remove, sync, sync_together
 from image_cloud.recipe import EXTENSIONS
 from image_cloud.tombstones import Tombstone, Tombstones
 
@@ -149,22 +149,15 @@ class Store:
         if not self.has_room():
             raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
 
-    def incoming_path(self) -> Path:
-        """Return a new name for a temporary file in the storage's file system."""
-        return Path(f"{self.root}/incoming/{secrets.token_hex(16)}")
+    def new_original(self) -> NewFile:
+        """Return a file to write an original to.  Raises OSError."""
+        return NewFile(f"{self.root}/incoming", ORIGINAL_MODE)
 
     def keep_original(
-        self,
-        temporary: Path,
-        extension: str,
-        record: Record,
-        *,
-        finish: Callable[[], None] = lambda: None,
-        lasts: bool = True,
+        self, file: NewFile, extension: str, record: Record, *, lasts: bool = True
     ) -> Original:
-        """Move a temporary file to its place; note it as unrecorded first.
+        """Place `file`; note it as unrecorded first.  Neither has its name before its content is on disk.
 
-        `finish` makes sure that the file is on disk; it is called while the note is on its way there.
         Without `lasts` a crash of the machine within seconds may lose both, until `make_last`.
         A newer original that is here already stays, and is returned.
         Raises OSError, Blocked and DeletedMeanwhile; then neither the note nor the file stays.
@@ -176,11 +169,15 @@ class Store:
             known = self.record(record.key) if before else None
             if before and known and known.version >= record.version:
                 return before
-            self._write_note_and(finish, record)
+            note_path = self._note_path(record.key)
+            with _new_note(note_path, _json_of(record)) as note:
+                sync_together(file, note)
+                note.place(note_path, PRIVATE_DIR)
             try:
-                self._move_to_place(temporary, original, record.stored_at)
+                self._place(file, original, record.stored_at)
                 if lasts:
-                    sync_dir(f"{self.root}/originals/{fan_out(record.key)}")
+                    file.sync()
+                    sync(f"{self.root}/originals/{fan_out(record.key)}")
             except OSError:
                 self.forget_note(record.key)
                 raise
@@ -188,28 +185,20 @@ class Store:
                 self._forget_replaced(before, original)
         return original
 
-    def _write_note_and(self, finish: Callable[[], None], record: Record) -> None:
-        path = self._note_path(record.key)
-        note = _new_note(path, _json_of(record))
-        try:
-            finish()
-        except BaseException:
-            note.discard()
-            raise
-        note.place(path, PRIVATE_DIR)
-
-    def _move_to_place(self, temporary: Path, original: Original, stored_at: float) -> None:
-        os.chmod(temporary, ORIGINAL_MODE)
+    def _place(self, file: NewFile, original: Original, stored_at: float) -> None:
+        os.fchmod(file.descriptor, ORIGINAL_MODE)
         # Last-Modified and ETag come from it: the same on every node.
         modified = min(stored_at, time.time())
-        os.utime(temporary, (modified, modified))
-        move(os.fspath(temporary), f"{self.root}/{original.relative}", PRIVATE_DIR)
+        os.utime(file.descriptor, (modified, modified))
+        file.place(f"{self.root}/{original.relative}", PRIVATE_DIR)
 
     def make_last(self, records: Iterable[Record]) -> None:
         """Make sure that originals kept a moment ago survive a crash of the machine."""
-        for folder in {fan_out(record.key) for record in records}:
+        for record in records:
+            path = f"{self.root}/{Original(record.key, EXTENSIONS[record.format]).relative}"
             with contextlib.suppress(FileNotFoundError):
-                sync_dir(f"{self.root}/originals/{folder}")
+                sync(path)
+                sync(os.path.dirname(path))
 
     def _forget_replaced(self, before: Original, now: Original) -> None:
         if before != now:
@@ -332,17 +321,24 @@ class Store:
         """Write variants by their names; return those that could not be kept, and why not."""
         made: dict[str, NewFile] = {}
         failed: dict[str, OSError] = {}
-        for name, content in files.items():
-            temporary = f"{self.root}/variants/.incoming/{secrets.token_hex(16)}"
-            try:
-                made[name] = NewFile(temporary, content, SHARED_MODE)
-            except OSError as error:
-                failed[name] = error
-        for name, file in made.items():
-            try:
-                file.place(f"{self.root}/{variant_path(key, name)}", SHARED_DIR)
-            except OSError as error:
-                failed[name] = error
+        with contextlib.ExitStack() as stack:
+            for name, content in files.items():
+                try:
+                    file = NewFile(f"{self.root}/variants/.incoming", SHARED_MODE)
+                    stack.enter_context(file).write(content)
+                    made[name] = file
+                except OSError as error:
+                    failed[name] = error
+            if made:
+                try:
+                    sync_together(*made.values())
+                except OSError as error:
+                    return dict.fromkeys(files, error)
+            for name, file in made.items():
+                try:
+                    file.place(f"{self.root}/{variant_path(key, name)}", SHARED_DIR)
+                except OSError as error:
+                    failed[name] = error
         return failed
 
     def remove(self, key: str) -> bool:
@@ -441,8 +437,16 @@ def _content(path: Path | str) -> bytes:
 
 
 def _new_note(path: str, content: bytes) -> NewFile:
-    return NewFile(f"{os.path.dirname(path)}/.{secrets.token_hex(8)}", content, ORIGINAL_MODE)
+    note = NewFile(os.path.dirname(path), ORIGINAL_MODE)
+    try:
+        note.write(content)
+    except OSError:
+        note.close()
+        raise
+    return note
 
 
 def _write_note(path: str, content: bytes) -> None:
-    _new_note(path, content).place(path, PRIVATE_DIR)
+    with _new_note(path, content) as note:
+        note.sync()
+        note.place(path, PRIVATE_DIR)

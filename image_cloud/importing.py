@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import time
-from pathlib import Path
 from typing import BinaryIO
 
 import imagesize
@@ -63,14 +62,14 @@ class Importer:
         with Incoming(self._store, MemoryBudget(0)) as incoming:
             sha256 = _copy_bytes(source, incoming)
             fmt = _check(incoming)
-            if incoming.in_memory:
+            if incoming.file is None:
                 raise StorageUnavailable("storage: full")
-            width, height = _pixels(incoming.path)
+            width, height = _pixels(incoming)
             record = Record(
                 key_of(url), url, host, fmt.name, width, height, incoming.size, sha256, stored_at,
                 self._source,
             )  # fmt: skip
-            self._store.keep_original(incoming.path, fmt.extension, record, finish=incoming.sync)
+            self._store.keep_original(incoming.file, fmt.extension, record)
         return record
 
 
@@ -92,9 +91,9 @@ def _check(incoming: Incoming) -> formats.Format:
     return fmt
 
 
-def _pixels(path: Path) -> tuple[int | None, int | None]:
+def _pixels(incoming: Incoming) -> tuple[int | None, int | None]:
     try:
-        with open(path, "rb") as file:
+        with incoming.open() as file:
             width, height = imagesize.get(file, exif_rotation=False)
     except Exception:  # a hostile header: the row goes without
         return None, None

@@ -1,4 +1,4 @@
-"""A picture on its way in: a temporary file, or memory while the storage cannot take it."""
+"""A picture on its way in: a file without a name, or memory while the storage cannot take it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import io
 import logging
 import os
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from image_cloud.disk import RETRY_AFTER_S, Store
 from image_cloud.errors import StorageUnavailable
-from image_cloud.new_file import remove, start_sync
+from image_cloud.new_file import NewFile
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class MemoryBudget:
 class Incoming:
     """Takes the bytes of one download; a context manager that leaves nothing behind.
 
-    `path` can be read once all has come; `in_memory` says that it must not be kept.
+    `file` is to be kept; there is none where the bytes are in memory.
     """
 
     def __init__(self, store: Store, budget: MemoryBudget) -> None:
@@ -57,18 +56,15 @@ class Incoming:
         self.size = 0
         self.head = b""
         self._first = b""
-        self.in_memory = False
-        self.path = Path()
-        self._descriptor = -1
+        self.file: NewFile | None = None
+        self._memory = -1
 
     def __enter__(self) -> Incoming:
-        """Open the temporary file."""
-        self.path = self._store.incoming_path()
+        """Open the file."""
         try:
             if not self._store.has_room():
                 raise OSError("no room")
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, 0o600)
+            self.file = self._store.new_original()
         except OSError as error:
             self._move_to_memory(error)
         return self
@@ -79,12 +75,12 @@ class Incoming:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Close; remove the file unless it was moved to its place."""
+        """Close; what was not kept is gone."""
         self._first = b""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        if not self.in_memory:
-            remove(os.fspath(self.path))
+        if self.file:
+            self.file.close()
+        if self._memory >= 0:
+            os.close(self._memory)
         self._budget.give_back(self._taken)
 
     def write(self, chunk: bytes) -> None:
@@ -92,7 +88,7 @@ class Incoming:
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + chunk)[:HEAD_BYTES]
         self._first = self._first or chunk
-        if self.in_memory:
+        if self.file is None:
             self._take(len(chunk))
         try:
             self._write_all(chunk)
@@ -106,19 +102,20 @@ class Incoming:
         """Return all bytes as a file to read: what came in one piece need not be read from disk."""
         if len(self._first) == self.size:
             return io.BytesIO(self._first)
-        return open(self.path, "rb")
+        return open(f"/proc/self/fd/{self._descriptor}", "rb")
 
     def start_sync(self) -> None:
         """Have the kernel begin to write the bytes to disk: all have come."""
-        start_sync(self._descriptor)
-
-    def sync(self) -> None:
-        """Make sure the bytes are on disk.  Raises OSError."""
-        os.fsync(self._descriptor)
+        if self.file:
+            self.file.start_sync()
 
     def data(self) -> bytes:
         """Return all bytes."""
         return os.pread(self._descriptor, self.size, 0)
+
+    @property
+    def _descriptor(self) -> int:
+        return self.file.descriptor if self.file else self._memory
 
     def _write_all(self, chunk: bytes) -> None:
         view, offset = memoryview(chunk), self.size
@@ -128,17 +125,14 @@ class Incoming:
 
     def _move_to_memory(self, error: OSError) -> None:
         log.warning("event=storage_unavailable reason=%r", error.strerror or str(error))
-        memory = os.memfd_create("unstored", os.MFD_CLOEXEC)
-        file, self._descriptor = self._descriptor, memory
-        self.in_memory = True
-        if file >= 0:
+        self._memory = os.memfd_create("unstored", os.MFD_CLOEXEC)
+        file, self.file = self.file, None
+        if file:
             self._take(self.size)
             done, self.size = self.size, 0
-            self._write_all(os.pread(file, done, 0))
+            self._write_all(os.pread(file.descriptor, done, 0))
             self.size = done
-            os.close(file)
-            self.path.unlink(missing_ok=True)
-        self.path = Path(f"/proc/self/fd/{memory}")
+            file.close()
 
     def _take(self, count: int) -> None:
         self._budget.take(count)

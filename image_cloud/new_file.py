@@ -1,69 +1,146 @@
-"""A file on its way to its place: temporary file, sync, rename; written before the sync is waited for.
+"""Files on their way to their places: written, made sure of, and only then given a name.
 
-Files that come together wait together: the kernel writes the first while the second is made.
+A new file has no name (O_TMPFILE): a process that dies leaves nothing behind, and no folder is written
+before the file has its place, as ext4 without a journal does with each fsync of a new name.  Network file
+systems know no such files; there it has a temporary name.  Files that come together wait together, for one
+flush of the disk's cache.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-_BEGIN_TO_WRITE = 2  # SYNC_FILE_RANGE_WRITE of linux/fs.h
-
-
-def start_sync(descriptor: int) -> None:
-    """Have the kernel begin to write a file's bytes; whether that works is seen by `fsync`."""
-    _sync_file_range(descriptor, 0, 0, _BEGIN_TO_WRITE)
+_WAIT_BEFORE, _BEGIN, _WAIT_AFTER = 1, 2, 4  # SYNC_FILE_RANGE_... of linux/fs.h
+_NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR)
 
 
 class NewFile:
-    """A temporary file with its content; `place` it or `discard` it."""
+    """An open file that `place` gives its name; a context manager that leaves nothing else behind."""
 
-    def __init__(self, temporary: str, content: bytes, mode: int) -> None:
-        """Write `content` to the new file `temporary`.  Raises OSError, and leaves nothing."""
-        self._temporary = temporary
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(temporary, flags, mode)
+    def __init__(self, folder: str, mode: int) -> None:
+        """Open an empty file in the file system of `folder`.  Raises OSError."""
+        self._folder = folder
+        self._temporary = ""
+        flags = os.O_RDWR | os.O_CLOEXEC
         try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            start_sync(self._descriptor)
-        except OSError:
-            self.discard()
-            raise
+            self.descriptor = os.open(folder, flags | os.O_TMPFILE, mode)
+        except OSError as error:
+            if error.errno not in _NAMES_ONLY:
+                raise
+            self._temporary = self._another_name()
+            self.descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
+
+    def __enter__(self) -> NewFile:
+        """Give the file."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Close it; without a name it is gone then."""
+        self.close()
+
+    def write(self, content: bytes) -> None:
+        """Append `content` and have the kernel begin to write it to disk.  Raises OSError."""
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+        self.start_sync()
+
+    def start_sync(self) -> None:
+        """Have the kernel begin to write to disk; whether that works is seen by `sync`."""
+        _sync_file_range(self.descriptor, 0, 0, _BEGIN)
+
+    def sync(self) -> None:
+        """Make sure that it is on disk.  Raises OSError."""
+        os.fsync(self.descriptor)
+
+    def await_written(self) -> None:
+        """Wait until the disk has its bytes, be it in a cache.  Raises OSError."""
+        if self._temporary:
+            self.sync()  # a network file system promises less
+        elif _sync_file_range(self.descriptor, 0, 0, _WAIT_BEFORE | _BEGIN | _WAIT_AFTER):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def place(self, target: str, folder_mode: int) -> None:
-        """Make sure that it is on disk and move it to `target`.  Raises OSError, and leaves nothing."""
-        try:
-            os.fsync(self._descriptor)
-            move(self._temporary, target, folder_mode)
-        except OSError:
-            self.discard()
-            raise
-        self._close()
+        """Give it its name, which it takes over from a file that had it.  Raises OSError."""
+        if not self._temporary:
+            try:
+                _with_folder(self._link, target, folder_mode)
+                return
+            except FileExistsError:
+                temporary = self._another_name()
+                self._link(temporary)
+                self._temporary = temporary
+        move(self._temporary, target, folder_mode)
+        self._temporary = ""
 
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        self._close()
-        remove(self._temporary)
+    def close(self) -> None:
+        """Close it, and remove what was not placed."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if self._temporary:
+            remove(self._temporary)
 
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+    def _link(self, target: str) -> None:
+        # Python has the link of /proc followed only where a folder is given, be it of no use.
+        os.link(f"/proc/self/fd/{self.descriptor}", target, src_dir_fd=self.descriptor)
+
+    def _another_name(self) -> str:
+        return f"{self._folder}/.{secrets.token_hex(16)}"
+
+
+def sync_together(first: NewFile, *others: NewFile) -> None:
+    """Make sure that the bytes of all are on disk, so that each may have its name.  Raises OSError.
+
+    The sync of `first` flushes the disk's cache for the others, too.  What the file system notes of those
+    follows in its own order, not after their names: a crash can cost one of them, but leaves none torn.
+    """
+    for other in others:
+        other.await_written()
+    first.sync()
+
+
+class FoundFile(NewFile):
+    """A file that has a name already: it stays there unless it is placed."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`.  Raises OSError."""
+        self._temporary = os.fspath(path)
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Close it and leave it."""
+        self._temporary = ""
+        super().close()
 
 
 def move(source: str, target: str, folder_mode: int) -> None:
-    """Rename a file; the target's folder is made where it is missing, which is rare in a large store."""
+    """Rename a file, over one that is there."""
+    _with_folder(lambda name: os.rename(source, name), target, folder_mode)
+
+
+def _with_folder(put: Callable[[str], object], target: str, folder_mode: int) -> None:
+    """Make the target's folder where it is missing, which is rare in a large store."""
     try:
-        os.rename(source, target)
+        put(target)
     except FileNotFoundError:
         make_dir(os.path.dirname(target), folder_mode)
-        os.rename(source, target)
+        put(target)
 
 
 def remove(path: str) -> None:
@@ -84,9 +161,9 @@ def make_dir(path: str | os.PathLike[str], mode: int) -> None:
             os.mkdir(path, mode)
 
 
-def sync_dir(path: str) -> None:
-    """Make sure that what was moved into a folder, or removed from it, stays so."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: str) -> None:
+    """Make sure that a file or a folder is on disk as it is: its content, its name's count, its entries."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -56,9 +56,9 @@ def picture(store: Store) -> Record:
         key_of(url), url, "shop.example", "jpeg", 1, 1, len(CONTENT),
         hashlib.sha256(CONTENT).hexdigest(), 1000.0, "origin",
     )  # fmt: skip
-    temporary = store.incoming_path()
-    temporary.write_bytes(CONTENT)
-    store.keep_original(temporary, "jpg", record)
+    with store.new_original() as file:
+        file.write(CONTENT)
+        store.keep_original(file, "jpg", record)
     store.settle_note(record)
     return record
 

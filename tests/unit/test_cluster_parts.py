@@ -28,9 +28,9 @@ class Clock:
 
 def keep(store: Store, stored_at: float, content: bytes = b"abc", sha256: str = "0" * 64) -> None:
     record = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, sha256, stored_at, "origin")
-    temporary = store.incoming_path()
-    temporary.write_bytes(content)
-    store.keep_original(temporary, "jpg", record)
+    with store.new_original() as file:
+        file.write(content)
+        store.keep_original(file, "jpg", record)
 
 
 # --- deletes ---

@@ -35,8 +35,9 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
     with Incoming(store, MemoryBudget(0)) as incoming:
         incoming.write(b"ab")
         incoming.write(b"c")
-        assert store.original(KEY) is None
-        store.keep_original(incoming.path, "jpg", RECORD, finish=incoming.sync)
+        assert files(store) == []
+        assert incoming.file
+        store.keep_original(incoming.file, "jpg", RECORD)
     original = store.original(KEY)
     assert original
     assert (store.root / original.relative).read_bytes() == b"abc"
@@ -61,20 +62,25 @@ def test_an_original_that_cannot_be_placed_leaves_no_note(store: Store) -> None:
     (store.root / "originals" / KEY[:2]).write_text("in the way")
     with Incoming(store, MemoryBudget(0)) as incoming:
         incoming.write(b"abc")
+        assert incoming.file
         with pytest.raises(OSError, match="Not a directory"):
-            store.keep_original(incoming.path, "jpg", RECORD, finish=incoming.sync)
+            store.keep_original(incoming.file, "jpg", RECORD)
         assert incoming.data() == b"abc"
     assert list(store.unrecorded()) == []
 
 
-def test_an_original_that_does_not_reach_the_disk_leaves_no_note(store: Store) -> None:
+def test_an_original_that_does_not_reach_the_disk_leaves_no_note(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> None:
         raise OSError(5, "Input/output error")
 
     with Incoming(store, MemoryBudget(0)) as incoming:
         incoming.write(b"abc")
+        assert incoming.file
+        monkeypatch.setattr(incoming.file, "sync", broken)
         with pytest.raises(OSError, match="Input/output error"):
-            store.keep_original(incoming.path, "jpg", RECORD, finish=broken)
+            store.keep_original(incoming.file, "jpg", RECORD)
     assert files(store) == ["cluster/.placing"]
 
 
@@ -101,8 +107,9 @@ def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> N
 
         monkeypatch.setattr(os, "pwrite", full_once)
         incoming.write(b"def")
-        assert incoming.in_memory
-        assert incoming.data() == incoming.path.read_bytes() == b"abcdef"
+        assert incoming.file is None
+        with incoming.open() as file:
+            assert incoming.data() == file.read() == b"abcdef"
         assert files(store) == []
         with pytest.raises(errors.StorageUnavailable):
             incoming.write(b"12345")
