@@ -130,7 +130,7 @@ class Bench:
 
     def copy(self, stack: Stack, url: str) -> None:
         """Let bare nginx send the very file that ours sends."""
-        from image_cloud.keys import fan_out, key_of
+        from image_cloud.picture.key import fan_out, key_of
 
         key = key_of(url)
         target = self.bare_folder / "stored"

@@ -14,7 +14,7 @@ from bench import pictures, procs, systems
 from bench.__main__ import pool_pids, workplace
 from bench.load import pull
 from bench.systems import CLOUD, THUMBOR, System
-from image_cloud.unix_http import UnixConnection
+from image_cloud.process.unix_http import UnixConnection
 from tests.stack.running import Stack
 
 PRODUCTS, WARM_ROUNDS = 300, 1

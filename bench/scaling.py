@@ -2,7 +2,7 @@
 
 .venv/bin/python -m bench.scaling        # table on standard output, chart in docs/scaling.svg
 
-The bids are the product's own (image_cloud/placement.py); only time and network are computed.
+The bids are the product's own (image_cloud/cluster/placement.py); only time and network are computed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import heapq
 from collections.abc import Callable
 from pathlib import Path
 
-from image_cloud.placement import weight
+from image_cloud.cluster.placement import weight
 
 SIZES = (4, 16, 64, 256)
 REPLICAS = (0, 3, 2)  # 0: a copy on every node

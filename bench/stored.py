@@ -15,7 +15,7 @@ import requests
 
 from bench.load import pull, wrk
 from bench.systems import BARE, System
-from image_cloud.keys import fan_out, key_of
+from image_cloud.picture.key import fan_out, key_of
 from tests import origin as behave
 from tests.stack.running import Stack
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from image_cloud.config import Config, config_from_environment
 from image_cloud.errors import DatabaseUnavailable
-from image_cloud.heartbeat import Heartbeat, path_of
-from image_cloud.logs import set_up_logging
+from image_cloud.process.heartbeat import Heartbeat, path_of
+from image_cloud.process.logs import set_up_logging
 
 log = logging.getLogger(__name__)
 

@@ -9,17 +9,15 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-# Not used here: the master loads it, so that a new worker is there at once.
-import falcon_app.app
+from falcon_app.app import module_of
 from image_cloud.config import config_from_environment
-from image_cloud.heartbeat import Heartbeat, path_of
-from image_cloud.logs import WithoutQueries, set_up_logging
-from image_cloud.sockets import socket_path, take_over
+from image_cloud.process.heartbeat import Heartbeat, path_of
+from image_cloud.process.logs import WithoutQueries, set_up_logging
+from image_cloud.process.sockets import socket_path, take_over
 
 _config = config_from_environment()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
-if _pool == "resize":
-    import falcon_app.resize  # noqa: F401
+module_of(_pool)  # the master loads it, so that a new worker is there at once
 _pools = _config.pools
 
 _heartbeat = Heartbeat(path_of(_config.node.run, _pool))

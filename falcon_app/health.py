@@ -11,8 +11,8 @@ from typing import Any
 import falcon
 
 from image_cloud.db.connect import Database
-from image_cloud.disk import Store
 from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
+from image_cloud.storage.store import Store
 
 VALID_S = 1.0
 PATIENCE_S = 2.0

@@ -12,6 +12,7 @@ import falcon
 from falcon_app.exchange import request_id
 from image_cloud import errors
 
+App = falcon.App[Any, Any]
 log = logging.getLogger(__name__)
 
 STATUS: dict[type[errors.ImageCloudError], int] = {

@@ -8,10 +8,10 @@ from typing import Any
 import falcon
 
 from falcon_app.exchange import query_of
-from image_cloud import signing
 from image_cloud.errors import ScopeMissing, TokenMissing, TokenUnknown
-from image_cloud.query import Query
-from image_cloud.tokens import Client, TokenStore
+from image_cloud.request import signing
+from image_cloud.request.query import Query
+from image_cloud.request.tokens import Client, TokenStore
 
 # nginx believes it for a while and hides it from clients (nginx/lua/hot_path.lua).
 MAY_READ = ("X-Image-Cloud-Verdict", "read")

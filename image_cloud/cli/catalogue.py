@@ -9,9 +9,9 @@ import requests
 
 from image_cloud.cli.node import address, become_run_user, own_token, read_config
 from image_cloud.cli.prefetch_status import print_prefetch
+from image_cloud.cluster.peer_states import PeerStates, path_of
 from image_cloud.db import catalog, clones, feed
 from image_cloud.db.connect import Database
-from image_cloud.peer_states import PeerStates, path_of
 
 TIMEOUT_S = 10
 NOTABLE_S = 1.0

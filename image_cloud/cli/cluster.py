@@ -13,7 +13,7 @@ from image_cloud.config import Config
 from image_cloud.db import clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
-from image_cloud.wiring import open_peers
+from image_cloud.node import open_peers
 
 TIMEOUT_S = 60
 NOTABLE_S = 1.0

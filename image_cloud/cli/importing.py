@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from image_cloud.cli.node import CommandError, act_as_run_user, read_config, with_own_rights
 from image_cloud.db.connect import Database
-from image_cloud.disk import Record
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
-from image_cloud.importing import Importer
-from image_cloud.recorder import record_notes
-from image_cloud.wiring import open_storage
+from image_cloud.fetch.importing import Importer
+from image_cloud.node import open_storage
+from image_cloud.picture.record import Record
+from image_cloud.storage.recorder import record_notes
 
 AT_ONCE = 200
 Row = tuple[int, str, str]

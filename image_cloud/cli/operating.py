@@ -15,10 +15,10 @@ import requests
 from image_cloud.cli.node import CommandError, address, own_token, read_config
 from image_cloud.cli.pictures import problem
 from image_cloud.config import Config
-from image_cloud.sockets import POOLS, socket_path
-from image_cloud.stack import supervisor
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.rollout import Rollout, answers
+from image_cloud.host.rollout import Rollout, answers
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.supervision.programs import connect
 
 TIMEOUT_S, POLL_S = 30.0, 0.5
 SAMPLE = "badge.png"
@@ -102,7 +102,7 @@ def run_rollout(arguments: argparse.Namespace) -> int:
     say: Callable[[str], None] = lambda line: print(line, flush=True)  # noqa: E731
     socket_file = Path(config.node.run) / "supervisor.sock"
     try:
-        Rollout(supervisor.connect(socket_file), config.node.run, say).all()
+        Rollout(connect(socket_file), config.node.run, say).all()
     except CannotStart as error:
         if error.evidence:
             print(error.evidence, file=sys.stderr)

@@ -13,9 +13,9 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from image_cloud.batches import MAX_BYTES, MAX_URLS
 from image_cloud.cli.node import CommandError, address, own_token, read_config
 from image_cloud.cli.pictures import problem
+from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
 
 POST_TIMEOUT_S, GET_TIMEOUT_S = 180, 30
 POLL_S, AWAY_S = 0.5, 1.0

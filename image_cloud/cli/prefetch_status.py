@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from image_cloud import limits
 from image_cloud.config import Config
 from image_cloud.db import prefetch_batches
 from image_cloud.db.connect import Database
-from image_cloud.wiring import open_domains, open_storage
+from image_cloud.node import open_domains, open_storage
+from image_cloud.politeness import limits
 
 
 def print_prefetch(config: Config) -> None:

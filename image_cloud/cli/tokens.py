@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image_cloud import signing, tokens
 from image_cloud.cli.node import CommandError, address, read_config
 from image_cloud.config.fields import duration
+from image_cloud.request import signing, tokens
 
 
 def add_commands(commands: Any) -> None:

@@ -10,8 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_batch, execute_values
 
 from image_cloud.db.feed import Position
-from image_cloud.disk import Record
-from image_cloud.tombstones import Tombstone
+from image_cloud.picture.record import Record, Tombstone
 
 # The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
 # is not newer, and a block over everything.

@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_batch
 
 from image_cloud.db.feed import Change
-from image_cloud.disk import Record
+from image_cloud.picture.record import Record
 
 ADD = """
     INSERT INTO clone_requests

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import requests
 import urllib3
 
-from image_cloud import urls
 from image_cloud.config.sections import Download
 from image_cloud.errors import (
     OriginFailed,
@@ -28,7 +27,8 @@ from image_cloud.origin.connections import Exchange, GuardedAdapter, StaleConnec
 from image_cloud.origin.dial import Dialer, Resolve
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.watchdog import Deadline, watchdog
-from image_cloud.urls import Url
+from image_cloud.picture import url as urls
+from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
 Enter = Callable[[Url], object]

@@ -21,7 +21,7 @@ from image_cloud.origin import failures
 from image_cloud.origin.answer import Answer
 from image_cloud.origin.dial import Dialer
 from image_cloud.origin.watchdog import Deadline
-from image_cloud.urls import Url
+from image_cloud.picture.url import Url
 
 # Idle connections: at most this many origins, and this many to each.
 IDLE_ORIGINS, IDLE_PER_ORIGIN = 128, 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from image_cloud.config.sections import Download
 from image_cloud.errors import UrlForbidden
 from image_cloud.origin import addresses
-from image_cloud.urls import Url
+from image_cloud.picture.url import Url
 
 
 class Policy:
@@ -50,5 +50,5 @@ def _covers(domains: tuple[str, ...], host: str) -> bool:
 
 
 def _is_address(host: str) -> bool:
-    """Say whether a parsed URL's host is one: no name looks like it (image_cloud/urls.py)."""
+    """Say whether a parsed URL's host is one: no name looks like it (image_cloud/picture/url.py)."""
     return ":" in host or host.replace(".", "").isdigit()

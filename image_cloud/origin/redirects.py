@@ -7,9 +7,9 @@ import re
 import time
 import urllib.parse
 
-from image_cloud import urls
 from image_cloud.errors import BadParameter, OriginProtocol
-from image_cloud.urls import Url
+from image_cloud.picture import url as urls
+from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 LONGEST_WAIT_S = 86400.0

@@ -23,8 +23,8 @@ from PIL import (
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import TooManyPixels, TooManyScans, UnsupportedFormat
-from image_cloud.formats import Format
-from image_cloud.recipe import Recipe
+from image_cloud.picture.formats import Format
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, frames, jpeg_scans, ladder
 from image_cloud.resize.edge import DECODER_ERRORS
 from image_cloud.resize.geometry import Layout, Size, layout

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from image_cloud import errors, formats
+from image_cloud import errors
+from image_cloud.picture import formats
 
 DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, LookupError, TypeError,

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, features
 
 from image_cloud.errors import BadParameter
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 
 OPAQUE = frozenset({"jpeg", "bmp"})
 """Formats written without alpha; transparent parts show white."""

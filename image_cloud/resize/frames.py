@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, NoReturn
 
-from image_cloud import endings
 from image_cloud.errors import TooManyFrames
+from image_cloud.picture import completeness as endings
 
 MOST_PNG_FRAMES = 0x80000000
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import NamedTuple
 
 from image_cloud.errors import BadParameter, TooManyPixels
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 
 MOST_SIDE_PX = {
     "jpeg": 65500,  # libjpeg's own limit, a little below the format's 65535

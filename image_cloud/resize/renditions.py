@@ -13,8 +13,8 @@ from PIL import Image
 from image_cloud import errors
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotAnImage, UnsupportedFormat
-from image_cloud.formats import HEAD_BYTES, Format, describe, sniff
-from image_cloud.recipe import Recipe
+from image_cloud.picture.formats import HEAD_BYTES, Format, describe, sniff
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, ladder
 from image_cloud.resize.decode import Decoded, decode, decode_ladder
 from image_cloud.resize.edge import DECODER_ERRORS, public_errors

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from image_cloud.config import ConfigError
-from image_cloud.stack import home, ports
-from image_cloud.stack.errors import CannotStart
+from image_cloud.node_files import home
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.process.sockets import split
 from image_cloud.stack.stack import Stack
 
 
@@ -108,7 +109,7 @@ def introduce(stack: Stack, *, with_token: bool, ends: str) -> None:
 
 def url(stack: Stack) -> str:
     """Return the address that a browser on this machine takes."""
-    address, port = ports.split(stack.config.node.listen)
+    address, port = split(stack.config.node.listen)
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 

@@ -14,14 +14,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from image_cloud import tokens
 from image_cloud.config import ConfigError, load_config
 from image_cloud.config.sample import render
-from image_cloud.stack import layout, ports
-from image_cloud.stack.accounts import Accounts, find_accounts
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.files import Planned
-from image_cloud.stack.home import Home, from_environment
+from image_cloud.node_files import layout
+from image_cloud.node_files.accounts import Accounts, find_accounts
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.files import Planned
+from image_cloud.node_files.home import Home, from_environment
+from image_cloud.process.sockets import split
+from image_cloud.request import tokens
 
 ADDRESSES = {"ic00": "127.0.0.10", "ic01": "127.0.0.11", "ic02": "127.0.0.12", "ic03": "127.0.0.13"}
 DEFAULT_PORT = 5000
@@ -37,7 +38,7 @@ class Cluster:
         self._checkout = checkout
         self._environment = environment
         listen = environment.get("IMAGE_CLOUD_LISTEN", "")
-        self._port = ports.split(listen)[1] if listen else DEFAULT_PORT
+        self._port = split(listen)[1] if listen else DEFAULT_PORT
 
     def start(self, names: Sequence[str]) -> bool:
         """Start nodes side by side; say whether all of them serve."""

@@ -8,13 +8,8 @@ import os
 import socket
 from pathlib import Path
 
-from image_cloud.stack.errors import CannotStart
-
-
-def split(listen: str) -> tuple[str, int]:
-    """Return address and port of `ADDRESS:PORT`; `*` becomes 0.0.0.0."""
-    address, _, port = listen.rpartition(":")
-    return {"*": "0.0.0.0"}.get(address, address.strip("[]")), int(port)  # noqa: S104
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.process.sockets import split
 
 
 def require_free(listen: str) -> None:

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from image_cloud.stack.accounts import Account
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.files import Planned, make_folder
-from image_cloud.stack.home import Home
+from image_cloud.node_files.accounts import Account
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.files import Planned, make_folder
+from image_cloud.node_files.home import Home
 
 OLDEST = 15
 ADMINISTRATOR = "postgres"

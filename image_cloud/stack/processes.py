@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.home import Home
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.home import Home
 
 MARK = "IMAGE_CLOUD_STACK"  # in the environment of supervisord and so of all that it starts
 # They write their titles over their environment, but stand in a folder of the home.

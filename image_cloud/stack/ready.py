@@ -8,18 +8,19 @@ import subprocess
 import time
 from pathlib import Path
 
-from image_cloud.stack import ports, supervisor
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.home import Home
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.home import Home
+from image_cloud.process.logs import last_lines
+from image_cloud.process.sockets import split
+from image_cloud.supervision.programs import programs as programs_of
 
 PATIENCE_S, POLL_S = 60.0, 0.1
 MOST_STARTS = 3  # of one program while the stack starts: it keeps dying
-LAST_LINES = 10
 
 
 def answer(listen: str, timeout_s: float = 5.0) -> str:
     """Return what /ready says: `200`, another status, or why there is no answer."""
-    address, port = ports.split(listen)
+    address, port = split(listen)
     connection = http.client.HTTPConnection(
         {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address),  # noqa: S104
         port,
@@ -69,7 +70,7 @@ def wait(
 def _all_run(home: Home, starts: dict[str, set[int]]) -> bool:
     """Say whether every program runs; raise CannotStart where one starts too often or gave up."""
     try:
-        programs = supervisor.programs(home)
+        programs = programs_of(home)
     except OSError:
         return False
     for program in programs:
@@ -81,12 +82,3 @@ def _all_run(home: Home, starts: dict[str, set[int]]) -> bool:
                 f"{program.name} keeps dying: {last or 'it says nothing'}", evidence=lines
             )
     return all(program.state == "RUNNING" for program in programs)
-
-
-def last_lines(log: Path) -> str:
-    """Return the end of a log, nothing where there is none."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-LAST_LINES:])

@@ -13,20 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from image_cloud.config import Config
-from image_cloud.stack import (
-    layout,
-    nginx_files,
-    ports,
-    postgres,
-    processes,
-    ready,
-    settings,
-    supervisor,
-)
-from image_cloud.stack.accounts import Accounts, find_accounts, let_through
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.files import Planned, all_stand, make_folder
-from image_cloud.stack.home import Home
+from image_cloud.node_files import layout, settings, supervisor
+from image_cloud.node_files import nginx as nginx_files
+from image_cloud.node_files.accounts import Accounts, find_accounts, let_through
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.files import Planned, all_stand, make_folder
+from image_cloud.node_files.home import Home
+from image_cloud.stack import ports, postgres, processes, ready, supervisord
 
 STOP_S = 120.0  # all programs one after the other, each within its stopwaitsecs
 SAMPLE_ADDRESS = "127.0.0.1"
@@ -65,7 +58,7 @@ class Stack:
                 ports.require_free(self.config.clients.tls_listen)
             try:
                 self._prepare(plan, accounts)
-                self._process = supervisor.start(self.home, ends_with_us=foreground)
+                self._process = supervisord.start(self.home, ends_with_us=foreground)
                 ready.wait(
                     self.home, self.config.node.listen, self._process, self._migrate(accounts)
                 )

@@ -1,4 +1,4 @@
--- The hot path: which file answers a request, computed as Python does (image_cloud/query.py, params.py,
+-- The hot path: which file answers a request, computed as Python does (image_cloud/request/query.py, params.py,
 -- recipe.py, keys.py), and whether the front pool let the same token read a moment ago.
 --
 -- Whatever Python could read in another way, or refuse, is NO_FILE here, and the front pool answers:
@@ -221,7 +221,7 @@ end
 
 local M = {}
 
--- Take the node's settings (image_cloud/nginx_conf.py).
+-- Take the node's settings (image_cloud/node_files/nginx_node.py).
 function M.configure(given)
     settings = given
 end

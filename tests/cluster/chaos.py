@@ -23,7 +23,7 @@ from pathlib import Path
 
 import requests
 
-from image_cloud.keys import key_of
+from image_cloud.picture.key import key_of
 from tests.cluster.namespaces import Namespaces
 from tests.cluster.nodes import NAMES, Node, Nodes, eventually
 from tests.frontdoor.client import jpeg

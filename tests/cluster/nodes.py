@@ -17,7 +17,7 @@ import requests
 
 from image_cloud.config import load_config
 from image_cloud.config.sample import render
-from image_cloud.keys import key_of
+from image_cloud.picture.key import key_of
 from tests.cluster import namespaces
 from tests.cluster.links import Links
 from tests.cluster.namespaces import Namespaces

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from image_cloud.keys import key_of
+from image_cloud.picture.key import key_of
 from tests.cluster.nodes import Nodes, eventually
 from tests.frontdoor.client import jpeg
 from tests.origin import Gate, Origin, answer

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from image_cloud.keys import key_of
+from image_cloud.picture.key import key_of
 from tests.cluster.nodes import Node, Nodes, eventually
 from tests.cluster.test_cloning import new_picture
 from tests.frontdoor.client import jpeg

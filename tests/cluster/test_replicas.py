@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from image_cloud.keys import key_of
-from image_cloud.placement import Placement
+from image_cloud.cluster.placement import Placement
+from image_cloud.picture.key import key_of
 from tests.cluster.nodes import NAMES, Nodes, eventually
 from tests.cluster.test_cloning import new_picture
 from tests.origin import Origin

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageCms, ImageMath, ImageOps, ImageStat
 
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "ICO", "AVIF")
 BEST_DB = 99.0

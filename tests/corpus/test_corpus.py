@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from image_cloud.formats import is_complete, sniff
-from image_cloud.recipe import Recipe
+from image_cloud.picture.formats import is_complete, sniff
+from image_cloud.picture.variant import Recipe
 from tests.corpus.pillow_images import pillow_images
 from tests.corpus.sandbox import Sandbox
 
@@ -78,7 +78,7 @@ def judged(sandbox: Sandbox, paths: Iterable[Path]) -> dict[Path, dict[str, Any]
 
 
 def looked_at(path: Path) -> dict[str, Any]:
-    """Return what `image_cloud.formats` says of a file."""
+    """Return what `image_cloud.picture.formats` says of a file."""
     with path.open("rb") as file:
         format = sniff(file.read(64))
         complete = not format or is_complete(file, path.stat().st_size, format)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from image_cloud.config.sections import DECODABLE, Resize
 from image_cloud.errors import ImageCloudError
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
 from tests.corpus.reference import original, psnr_db, reference
 

@@ -59,7 +59,7 @@ def _break(place: Path) -> None:
     """A release that installs but cannot be loaded."""
     _replace(place / "image_cloud/__init__.py", '__version__ = "', '__version__ = "10.')
     first_import = "from __future__ import annotations"
-    _replace(place / "falcon_app/images.py", first_import, 'raise ImportError("broken")')
+    _replace(place / "falcon_app/front/images.py", first_import, 'raise ImportError("broken")')
 
 
 def _ail(place: Path) -> None:
@@ -67,7 +67,7 @@ def _ail(place: Path) -> None:
     _replace(place / "image_cloud/__init__.py", '__version__ = "', '__version__ = "11.')
     responder = "    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:\n"
     broken = f"{responder}        raise RuntimeError\n"
-    _replace(place / "falcon_app/resize.py", responder, broken)
+    _replace(place / "falcon_app/resize/variants.py", responder, broken)
 
 
 CHANGES = {"now": _leave, "newer": _raise_version, "broken": _break, "ailing": _ail}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.stack.accounts import Accounts, find_accounts, let_through
-from image_cloud.stack.errors import CannotStart
-from image_cloud.stack.home import Home
-from image_cloud.stack.host import Host, plan, settle, write
+from image_cloud.host.release import Host, plan, settle, write
+from image_cloud.node_files.accounts import Accounts, find_accounts, let_through
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.home import Home
 
 ROOT = Path(__file__).parents[2]
 READ_PROGRAMS = """

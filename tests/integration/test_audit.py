@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.audit import UNRECORDED, Auditor
-from image_cloud.cache import Cache
 from image_cloud.config import Config, load_config
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
-from image_cloud.disk import Original, Record, Store
 from image_cloud.errors import StorageUnavailable
-from image_cloud.keys import key_of
-from image_cloud.wiring import open_cache, open_peers
+from image_cloud.fetch.audit import UNRECORDED, Auditor
+from image_cloud.fetch.load import Cache
+from image_cloud.node import open_cache, open_peers
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Original, Record
+from image_cloud.storage.store import Store
 from tests.frontdoor.client import jpeg
 from tests.origin import Origin
 

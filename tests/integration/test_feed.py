@@ -11,16 +11,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from image_cloud.cluster.epoch import FeedGuard
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog, clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import Change, Position
 from image_cloud.db.listen import Listener
-from image_cloud.disk import Record
 from image_cloud.errors import Resynchronising
-from image_cloud.feed_guard import FeedGuard
-from image_cloud.keys import key_of
-from image_cloud.tombstones import Tombstone
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Record, Tombstone
 
 NOW = 2_000_000_000.0
 

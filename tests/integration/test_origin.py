@@ -20,11 +20,12 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from image_cloud import errors, urls
+from image_cloud import errors
 from image_cloud.config.sections import Download
 from image_cloud.origin import Downloaded, Origin
 from image_cloud.origin.connections import Exchange
 from image_cloud.origin.watchdog import Deadline, watchdog
+from image_cloud.picture import url as urls
 from tests import origin as wire
 
 BODY = bytes(range(256)) * 800  # several blocks, and not a whole number of them

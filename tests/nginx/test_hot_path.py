@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from image_cloud.keys import fan_out, key_of
+from image_cloud.picture.key import fan_out, key_of
 from tests.frontdoor.client import eventually, get, jpeg
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 from tests.nginx.wire import Wire

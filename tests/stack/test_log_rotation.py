@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.stack.log_rotation import rotate
+from image_cloud.supervision.log_rotation import rotate
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.disk import Store
+from image_cloud.storage.store import Store
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from image_cloud.config.sections import DECODABLE, Resize
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
 
 LIMITS = Resize(formats=DECODABLE)

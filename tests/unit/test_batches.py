@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_cloud.batches import MAX_BYTES, MAX_URLS, Order, read_order
 from image_cloud.errors import BadRequestBody, RequestTooLarge
+from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS, Order, read_order
 
 SIZES = (100, 200, 250)
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from daemons import cloner as module
-from daemons.cloner import MOST_TRIES_NOWHERE, Cloner
+from daemons.peer_clone import cloner as module
+from daemons.peer_clone.cloner import MOST_TRIES_NOWHERE, Cloner
+from image_cloud.cluster.peers import Sent
 from image_cloud.config.fields import Peer
 from image_cloud.db.clones import Request
-from image_cloud.disk import Record, Store
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, NotLocal, PeerAway
-from image_cloud.keys import key_of
-from image_cloud.peers import Sent
-from image_cloud.tombstones import Tombstone
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Record, Tombstone
+from image_cloud.storage.store import Store
 
 URL, CONTENT = "http://shop.example/a.jpg", b"\xff\xd8\xff the picture"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

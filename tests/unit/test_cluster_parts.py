@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from image_cloud import errors
-from image_cloud.cluster_clock import MOST_AHEAD_S, ClusterClock
-from image_cloud.disk import Record, Store
-from image_cloud.freshness import DAY_S, Freshness
-from image_cloud.keys import key_of
-from image_cloud.peer_states import PeerState, PeerStates
-from image_cloud.placement import Placement
-from image_cloud.tombstones import Tombstone
+from image_cloud.cluster.absence import DAY_S, Freshness
+from image_cloud.cluster.clock import MOST_AHEAD_S, ClusterClock
+from image_cloud.cluster.peer_states import PeerState, PeerStates
+from image_cloud.cluster.placement import Placement
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Record, Tombstone
+from image_cloud.storage.store import Store
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
@@ -74,7 +74,7 @@ def test_a_block_forbids_every_store_until_it_is_lifted(store: Store) -> None:
 
 
 def test_a_delete_with_a_full_disk_removes_first(store: Store, monkeypatch) -> None:
-    import image_cloud.disk as disk
+    import image_cloud.storage.store as disk
 
     keep(store, 10.0)
     real, failed = disk._write_note, []

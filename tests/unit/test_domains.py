@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from image_cloud.config.sections import Politeness
-from image_cloud.domains import FORGET_AFTER_S, Domains
 from image_cloud.errors import (
     ImageCloudError,
     NotAnImage,
@@ -18,6 +17,7 @@ from image_cloud.errors import (
     OriginTimeout,
     StorageUnavailable,
 )
+from image_cloud.politeness.breaker import FORGET_AFTER_S, Domains
 
 SETTINGS = Politeness(failures=3, first_pause=10, longest_pause=25, jitter=0)
 A, B = "a.example", "b.example"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud import eviction
-from image_cloud.eviction import Eviction
-from image_cloud.keys import fan_out, key_of
+from image_cloud.picture.key import fan_out, key_of
+from image_cloud.storage import eviction
+from image_cloud.storage.eviction import Eviction
 
 NOW = 1_800_000_000.0
 SIZE = 1000

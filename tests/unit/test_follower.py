@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from daemons import follower as module
-from daemons.follower import Follower
-from image_cloud.cluster_clock import ClusterClock
+from daemons.peer_clone import follower as module
+from daemons.peer_clone.follower import Follower
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.cluster.peer_states import PeerStates
+from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
-from image_cloud.disk import Store
 from image_cloud.errors import PeerAway
-from image_cloud.keys import key_of
-from image_cloud.peer_states import PeerStates
-from image_cloud.placement import Placement
+from image_cloud.picture.key import key_of
+from image_cloud.storage.store import Store
 
 URL = "http://shop.example/a.jpg"
 STORED = {

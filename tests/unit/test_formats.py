@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from image_cloud import formats
-from image_cloud.endings import gif_images
-from image_cloud.formats import describe, is_complete, sniff
+from image_cloud.picture import formats
+from image_cloud.picture.completeness import gif_images
+from image_cloud.picture.formats import describe, is_complete, sniff
 
 PIL_NAMES = {
     "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud import limits, urls
-from image_cloud.limits import Domain, Limits, LimitsError, LimitsFile
+from image_cloud.picture import url as urls
+from image_cloud.politeness import limits
+from image_cloud.politeness.limits import Domain, Limits, LimitsError, LimitsFile
 
 LIMITS = Limits(8, {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db8::1": 5})
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from image_cloud.logs import GatheringHandler, WithoutQueries, pieces
+from image_cloud.process.logs import GatheringHandler, WithoutQueries, pieces
 
 PATIENCE_S = 10.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.new_file import FoundFile, NewFile, sync_together
+from image_cloud.storage.new_file import FoundFile, NewFile, sync_together
 
 MODE, FOLDER_MODE = 0o640, 0o750
 

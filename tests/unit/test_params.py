@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter, UrlForbidden
-from image_cloud.keys import key_of
-from image_cloud.params import companions, image_request, thumbnail_request
-from image_cloud.query import Query
-from image_cloud.recipe import EXTENSIONS, Recipe
+from image_cloud.picture.key import key_of
+from image_cloud.picture.variant import EXTENSIONS, Recipe
+from image_cloud.request.params import companions, image_request, thumbnail_request
+from image_cloud.request.query import Query
 
 FORMATS = ("jpeg", "png", "webp")
 URL = "url=http://shop.example/a.jpg"

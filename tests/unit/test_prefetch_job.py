@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from daemons.prefetch_job import Job
-from image_cloud.cache import Found
+from daemons.prefetch.job import Job
 from image_cloud.config.sections import Prefetch
 from image_cloud.db.prefetch_queue import Claimed
-from image_cloud.disk import Original
 from image_cloud.errors import (
     Blocked,
     Busy,
@@ -27,7 +25,8 @@ from image_cloud.errors import (
     TruncatedImage,
     UrlForbidden,
 )
-from image_cloud.tombstones import Tombstone
+from image_cloud.fetch.load import Found
+from image_cloud.picture.record import Original, Tombstone
 
 ASKED_AT = 1000.0
 SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0)

@@ -1,7 +1,7 @@
 import pytest
 
 from image_cloud.errors import BadParameter
-from image_cloud.query import Query
+from image_cloud.request.query import Query
 
 
 @pytest.mark.parametrize(

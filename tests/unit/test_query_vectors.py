@@ -4,8 +4,8 @@ import pytest
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter
-from image_cloud.params import ImageRequest, image_request, thumbnail_request
-from image_cloud.query import Query
+from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
+from image_cloud.request.query import Query
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 
 FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_cloud.errors import BadParameter, TooManyPixels
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize.geometry import Size, fit, half_up, layout
 
 sides = st.integers(1, 12_000)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from image_cloud import errors
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
 from tests.unit.pictures import LIMITS, quarters, saved
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFilter, JpegImagePlugin
 
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import jpeg_scans
 from tests.corpus.reference import psnr_db, reference
 from tests.unit.pictures import variant

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageFilter, ImageStat
 
 from image_cloud.config.sections import Resize
-from image_cloud.params import companions, thumbnail_recipe
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
+from image_cloud.request.params import companions, thumbnail_recipe
 from image_cloud.resize import (
     LADDER,
     Steps,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from image_cloud.config.sections import Resize
-from image_cloud.recipe import Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.resize import decode, resize
 from tests.corpus.reference import psnr_db, reference
 from tests.unit.pictures import loaded

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from image_cloud.errors import Busy
-from image_cloud.limits import Domain
-from image_cloud.slots import Slots
+from image_cloud.politeness.limits import Domain
+from image_cloud.politeness.slots import Slots
 
 TWO = Domain("a.example", "a.example", 2)
 

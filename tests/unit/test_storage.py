@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from image_cloud import errors
-from image_cloud.attempts import Attempts
 from image_cloud.config.sections import Failures as FailureSettings
-from image_cloud.disk import Record, Store
-from image_cloud.failures import RESIZE, Failures
-from image_cloud.flights import Flights, locked
-from image_cloud.incoming import Incoming, MemoryBudget
-from image_cloud.keys import key_of
+from image_cloud.fetch.flights import Flights
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Record
+from image_cloud.process.locks import locked
+from image_cloud.resize_pool.marks import Attempts
+from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.incoming import Incoming, MemoryBudget
+from image_cloud.storage.store import Store
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)

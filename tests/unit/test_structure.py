@@ -8,44 +8,30 @@ from image_cloud import errors
 
 ROOT = Path(__file__).parents[2]
 
-# A module may import from its own row and the rows above.
-LAYERS = [
+# A folder may import from its own row and the rows above; the folders of a pool or daemon are one part.
+ROWS = [
     ["image_cloud", "image_cloud.errors"],
-    [
-        "image_cloud.keys", "image_cloud.recipe", "image_cloud.config", "image_cloud.query",
-        "image_cloud.urls", "image_cloud.params", "image_cloud.tokens", "image_cloud.signing",
-        "image_cloud.endings", "image_cloud.formats", "image_cloud.codecs", "image_cloud.resize",
-        "image_cloud.logs", "image_cloud.nginx_conf", "image_cloud.nginx_clients",
-        "image_cloud.sockets", "image_cloud.limits", "image_cloud.heartbeat",
-        "image_cloud.batches", "image_cloud.placement",
-    ],
-    [
-        "image_cloud.disk", "image_cloud.new_file", "image_cloud.failures", "image_cloud.flights",
-        "image_cloud.attempts", "image_cloud.incoming", "image_cloud.origin", "image_cloud.db",
-        "image_cloud.recorder",
-        "image_cloud.traffic", "image_cloud.eviction",
-        "image_cloud.locks", "image_cloud.slots", "image_cloud.domains", "image_cloud.unix_http",
-        "image_cloud.tombstones", "image_cloud.cluster_clock", "image_cloud.freshness",
-        "image_cloud.feed_guard", "image_cloud.peers", "image_cloud.peer_states",
-    ],
-    ["image_cloud.gate"],
-    [
-        "image_cloud.cache", "image_cloud.wiring", "image_cloud.deletes", "image_cloud.audit",
-        "image_cloud.importing",
-    ],
-    ["falcon_app", "daemons", "image_cloud.cli", "image_cloud.stack"],
-]  # fmt: skip
+    ["image_cloud.picture", "image_cloud.process", "image_cloud.config"],
+    ["image_cloud.request", "image_cloud.resize"],
+    ["image_cloud.origin", "image_cloud.db", "image_cloud.politeness"],
+    ["image_cloud.storage"],
+    ["image_cloud.cluster", "image_cloud.prefetch", "image_cloud.resize_pool"],
+    ["image_cloud.fetch"],
+    ["image_cloud.node", "image_cloud.node_files"],
+    ["image_cloud.supervision"],
+    ["image_cloud.host", "image_cloud.stack"],
+    ["falcon_app", "daemons", "image_cloud.cli"],
+]
 APART = {"falcon_app", "daemons"}
+MOST_MODULES = 14
 
 
-def layer_of(module: str) -> tuple[int, str]:
-    rows = [(n, name) for n, row in enumerate(LAYERS) for name in row]
-    found = [
-        (n, name) for n, name in rows
-        if module == name or (name != "image_cloud" and module.startswith(name + "."))
-    ]  # fmt: skip
-    assert found, f"{module} stands in no layer: add it to LAYERS"
-    return found[0]
+def row_of(module: str) -> tuple[int, str]:
+    parts = module.split(".")
+    folder = ".".join(parts[:2]) if parts[0] == "image_cloud" else parts[0]
+    found = [number for number, row in enumerate(ROWS) if folder in row]
+    assert found, f"{folder} stands in no row: add it to ROWS"
+    return found[0], folder
 
 
 def imports(path: Path) -> set[str]:
@@ -68,12 +54,24 @@ def test_imports_go_one_way() -> None:
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
                 ".__init__"
             )
-            layer, part = layer_of(module)
+            row, part = row_of(module)
             for name in imports(path):
-                other_layer, other_part = layer_of(name)
-                if other_layer > layer or ({part, other_part} == APART):
+                other_row, other_part = row_of(name)
+                if other_row > row or ({part, other_part} == APART):
                     wrong.append(f"{module} imports {name}")
     assert not wrong
+
+
+def test_no_folder_is_too_full_or_holds_one_module() -> None:
+    for package in ("image_cloud", "falcon_app", "daemons"):
+        for folder in (ROOT / package).rglob("__init__.py"):
+            parts = [path for path in folder.parent.iterdir() if path != folder and _is_code(path)]
+            most = 20 if folder.parent.name == "image_cloud" else MOST_MODULES
+            assert 2 <= len(parts) <= most, folder.parent
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix == ".py" or (path / "__init__.py").exists()
 
 
 def test_every_error_has_a_status_a_code_and_a_title_of_its_own() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud import signing, tokens
 from image_cloud.errors import BadSignature, SignatureExpired
-from image_cloud.query import Query
+from image_cloud.request import signing, tokens
+from image_cloud.request.query import Query
 
 
 class Clock:

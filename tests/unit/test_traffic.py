@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.traffic import TrafficReader, load
+from image_cloud.process.traffic import TrafficReader, load
 
 KEY = "ab" * 32
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_cloud import urls
 from image_cloud.errors import BadParameter, UrlForbidden
+from image_cloud.picture import url as urls
 
 
 @pytest.mark.parametrize(

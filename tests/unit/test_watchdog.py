@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from image_cloud.config import Config, load_config
-from image_cloud.stack.watchdog import DaemonWatch, PoolWatch, Probe, is_stopped, limits
+from image_cloud.supervision.watchdog import DaemonWatch, PoolWatch, Probe, is_stopped, limits
 
 LIMIT_S = 20.0
 

@@ -1,4 +1,4 @@
--- The catalogue: one row per original. The key is the hex HMAC-SHA256 of the URL (image_cloud/keys.py).
+-- The catalogue: one row per original. The key is the hex HMAC-SHA256 of the URL (image_cloud/picture/key.py).
 CREATE TABLE images (
     key text PRIMARY KEY CHECK (key ~ '^[0-9a-f]{64}$'),
     url text NOT NULL,

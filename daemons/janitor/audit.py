@@ -1,0 +1,105 @@
+"""The slow audit: reads every original again within a budget, and heals what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
+from image_cloud.fetch.audit import FOLDERS, Auditor, Finding
+from image_cloud.process.locks import locked
+
+log = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 500
+FOLDERS_AT_ONCE = 256
+LOOK_FOR_MISSING_EVERY_S = 60.0
+LOCK = "0" * 64
+
+
+class Audit:
+    """One step looks at some rows or folders; the pause after it keeps the budget."""
+
+    def __init__(
+        self,
+        auditor: Auditor,
+        folder: Path,
+        bytes_per_second: int,
+        pause_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Keep the place in `folder`, so that a restart goes on from there."""
+        self.idle_s = 1.0
+        self._auditor = auditor
+        self._place = folder / "audit.json"
+        self._lock = folder / ".audit"
+        self._bytes_per_second = bytes_per_second
+        self._pause_s = pause_s
+        self._clock = clock
+        self._row_key = ""
+        self._next_missing = 0.0
+        self._read_bytes = 0
+
+    def step(self) -> bool:
+        """Do a second's worth of work, unless another node does it on the same storage."""
+        self.idle_s = 1.0
+        with contextlib.suppress(Busy), locked(self._lock, LOCK, 0.0):
+            self._look_for_missing()
+            if self._bytes_per_second:
+                self._read_some()
+        return False
+
+    def _look_for_missing(self) -> None:
+        if self._clock() < self._next_missing:
+            return
+        self._row_key, findings = self._auditor.missing(self._row_key, ROWS_AT_ONCE)
+        self._heal(findings)
+        if not self._row_key:
+            self._next_missing = self._clock() + min(self._pause_s, LOOK_FOR_MISSING_EVERY_S)
+
+    def _read_some(self) -> None:
+        number, rest_until = self._read_place()
+        if self._clock() < rest_until:
+            return
+        self._read_bytes = 0
+        for _ in range(FOLDERS_AT_ONCE):
+            self._heal(list(self._auditor.folder(number, self._count)))
+            number += 1
+            if number == FOLDERS:
+                log.info("event=audit_finished")
+                self._write_place(0, self._clock() + self._pause_s)
+                return
+            if self._read_bytes >= self._bytes_per_second:
+                break
+        self._write_place(number, 0.0)
+        self.idle_s = max(0.05, self._read_bytes / self._bytes_per_second)
+
+    def _count(self, size: int) -> None:
+        self._read_bytes += size
+
+    def _heal(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            try:
+                done = self._auditor.repair(finding)
+                log.warning("event=healed key=%s kind=%s done=%s", finding.key, finding.kind, done)
+            except DatabaseUnavailable:
+                raise
+            except (ImageCloudError, OSError) as error:
+                log.error(
+                    "event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error
+                )
+
+    def _read_place(self) -> tuple[int, float]:
+        try:
+            place = json.loads(self._place.read_bytes())
+            return int(place["folder"]) % FOLDERS, float(place["rest_until"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, 0.0
+
+    def _write_place(self, number: int, rest_until: float) -> None:
+        with contextlib.suppress(OSError):
+            self._place.write_text(json.dumps({"folder": number, "rest_until": rest_until}))

@@ -1,0 +1,163 @@
+"""The clean-up daemon: records what the database missed, counts nginx's answers, evicts variants,
+expires failures, sweeps left-overs.
+
+Run it with `python -m daemons.janitor`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from daemons.janitor.audit import Audit
+from daemons.loop import run
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.config import Config
+from image_cloud.db import catalog
+from image_cloud.db.connect import Database
+from image_cloud.node import open_auditor, open_cache, open_clock, open_storage
+from image_cloud.process.traffic import TrafficReader
+from image_cloud.storage.eviction import Eviction
+from image_cloud.storage.failures import Failures
+from image_cloud.storage.recorder import record_deletes, record_notes
+from image_cloud.storage.store import Store, modified
+
+log = logging.getLogger(__name__)
+
+RECORD_AT_ONCE = 500
+NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorder
+LEFT_OVER_AGE_S = 3600.0
+SWEEP_EVERY_S = 600.0
+DAY_S = 86400.0
+LOCK_FILES = (".flights", ".slots")
+NICENESS = 10  # requests come first
+
+
+class Janitor:
+    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs."""
+
+    def __init__(
+        self,
+        store: Store,
+        failures: Failures,
+        database: Database,
+        traffic: TrafficReader,
+        eviction: Eviction,
+        run_folder: Path,
+        idle_s: float,
+        cluster_clock: ClusterClock,
+        tombstones_keep_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Look after `store`; `clock` gives seconds since 1970."""
+        self.idle_s = idle_s
+        self._store = store
+        self._failures = failures
+        self._database = database
+        self._traffic = traffic
+        self._eviction = eviction
+        self._run_folder = run_folder
+        self._cluster_clock = cluster_clock
+        self._tombstones_keep_s = tombstones_keep_s
+        self._clock = clock
+        self._next_sweep = 0.0
+
+    def step(self) -> bool:
+        """Do one round; say whether more is waiting than one round takes."""
+        if self._clock() >= self._next_sweep:
+            self._next_sweep = self._clock() + SWEEP_EVERY_S
+            self._sweep()
+            self._forget_tombstones()
+        self._eviction.note_use(self._traffic.read())
+        evicts = self._eviction.step()
+        self._record_deletes()
+        return self._record() or evicts
+
+    def _record_deletes(self) -> None:
+        """Tell the database of deletes that it missed."""
+        batch = list(itertools.islice(self._store.unrecorded_deletes(), RECORD_AT_ONCE))
+        for tombstone in batch:  # its process may have died between the note and the rest
+            self._store.bury(tombstone, self._cluster_clock.now())
+        if batch:
+            record_deletes(self._store, self._database, batch, self._cluster_clock.now())
+            log.info("event=recorded deletes=%d", len(batch))
+
+    def _forget_tombstones(self) -> None:
+        before = self._cluster_clock.now() - self._tombstones_keep_s
+        with self._database.transaction() as cursor:
+            forgotten = catalog.forget_tombstones(cursor, before)
+        forgotten = max(forgotten, self._store.tombstones.expire(before))
+        if forgotten:
+            log.info("event=tombstones_forgotten count=%d", forgotten)
+
+    def _record(self) -> bool:
+        old = self._clock() - NOTE_AGE_S
+        # Their own time may be that of a peer's store: the file's says when it was written here.
+        batch = list(itertools.islice(self._store.unrecorded(old), RECORD_AT_ONCE))
+        kept = [record for _, record in batch if self._store.original(record.key)]
+        for written, record in batch:
+            if record not in kept and written < self._clock() - LEFT_OVER_AGE_S:
+                self._store.forget_note(record.key)  # its process died before the original came
+        if kept:
+            record_notes(self._store, self._database, kept)
+            log.info("event=recorded records=%d", len(kept))
+        return len(batch) == RECORD_AT_ONCE
+
+    def _sweep(self) -> None:
+        before = self._clock() - LEFT_OVER_AGE_S
+        folders = (
+            self._store.root / "incoming",
+            self._store.root / "variants" / ".incoming",
+            self._run_folder / "decoding",
+        )
+        for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
+            if modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
+                path.unlink(missing_ok=True)
+        for path in (self._store.root / "failures").glob("??/??/*.json"):
+            self._failures.expire(path)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_file())
+
+
+def _is_process(path: Path) -> bool:
+    """Say whether a file belongs to a running process (image_cloud/resize_pool/marks.py)."""
+    return path.name.isdigit() and Path("/proc", path.name).exists()
+
+
+def start_audit(config: Config) -> None:
+    """Start the audit in a thread of its own: it may wait long for an origin."""
+    audit = Audit(
+        open_auditor(config, open_cache(config)),
+        Path(config.storage.path) / "cluster",
+        config.janitor.audit_bytes_per_second,
+        config.janitor.audit_pause,
+    )
+    arguments = (audit, threading.Event())
+    threading.Thread(target=run, args=arguments, name="audit", daemon=True).start()
+
+
+def create(config: Config) -> Janitor:
+    """Wire the janitor of this node."""
+    os.nice(NICENESS)
+    start_audit(config)
+    store, failures = open_storage(config)
+    database = Database(config.database)
+    run_folder = Path(config.node.run)
+    return Janitor(
+        store,
+        failures,
+        database,
+        TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json"),
+        Eviction(store.root, config.storage.variants_max_bytes),
+        run_folder,
+        config.janitor.interval,
+        open_clock(config),
+        config.cluster.tombstone_days * DAY_S,
+    )

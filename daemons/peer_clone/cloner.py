@@ -1,0 +1,174 @@
+"""Works `clone_requests` off: fetches pictures from whichever peer has them, never from the origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from image_cloud.cluster.peers import Peers
+from image_cloud.config.fields import Peer
+from image_cloud.db import catalog, clones
+from image_cloud.db.clones import Request
+from image_cloud.db.connect import Database
+from image_cloud.errors import (
+    Blocked,
+    CorruptImage,
+    DatabaseUnavailable,
+    DeletedMeanwhile,
+    ImageCloudError,
+    NotLocal,
+    PeerAway,
+    StorageUnavailable,
+)
+from image_cloud.picture.record import Original, Record
+from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.incoming import Incoming, MemoryBudget
+from image_cloud.storage.new_file import FoundFile
+from image_cloud.storage.store import Store, sha256_of
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+LEASE_S = 900.0
+MOST_TRIES_NOWHERE = (
+    4  # one after the other, all peers said that they do not have it: it was deleted
+)
+
+
+class Cloner:
+    """One of several threads; one step claims a few requests and settles them together."""
+
+    idle_s = 2.0
+
+    def __init__(
+        self,
+        store: Store,
+        database: Database,
+        peers: Peers,
+        *,
+        retry_s: float,
+        longest_retry_s: float,
+        rest: Callable[[float], None],
+    ) -> None:
+        """`rest` waits until there may be work, at most so many seconds."""
+        self._store = store
+        self._database = database
+        self._peers = peers
+        self._retry_s = retry_s
+        self._longest_retry_s = longest_retry_s
+        self._rest = rest
+        self._lost_leases = False
+
+    def step(self) -> bool:
+        """Clone a few pictures; say whether any was due."""
+        try:
+            return self._step()
+        except DatabaseUnavailable:
+            self._lost_leases = True  # what was claimed would wait for its lease's end
+            raise
+
+    def _step(self) -> bool:
+        with self._database.transaction() as cursor:
+            if self._lost_leases:
+                clones.release(cursor)  # what others work at is done twice at worst, alike
+            requests = clones.claim(cursor, AT_ONCE, LEASE_S)
+        self._lost_leases = False
+        if not requests:
+            self._rest(self.idle_s)
+            return True
+        kept: list[Record] = []
+        done: list[Record] = []
+        for request in requests:
+            try:
+                record = self._clone(request)
+                done.append(request.wanted)
+                kept += [record] if record else []
+            except (ImageCloudError, OSError) as error:
+                self._postpone(request, error)
+        with self._database.transaction() as cursor:
+            catalog.record(cursor, kept)
+            clones.done(cursor, done)
+        for record in kept:
+            self._store.settle_note(record)
+        return True
+
+    def _clone(self, request: Request) -> Record | None:
+        """Bring one picture here; return its record, None where it is not wanted any more.
+
+        Raises what keeps it from coming.
+        """
+        wanted = request.wanted
+        try:
+            here = self._store.record(wanted.key)
+            if here and self._store.original(wanted.key):
+                if here.version >= wanted.version:
+                    return here
+                if here.sha256 == wanted.sha256:
+                    self._store.restamp(wanted)
+                    return wanted
+            return self._from_aside(wanted) or self._from_peers(request)
+        except (Blocked, DeletedMeanwhile):
+            return None
+        except NotLocal:
+            if request.attempts >= MOST_TRIES_NOWHERE:
+                log.warning("event=clone_given_up key=%s peer=%s", wanted.key, request.peer)
+                return None
+            raise
+
+    def _from_aside(self, wanted: Record) -> Record | None:
+        """Take back what stands aside while this node resynchronises (image_cloud/cluster/absence.py)."""
+        extension = EXTENSIONS[wanted.format]
+        path = self._store.root / "aside" / Original(wanted.key, extension).relative
+        if not path.exists() or path.stat().st_size != wanted.bytes:
+            return None
+        if sha256_of(path) != wanted.sha256:
+            return None
+        with FoundFile(path) as file:
+            self._store.keep_original(file, extension, wanted)
+        return wanted
+
+    def _from_peers(self, request: Request) -> Record:
+        """Raises NotLocal only where every peer was asked and has none; else what went wrong."""
+        candidates = self._peers.candidates(request.wanted.key, first=request.peer)
+        # A peer that rests may be the one that has it.
+        everyone = len(candidates) == len(self._peers.all)
+        error: ImageCloudError = NotLocal() if everyone else PeerAway("not every peer answers")
+        for peer in candidates:
+            try:
+                return self._from_peer(peer, request.wanted)
+            except (NotLocal, Blocked):
+                continue
+            except (PeerAway, CorruptImage) as reason:
+                error = reason
+                log.debug("event=clone_failed peer=%s code=%s", peer.name, reason.code)
+        raise error
+
+    def _from_peer(self, peer: Peer, wanted: Record) -> Record:
+        started = time.monotonic()
+        with Incoming(self._store, MemoryBudget(0)) as incoming:
+            sent = self._peers.fetch(peer, wanted.url, incoming.write)
+            if sent.sha256 != wanted.sha256:
+                raise CorruptImage(f"{peer.name} sent other bytes than its feed told of")
+            incoming.start_sync()
+            if incoming.file is None:
+                raise StorageUnavailable("storage: full")
+            record = dataclasses.replace(wanted, stored_from=peer.name)
+            extension = EXTENSIONS[wanted.format]
+            self._store.keep_original(incoming.file, extension, record)
+        log.info(
+            "event=cloned peer=%s key=%s bytes=%d seconds=%.3f",
+            peer.name, wanted.key, wanted.bytes, time.monotonic() - started,
+        )  # fmt: skip
+        return record
+
+    def _postpone(self, request: Request, error: Exception) -> None:
+        wait_s = min(self._retry_s * 2 ** min(request.attempts - 1, 20), self._longest_retry_s)
+        reason = error.code if isinstance(error, ImageCloudError) else os.strerror(error.errno or 0)  # type: ignore[attr-defined]
+        if isinstance(error, PeerAway):
+            wait_s = min(wait_s, 4 * self._retry_s)  # it will be asked when it is back, not before
+        with self._database.transaction() as cursor:
+            clones.postpone(cursor, request.wanted, reason, wait_s)
+        log.info("event=clone_postponed key=%s reason=%s", request.wanted.key, reason)

@@ -1,0 +1,152 @@
+"""Follows the change feed of one peer: queues what this node lacks, applies deletes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.cluster.deletes import Deletes
+from image_cloud.cluster.peer_states import PeerState, PeerStates
+from image_cloud.cluster.peers import Peers
+from image_cloud.config.fields import Peer
+from image_cloud.db import catalog, clones
+from image_cloud.db.connect import Database
+from image_cloud.db.feed import Change
+from image_cloud.errors import ImageCloudError, PeerAway
+from image_cloud.picture import url as urls
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Tombstone
+from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+LIMIT = 1000
+PROBE_S = 0.5
+FIELDS = tuple(field.name for field in dataclasses.fields(Change))
+
+
+class Follower:
+    """One peer's feed; one step is one answer of it, and the cursor moves with what came of it."""
+
+    idle_s = PROBE_S
+
+    def __init__(
+        self,
+        peer: Peer,
+        peers: Peers,
+        store: Store,
+        database: Database,
+        deletes: Deletes,
+        clock: ClusterClock,
+        states: PeerStates,
+        *,
+        poll_s: float,
+        on_work: Callable[[], None],
+        on_caught_up: Callable[[str], None],
+    ) -> None:
+        """Call `on_work` when requests were queued, `on_caught_up` when the feed was read to its end."""
+        self._peer = peer
+        self._peers = peers
+        self._store = store
+        self._database = database
+        self._deletes = deletes
+        self._clock = clock
+        self._states = states
+        self._poll_s = poll_s
+        self._on_work = on_work
+        self._on_caught_up = on_caught_up
+        self._state = states.last(peer.name) or PeerState(peer.name, peer.url)
+        self._state = dataclasses.replace(self._state, url=peer.url, alive=False)
+
+    def step(self) -> bool:
+        """Read one part of the feed, waiting for news; say whether the next may follow at once."""
+        began = time.monotonic()
+        with self._database.transaction() as cursor:
+            position = clones.cursor_of(cursor, self._peer.name)
+        try:
+            answer = self._peers.changes(self._peer, position, LIMIT, self._poll_s)
+            changes = [change for row in answer["changes"] if (change := _parse(row))]
+            self._hear(answer)
+        except (PeerAway, KeyError, TypeError, ValueError, AttributeError) as error:
+            self._lose(error)
+            return False
+        self._apply(changes, position, answer)
+        # A peer with too many followers answers at once, news or not: that must not spin.
+        return bool(answer["changes"]) or time.monotonic() - began >= PROBE_S
+
+    def _apply(self, changes: list[Change], position: str, answer: dict[str, Any]) -> None:
+        tombstones = [_tombstone(change) for change in changes if change.deleted_at is not None]
+        for tombstone in tombstones:
+            self._deletes.bury(tombstone)
+        stored = [change for change in changes if self._is_wanted(change)]
+        caught_up = not answer["more"]
+        with self._database.transaction() as cursor:
+            catalog.bury(cursor, tombstones, self._clock.now())
+            clones.add(cursor, stored, self._peer.name)
+            clones.save_cursor(
+                cursor, self._peer.name, self._peer.url, str(answer["cursor"]),
+                int(answer["backlog"]), caught_up=caught_up, before=position,
+            )  # fmt: skip
+        for tombstone in tombstones:
+            self._store.settle_delete(tombstone)
+        if stored:
+            self._on_work()
+        if caught_up:
+            self._on_caught_up(self._peer.name)
+
+    def _is_wanted(self, change: Change) -> bool:
+        return change.deleted_at is None and self._peers.placement.owns(change.key)
+
+    def _hear(self, answer: dict[str, Any]) -> None:
+        self._clock.hear(self._peer.name, float(answer["now"]))
+        if not self._state.alive:
+            log.info("event=peer_alive peer=%s", self._peer.name)
+            with self._database.transaction() as cursor:
+                clones.wake(cursor)
+        has_of_us = str(answer["read"].get(self._peers.placement.own, ""))
+        self._state = dataclasses.replace(
+            self._state,
+            alive=True,
+            last_seen=time.time(),
+            backlog=int(answer["backlog"]),
+            accepts_deletes=bool(answer["accepts_deletes"]),
+            has_of_us=self._state.has_of_us if answer["backlog"] else has_of_us,
+            held_s=float(answer["held"]["seconds"]),
+            error="",
+        )
+        self._states.update(self._state)
+
+    def _lose(self, error: Exception) -> None:
+        detail = error.detail if isinstance(error, ImageCloudError) else "an answer without sense"
+        if self._state.alive or self._state.error != detail:
+            log.warning("event=peer_away peer=%s reason=%r", self._peer.name, detail)
+        self._state = dataclasses.replace(self._state, alive=False, error=detail)
+        self._states.update(self._state)
+
+
+def _parse(row: dict[str, Any]) -> Change | None:
+    """Check one row of a peer; what this node would not store itself is passed over."""
+    # Newer versions may tell more: in a rolling deploy both are there.
+    values: dict[str, Any] = {name: row.get(name) for name in FIELDS}
+    change = Change(**values)
+    try:
+        sound = key_of(change.url) == change.key and urls.parse(change.url).host == change.host
+        sound = sound and isinstance(change.blocked, bool)
+    except ImageCloudError:
+        sound = False
+    if change.deleted_at is None:
+        sound = sound and change.format in EXTENSIONS and change.stored_at is not None
+        sound = sound and isinstance(change.sha256, str) and isinstance(change.bytes, int)
+    if not sound:
+        log.warning("event=change_passed_over key=%.64s", change.key)
+    return change if sound else None
+
+
+def _tombstone(change: Change) -> Tombstone:
+    assert change.deleted_at is not None
+    return Tombstone(change.key, change.url, change.deleted_at, change.blocked)

@@ -1,0 +1,80 @@
+"""With `replicas` limited: drops copies that belong elsewhere, once their owners have them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from image_cloud.cluster.peers import Peers
+from image_cloud.db import catalog
+from image_cloud.db.connect import Database
+from image_cloud.errors import PeerAway
+from image_cloud.picture.record import Record
+from image_cloud.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 100
+PAUSE_S = 30.0
+
+
+class Rebalance:
+    """Walks the catalogue in the order of keys; one step looks at a few rows."""
+
+    idle_s = 1.0
+
+    def __init__(
+        self,
+        store: Store,
+        database: Database,
+        peers: Peers,
+        *,
+        grace_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Ask `peers` before anything that is older than `grace_s` is dropped from `store`.
+
+        A copy just fetched for a client is likely to be asked for again.
+        """
+        self._store = store
+        self._database = database
+        self._peers = peers
+        self._clock = clock
+        self._grace_s = grace_s
+        self._key = ""
+        self._next_round = 0.0
+
+    def step(self) -> bool:
+        """Look at the next rows; say whether there may be more at once."""
+        if self._clock() < self._next_round:
+            return False
+        with self._database.transaction() as cursor:
+            rows = catalog.after(cursor, self._key, AT_ONCE)
+        for record in rows:
+            if not self._peers.placement.owns(record.key):
+                self._drop_if_owned(record)
+        self._key = rows[-1].key if len(rows) == AT_ONCE else ""
+        if not self._key:
+            self._next_round = self._clock() + min(PAUSE_S, max(1.0, self._grace_s))
+        return bool(self._key)
+
+    def _drop_if_owned(self, record: Record) -> None:
+        age_s = self._clock() - self._store.placed_at(record.key)
+        if age_s < self._grace_s or not self._owners_have(record):
+            return
+        self._store.drop(record)
+        with self._database.transaction() as cursor:
+            catalog.forget(cursor, [record])
+        log.info("event=dropped key=%s", record.key)
+
+    def _owners_have(self, record: Record) -> bool:
+        owners = self._peers.placement.owners(record.key)
+        try:
+            return all(
+                self._peers.has(peer, record.url, record.sha256)
+                for peer in self._peers.all
+                if peer.name in owners
+            )
+        except PeerAway:
+            return False

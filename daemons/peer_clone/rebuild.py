@@ -1,0 +1,61 @@
+"""Rebuilds the catalogue from the files: after the database was restored from a backup, or lost."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.cluster.epoch import FeedGuard
+from image_cloud.db.connect import Database
+from image_cloud.picture.record import Record
+from image_cloud.storage.recorder import record_deletes, record_notes
+from image_cloud.storage.store import Store, read_record
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 500
+EVERY_S = 1.0
+
+
+class Rebuild:
+    """Watches for a replaced database; one step looks, and rebuilds where it must."""
+
+    idle_s = EVERY_S
+
+    def __init__(
+        self, store: Store, database: Database, guard: FeedGuard, clock: ClusterClock
+    ) -> None:
+        """Bring `database` up to what `store` holds when `guard` says so."""
+        self._store = store
+        self._database = database
+        self._guard = guard
+        self._clock = clock
+
+    def step(self) -> bool:
+        """Look once; rebuild if needed."""
+        self._guard.step()
+        if self._guard.needs_rebuild():
+            self._rebuild()
+            self._guard.rebuilt()
+        return False
+
+    def _rebuild(self) -> None:
+        """Tell the database of every tombstone and every recorded original on disk."""
+        deletes = pictures = 0
+        tombstones = self._store.tombstones.all()
+        while batch := list(itertools.islice(tombstones, AT_ONCE)):
+            record_deletes(self._store, self._database, batch, self._clock.now())
+            deletes += len(batch)
+        records = self._records()
+        while found := list(itertools.islice(records, AT_ONCE)):
+            record_notes(self._store, self._database, found)
+            pictures += len(found)
+        log.info("event=catalogue_rebuilt pictures=%d deletes=%d", pictures, deletes)
+
+    def _records(self) -> Iterator[Record]:
+        for path in (self._store.root / "records").glob("??/??/*.json"):
+            record = read_record(path)
+            if record and self._store.original(record.key):
+                yield record

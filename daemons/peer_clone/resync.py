@@ -1,0 +1,89 @@
+"""The way back of a node that was away longer than deletes are kept (image_cloud/cluster/absence.py)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Set
+from pathlib import Path
+
+from image_cloud.cluster.absence import Freshness
+from image_cloud.cluster.peers import Peers
+from image_cloud.db import catalog, clones
+from image_cloud.db.connect import Database
+from image_cloud.errors import ImageCloudError
+from image_cloud.picture.record import Original, Record
+from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.new_file import FoundFile
+from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.store import Store, read_record
+
+log = logging.getLogger(__name__)
+
+
+class Resync:
+    """Empties the catalogue when the pictures were moved aside, and settles what is left of them."""
+
+    def __init__(
+        self,
+        store: Store,
+        database: Database,
+        peers: Peers,
+        freshness: Freshness,
+        alive: Callable[[], Set[str]],
+    ) -> None:
+        """`alive` names the peers that answer."""
+        self._store = store
+        self._database = database
+        self._peers = peers
+        self._freshness = freshness
+        self._alive = alive
+
+    def begin(self) -> None:
+        """Take the moved pictures out of the catalogue, but for tombstones; read all feeds anew."""
+        if self._freshness.has_begun():
+            return
+        with self._database.transaction() as cursor:
+            known = [peer.name for peer in self._peers.all]
+            kept = catalog.keys_behind(cursor, self._freshness.safe_position(), known)
+            catalog.forget_all(cursor)
+            clones.rewind(cursor)
+        self._freshness.begin(kept)
+
+    def step(self, caught_up: Set[str]) -> None:
+        """End when every peer that answers was read to its end and nothing waits to be cloned."""
+        alive = self._alive()
+        if not alive or not alive <= caught_up:
+            return
+        with self._database.transaction() as cursor:
+            if clones.count(cursor):
+                return
+        restored = self._restore()
+        self._freshness.finish()
+        log.warning("event=resynchronised restored=%d", restored)
+
+    def _restore(self) -> int:
+        """Bring back those pictures of which no peer can have heard before this node went away."""
+        kept, restored = self._freshness.kept(), 0
+        for record in self._aside():
+            if record.key not in kept or self._store.original(record.key):
+                continue
+            original = Original(record.key, EXTENSIONS[record.format])
+            source = self._freshness.aside / original.relative
+            if source.exists() and self._store.tombstones.find(record.key) is None:
+                try:
+                    with FoundFile(source) as file:
+                        self._store.keep_original(file, original.extension, record)
+                except (ImageCloudError, OSError) as error:
+                    log.error("event=not_restored key=%s error=%s", record.key, error)
+                    continue
+                record_notes(self._store, self._database, [record])
+                restored += 1
+        return restored
+
+    def _aside(self) -> Iterator[Record]:
+        folders = (("unrecorded", "*.json"), ("records", "??/??/*.json"))
+        for folder, pattern in folders:
+            for path in (self._freshness.aside / folder).glob(pattern):
+                record = read_record(Path(path))
+                if record:
+                    yield record

@@ -1,0 +1,124 @@
+"""One URL of the queue: download it, make its thumbnails, and say what became of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+
+from image_cloud.config.sections import Prefetch as Settings
+from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.errors import (
+    DecoderDied,
+    DecodeTimeout,
+    DeletedMeanwhile,
+    ImageCloudError,
+    OriginFailed,
+    OriginStatus,
+    OriginTimeout,
+    StorageUnavailable,
+    TruncatedImage,
+    Unavailable,
+)
+from image_cloud.fetch.load import Cache
+from image_cloud.politeness.slots import Slot
+from image_cloud.resize_pool.thumbnails import Thumbnails
+from image_cloud.storage.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+POSTPONE_S = 1.0
+AFTER_MEMORY_S = 0.05  # a remembered failure is over a moment after its time
+TRIED_AGAIN_STATUS = (408, 425, 429)
+
+
+class Job:
+    """Does the work for the daemon's threads."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        tombstones: Tombstones,
+        thumbnails: Thumbnails,
+        settings: Settings,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """Download through `cache` what `tombstones` do not forbid."""
+        self._cache = cache
+        self._tombstones = tombstones
+        self._thumbnails = thumbnails
+        self._settings = settings
+        self._jitter = jitter
+
+    def work(self, claimed: Claimed, slot: Slot) -> Outcome:
+        """Return what became of `claimed`; gives `slot` back as soon as the download is over."""
+        try:
+            try:
+                if self._is_withdrawn(claimed):
+                    error = DeletedMeanwhile("deleted after it was asked for")
+                    return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
+                found = self._cache.load(claimed.url, slot)
+            finally:
+                slot.give_back()
+            if found.data is not None:
+                raise StorageUnavailable("storage: full")
+            self._thumbnails.make(found.original, claimed.thumbnails)
+        except ImageCloudError as error:
+            return self._outcome(claimed, error)
+        except Exception as error:
+            log.exception("event=prefetch_unexpected key=%s", claimed.key)
+            return self._outcome(claimed, ImageCloudError(type(error).__name__))
+        return Outcome(claimed.key, claimed.url, made=claimed.thumbnails)
+
+    def _is_withdrawn(self, claimed: Claimed) -> bool:
+        """Say whether it was deleted since a batch last asked for it."""
+        tombstone = self._tombstones.find(claimed.key)
+        return tombstone is not None and tombstone.deleted_at >= claimed.asked_at
+
+    def _outcome(self, claimed: Claimed, error: ImageCloudError) -> Outcome:
+        wait_s: float | None
+        if isinstance(error, Unavailable):
+            wait_s, tries = self._jittered(max(POSTPONE_S, error.retry_after_s or 0.0)), 0
+        elif not is_worth_another_try(error) or claimed.tries + 1 >= self._settings.tries:
+            wait_s, tries = None, 1
+        else:
+            wait_s, tries = self._backoff_s(claimed.tries, error), 1
+        log.info(
+            "event=prefetch_%s key=%s domain=%s code=%s tries=%d wait_s=%s",
+            "failed" if wait_s is None else "postponed" if not tries else "retry",
+            claimed.key, claimed.domain, error.code, claimed.tries + tries,
+            None if wait_s is None else round(wait_s, 1),
+        )  # fmt: skip
+        return Outcome(
+            claimed.key,
+            claimed.url,
+            code=error.code,
+            detail=error.detail,
+            wait_s=wait_s,
+            tries=tries,
+        )
+
+    def _backoff_s(self, tries: int, error: ImageCloudError) -> float:
+        """Wait longer each time, and no shorter than others on the node remember the failure."""
+        growing_s = min(
+            self._settings.first_wait * 2 ** min(tries, 30), self._settings.longest_wait
+        )
+        return max(self._jittered(growing_s), (error.retry_after_s or 0.0) + AFTER_MEMORY_S)
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * self._jitter(1 - self._settings.jitter, 1 + self._settings.jitter)
+
+
+def is_worth_another_try(error: ImageCloudError) -> bool:
+    """Say whether the same URL may give a picture later: a 404 or a text page will not.
+
+    A decoder that died may have been killed for another reason than the picture.
+    """
+    if isinstance(error, OriginStatus):
+        status = error.upstream_status or 0
+        return status >= 500 or status in TRIED_AGAIN_STATUS
+    again = (
+        OriginFailed, OriginTimeout, TruncatedImage, DecodeTimeout, DecoderDied, Unavailable,
+    )  # fmt: skip
+    return isinstance(error, again) or type(error) is ImageCloudError

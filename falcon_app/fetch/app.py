@@ -1,0 +1,47 @@
+"""What the fetch pool is made of."""
+
+from __future__ import annotations
+
+import falcon
+
+from falcon_app import http_errors
+from falcon_app.fetch.originals import Fetch
+from falcon_app.front.changes import ChangesAnswer, Self
+from falcon_app.front.deletes import DeleteAnswer
+from falcon_app.health import Health
+from falcon_app.http_errors import App
+from image_cloud.config import Config
+from image_cloud.db.connect import Database
+from image_cloud.db.listen import Listener
+from image_cloud.node import (
+    open_cache,
+    open_clock,
+    open_deletes,
+    open_freshness,
+    open_guard,
+    open_storage,
+)
+from image_cloud.process.sockets import socket_path
+from image_cloud.resize_pool.client import ResizeClient
+
+
+def create_fetch(config: Config) -> App:
+    """Return the pool that downloads."""
+    _, failures = open_storage(config)
+    cache = open_cache(config)
+    timeout_s = config.resize.decode_timeout + config.download.total_timeout
+    resizer = ResizeClient(socket_path(config.node.run, "resize"), timeout_s)
+    app = falcon.App()
+    http_errors.install(app)
+    app.add_route("/health", Health())
+    app.add_route("/_fetch", Fetch(cache, failures, resizer))
+    app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
+    app.add_route("/_changes", _changes_answer(config))
+    return app
+
+
+def _changes_answer(config: Config) -> ChangesAnswer:
+    database, listener = Database(config.database), Listener(config.database)
+    own = Self(config.node.name, config.cluster.accept_deletes)
+    guard, clock, freshness = open_guard(config), open_clock(config), open_freshness(config)
+    return ChangesAnswer(database, listener, guard, clock, freshness, own)

@@ -1,0 +1,125 @@
+"""Front pool: what is wanted, and is it on disk?  Never blocks, never decodes."""
+
+from __future__ import annotations
+
+import falcon
+
+from falcon_app.exchange import hand_on, query_of, send_original, send_variant
+from image_cloud.cluster.peers import SHA256, STORED_AT
+from image_cloud.config.sections import Resize
+from image_cloud.errors import NotLocal
+from image_cloud.fetch.load import HIT
+from image_cloud.picture.record import Original
+from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
+from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.store import Store
+
+
+class Finder:
+    """Answers from disk, or sends the request on to the pool that can do more."""
+
+    def __init__(self, store: Store, failures: Failures) -> None:
+        """Look into `store`, and into `failures` before anything is tried again."""
+        self._store = store
+        self._failures = failures
+
+    def answer(self, resp: falcon.Response, wanted: ImageRequest) -> None:
+        """Set the headers that make nginx send the picture, or go on to fetch or resize.
+
+        Raises NotLocal, and remembered failures.
+        """
+        recipe = wanted.recipe
+        if recipe and self._store.has_variant(wanted.key, recipe.name):
+            if wanted.no_image:
+                send_nothing(resp, HIT)
+            else:
+                send_variant(resp, wanted.key, recipe, HIT)
+            return
+        original = self._store.original(wanted.key)
+        if original is None:
+            self._fetch(resp, wanted)
+        elif recipe:
+            self._resize(resp, wanted, original)
+        elif wanted.no_image:
+            send_nothing(resp, HIT)
+        else:
+            send_original(resp, original, HIT)
+            if wanted.only_local:
+                self._tell_peer(resp, wanted.key)
+
+    def _tell_peer(self, resp: falcon.Response, key: str) -> None:
+        """Say when the picture was stored and what it must hash to: a copy keeps both."""
+        record = self._store.record(key)
+        if record:
+            resp.set_header(STORED_AT, f"{record.stored_at:.6f}")
+            resp.set_header(SHA256, record.sha256)
+
+    def _fetch(self, resp: falcon.Response, wanted: ImageRequest) -> None:
+        self._store.tombstones.check_blocked(wanted.key)
+        if wanted.only_local:
+            raise NotLocal()
+        remembered = self._failures.recall(wanted.key)
+        if remembered and not wanted.use_peers:
+            raise remembered
+        arguments = {"no_image": str(int(wanted.no_image)), "peers": str(int(wanted.use_peers))}
+        if wanted.recipe:
+            arguments["variant"] = wanted.recipe.name
+        hand_on(resp, "/_fetch", {"url": wanted.url, **arguments})
+
+    def _resize(self, resp: falcon.Response, wanted: ImageRequest, original: Original) -> None:
+        remembered = self._failures.recall(wanted.key, RESIZE)
+        if remembered:
+            raise remembered
+        assert wanted.recipe
+        hand_on(resp, "/_resize", resize_arguments(original, wanted.recipe.name, wanted.no_image))
+
+
+def resize_arguments(original: Original, variant: str, no_image: bool) -> dict[str, str]:
+    """Return what the resize pool must know."""
+    return {
+        "key": original.key,
+        "extension": original.extension,
+        "variant": variant,
+        "no_image": str(int(no_image)),
+    }
+
+
+def send_nothing(resp: falcon.Response, x_cache: str) -> None:
+    """Answer 204: it is cached."""
+    resp.status = falcon.HTTP_204
+    resp.set_header("X-Cache", x_cache)
+
+
+class GetImage:
+    """GET /get_image."""
+
+    scope = "read"
+
+    def __init__(self, finder: Finder, settings: Resize, formats: tuple[str, ...]) -> None:
+        """`formats` are those that this build can write."""
+        self._finder = finder
+        self._settings = settings
+        self._formats = formats
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with the original or a variant."""
+        self._finder.answer(resp, image_request(query_of(req), self._settings, self._formats))
+
+    on_head = on_get
+
+
+class GetThumbnail:
+    """GET /get_thumbnail, and /iproxy.php for the old PHP pages."""
+
+    scope = "read"
+
+    def __init__(self, finder: Finder, settings: Resize) -> None:
+        """Take sizes and quality from `settings`."""
+        self._finder = finder
+        self._settings = settings
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer with a small JPEG."""
+        self._finder.answer(resp, thumbnail_request(query_of(req), self._settings))
+
+    on_head = on_get

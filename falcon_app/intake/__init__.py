@@ -1,0 +1,1 @@
+"""The intake pool: takes lists of URLs."""

@@ -1,0 +1,1 @@
+"""The resize pool: decodes, one picture at a time, in a sandbox."""

@@ -1,0 +1,130 @@
+"""A node that was away longer than deletes are remembered may not serve what it has: some is deleted.
+
+Its originals, variants and records are moved aside in three renames, before anything serves.  While the
+peers' feeds are read anew, pictures that a peer still has come back without a transfer
+(daemons/peer_clone/cloner.py); of the rest, only those stored here after the last contact do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from image_cloud.storage.new_file import make_dir
+from image_cloud.storage.store import PRIVATE_DIR, SHARED_DIR
+
+log = logging.getLogger(__name__)
+
+DAY_S = 86400.0
+NOTE_EVERY_S = 1.0
+MOVED = ("originals", "variants", "records", "unrecorded")
+
+
+class Freshness:
+    """Remembers when this node last knew of all deletes, and acts when that is too long ago."""
+
+    def __init__(
+        self, storage: Path, tombstone_days: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`storage` is the storage folder; `clock` gives seconds since 1970."""
+        self._storage = storage
+        self._keep_s = tombstone_days * DAY_S
+        self._clock = clock
+        self._note = storage / "cluster" / "contact.json"
+        self.aside = storage / "aside"
+        self._safe = self.safe_position()
+        self._noted = float("-inf")
+
+    def last_contact(self) -> float | None:
+        """Return when a peer's feed was last read to its end; None if that never was."""
+        try:
+            return float(json.loads(self._note.read_bytes())["at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def safe_position(self) -> str:
+        """Return up to where in this node's feed others had cloned everything at the last contact."""
+        try:
+            return str(json.loads(self._note.read_bytes())["safe"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def contact(self, safe_position: str) -> None:
+        """Note that a peer's feed has been read to its end now, and what others have of ours."""
+        now, safe = self._clock(), safe_position or self._safe
+        if safe == self._safe and now - self._noted < NOTE_EVERY_S:
+            return
+        self._safe, self._noted = safe, now
+        temporary = self._note.with_name(".contact.new")
+        temporary.write_text(json.dumps({"at": now, "safe": safe}))
+        os.replace(temporary, self._note)
+
+    def begin(self, kept: Iterable[str]) -> None:
+        """Note that the catalogue is emptied; `kept` are the keys that only this node may have."""
+        (self.aside / "kept.json").write_text(json.dumps(sorted(kept)))
+
+    def has_begun(self) -> bool:
+        """Say whether the catalogue is emptied: before that, the feed tells of what is aside."""
+        return (self.aside / "kept.json").exists()
+
+    def kept(self) -> set[str]:
+        """Return the keys that `begin` was given."""
+        return set(json.loads((self.aside / "kept.json").read_bytes()))
+
+    def is_resynchronising(self) -> bool:
+        """Say whether pictures stand aside until the peers' feeds have been read."""
+        return self.aside.exists()
+
+    def ensure(self) -> bool:
+        """Move everything aside if the last contact is too long ago; say whether it was moved."""
+        with self._locked():
+            contact = self.last_contact()
+            if contact is None or self._clock() - contact <= self._keep_s:
+                return False
+            if self.is_resynchronising():
+                return False
+            self._move_aside()
+        log.warning("event=moved_aside last_contact_days=%.1f", (self._clock() - contact) / DAY_S)
+        return True
+
+    def finish(self) -> None:
+        """Remove what stands aside: nobody else has it, so it was deleted."""
+        ended = self.aside.with_name("aside.ended")
+        shutil.rmtree(ended, ignore_errors=True)
+        if ended.exists():  # not all of it is ours to remove
+            ended = ended.with_name(f"aside.ended.{secrets.token_hex(4)}")
+        os.rename(self.aside, ended)
+        shutil.rmtree(ended, ignore_errors=True)
+
+    def _move_aside(self) -> None:
+        draft = self._storage / "aside.new"
+        make_dir(draft, PRIVATE_DIR)
+        for name in MOVED:
+            source = self._storage / name
+            if source.exists() and not (draft / name).exists():
+                os.rename(source, draft / name)
+            shared = name == "variants"
+            make_dir(source, SHARED_DIR if shared else PRIVATE_DIR)
+            with contextlib.suppress(PermissionError):
+                os.chmod(source, 0o2000 | (SHARED_DIR if shared else PRIVATE_DIR))
+        for note in (draft / "unrecorded").glob("*.deleted.json"):  # deletes hold as before
+            os.rename(note, self._storage / "unrecorded" / note.name)
+        make_dir(self._storage / "variants" / ".incoming", SHARED_DIR)
+        os.rename(draft, self.aside)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self._storage / "cluster" / ".fresh", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)

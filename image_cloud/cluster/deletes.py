@@ -1,0 +1,82 @@
+"""A delete: on disk first, so that it holds at once and for good, then in the database and its feed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.db.connect import Database
+from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import TICK_S, Tombstone
+from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.recorder import record_deletes
+from image_cloud.storage.store import RETRY_AFTER_S, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Deleted:
+    """What a delete did: was the picture here, is its URL blocked, does the feed tell of it yet."""
+
+    deleted: bool
+    blocked: bool
+    recorded: bool
+
+
+class Deletes:
+    """Deletes pictures of one storage and sees to it that nothing older brings them back."""
+
+    def __init__(
+        self, store: Store, failures: Failures, database: Database, clock: ClusterClock
+    ) -> None:
+        """Delete from `store` and `failures`, and tell `database`."""
+        self._store = store
+        self._failures = failures
+        self._database = database
+        self._clock = clock
+
+    def delete(self, url: str, block: bool | None = None) -> Deleted:
+        """Delete `url` here and, through the feed, everywhere; None leaves a block as it is.
+
+        With the database away the delete holds here, and is told as soon as it is back.
+        Raises StorageUnavailable.
+        """
+        key = key_of(url)
+        known = self._store.tombstones.find(key)
+        record = self._store.record(key)
+        blocked = block if block is not None else bool(known and known.blocked)
+        # Later than everything that is known of this picture, whatever the clocks say.
+        earliest = max(known.deleted_at if known else 0.0, record.stored_at if record else 0.0)
+        deleted_at = round(max(self._clock.now(), earliest + TICK_S), 6)
+        tombstone = Tombstone(key, url, deleted_at, blocked)
+        was_here = self.bury(tombstone)
+        recorded = self.record([tombstone])
+        log.info("event=deleted key=%s here=%s blocked=%s", key, was_here, blocked)
+        return Deleted(was_here, blocked, recorded)
+
+    def bury(self, tombstone: Tombstone) -> bool:
+        """Remove what `tombstone` forbids from disk; say whether it was here.
+
+        Raises StorageUnavailable.
+        """
+        try:
+            was_here = self._store.bury(tombstone, self._clock.now())
+            for kind in (FETCH, RESIZE):
+                self._failures.forget(tombstone.key, kind)
+        except OSError as error:
+            detail = f"storage: {error.strerror}"
+            raise StorageUnavailable(detail, retry_after_s=RETRY_AFTER_S) from error
+        return was_here
+
+    def record(self, tombstones: Sequence[Tombstone]) -> bool:
+        """Tell the database; say whether it could be told.  The notes on disk stay if not."""
+        try:
+            record_deletes(self._store, self._database, tombstones, self._clock.now())
+        except DatabaseUnavailable:
+            log.warning("event=delete_postponed deletes=%d", len(tombstones))
+            return False
+        return True

@@ -1,0 +1,258 @@
+"""Asks the other nodes: their change feeds and their pictures.  Addresses are the ini's, not guarded."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import mktime_tz, parsedate_tz
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from urllib3 import HTTPConnectionPool, HTTPResponse
+
+from image_cloud.cluster.placement import Placement
+from image_cloud.config.fields import Peer
+from image_cloud.config.sections import Cluster
+from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
+from image_cloud.picture.key import key_of
+from image_cloud.picture.record import Record
+
+log = logging.getLogger(__name__)
+
+Write = Callable[[bytes], object]
+
+BLOCK_BYTES = 256 * 1024
+LONGEST_TRANSFER_S = 600.0
+FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
+STORED_AT, SHA256 = "X-Stored-At", "X-Sha256"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """What a peer sent: SHA-256 of the bytes, and when it was stored (None: it does not know)."""
+
+    sha256: str
+    stored_at: float | None
+
+
+class _Health:
+    """Whether a peer is worth asking: after a failure it rests, and then one call probes it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._rest_s = 0.0
+        self._until = float("-inf")
+
+    def may_ask(self) -> bool:
+        """Say yes unless it rests; after a rest to one caller only."""
+        with self._mutex:
+            now = self._clock()
+            if now < self._until:
+                return False
+            if self._rest_s:
+                self._until = now + self._rest_s
+            return True
+
+    def answered(self) -> None:
+        with self._mutex:
+            self._rest_s, self._until = 0.0, float("-inf")
+
+    def failed(self) -> None:
+        with self._mutex:
+            self._rest_s = min(max(self._rest_s * 2, FIRST_REST_S), LONGEST_REST_S)
+            self._until = self._clock() + self._rest_s
+
+
+class Peers:
+    """The other nodes, for any number of threads; make it after forking."""
+
+    def __init__(
+        self, own: str, settings: Cluster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`own` is this node's name: it is never asked."""
+        self.all = tuple(peer for peer in settings.peers if peer.name != own)
+        self.placement = Placement(own, [peer.name for peer in self.all], settings.replicas)
+        self._settings = settings
+        self._health = {peer.name: _Health(clock) for peer in self.all}
+        self._token = _TokenFile(Path(settings.token_file))
+        self._pools = {peer.name: self._pool(peer) for peer in self.all}
+
+    def _pool(self, peer: Peer) -> HTTPConnectionPool:
+        s = self._settings
+        timeout = urllib3.Timeout(connect=s.connect_timeout, read=s.read_timeout)
+        return urllib3.connection_from_url(
+            peer.url, maxsize=s.workers + 2, block=False, retries=False, timeout=timeout
+        )
+
+    def candidates(self, key: str, first: str = "") -> list[Peer]:
+        """Return the peers that are worth asking for `key`: `first`, then owners, then the rest."""
+        owners = self.placement.owners(key)
+        ranks = {name: rank for rank, name in enumerate(owners)}
+        order = sorted(
+            self.all, key=lambda peer: (peer.name != first, ranks.get(peer.name, len(ranks)))
+        )
+        return [peer for peer in order if self._health[peer.name].may_ask()]
+
+    def changes(self, peer: Peer, cursor: str, limit: int, wait_s: float) -> dict[str, Any]:
+        """Return the next part of a peer's feed, as it sent it.  Raises PeerAway."""
+        address = f"/changes?cursor={quote(cursor)}&limit={limit}&wait={wait_s:g}"
+        return self._feed(peer, address, read_s=wait_s + self._settings.read_timeout)
+
+    def _feed(self, peer: Peer, address: str, *, read_s: float | None = None) -> dict[str, Any]:
+        with self._answer(peer, "GET", address, read_s=read_s) as response:
+            body = _read(response)
+        if response.status != 200:
+            raise _away(peer, f"/changes said {response.status}")
+        try:
+            content = json.loads(body)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise _away(peer, "/changes sent no JSON object")
+        return content
+
+    def record(self, peer: Peer, key: str) -> Record | None:
+        """Return what the peer's feed tells of one key.  Raises PeerAway."""
+        rows = self._feed(peer, f"/changes?key={key}")["changes"]
+        if not rows or rows[0]["deleted_at"] is not None or key_of(rows[0]["url"]) != key:
+            return None
+        fields = {field.name for field in dataclasses.fields(Record)}
+        return Record(
+            **{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name}
+        )
+
+    def has(self, peer: Peer, url: str, sha256: str) -> bool:
+        """Say whether the peer has just this picture.  Raises PeerAway."""
+        with self._answer(peer, "HEAD", _picture(url)) as response:
+            _read(response)
+        if response.status not in (200, 404, 410):
+            raise _away(peer, f"/get_image said {response.status}")
+        return response.status == 200 and response.headers.get(SHA256) == sha256
+
+    def fetch(self, peer: Peer, url: str, write: Write) -> Sent:
+        """Hand the peer's copy of `url` to `write`, block by block.
+
+        Raises NotLocal and Blocked as the peer says, PeerAway, TooManyBytes, CorruptImage where
+        the bytes are not those that it recorded, and what `write` raises.
+        """
+        with self._answer(peer, "GET", _picture(url)) as response:
+            _check_status(peer, response)
+            sent = self._copy(peer, response, write)
+        if response.headers.get(SHA256, sent.sha256) != sent.sha256:
+            raise CorruptImage(f"the copy at {peer.name} is damaged")
+        return sent
+
+    def _copy(self, peer: Peer, response: HTTPResponse, write: Write) -> Sent:
+        digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + LONGEST_TRANSFER_S
+        blocks = response.stream(BLOCK_BYTES, decode_content=False)
+        while block := _next(blocks):
+            size += len(block)
+            if size > self._settings.max_bytes:
+                raise TooManyBytes(f"the copy at {peer.name} is too large")
+            if time.monotonic() > deadline:
+                raise _Broken
+            digest.update(block)
+            write(block)
+        return Sent(digest.hexdigest(), _stored_at(response))
+
+    @contextlib.contextmanager
+    def _answer(
+        self, peer: Peer, method: str, address: str, *, read_s: float | None = None
+    ) -> Iterator[HTTPResponse]:
+        """Give the answer to one request, and give its connection back if it was read to its end."""
+        s = self._settings
+        timeout = urllib3.Timeout(connect=s.connect_timeout, read=read_s or s.read_timeout)
+        health = self._health[peer.name]
+        try:
+            response: Any = self._pools[peer.name].urlopen(
+                method, address, headers=self._headers(), timeout=timeout,
+                preload_content=False, redirect=False, assert_same_host=False,
+            )  # fmt: skip
+            try:
+                yield response
+            except (NotLocal, Blocked):
+                _read(response)
+                raise
+            finally:
+                if not response.isclosed():
+                    response.close()
+                response.release_conn()
+            health.answered()
+        except (NotLocal, Blocked):
+            health.answered()
+            raise
+        except (urllib3.exceptions.HTTPError, _Broken) as error:
+            health.failed()
+            raise _away(peer, type(error).__name__) from error
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-Image-Cloud-Token": self._token.read(), "Accept-Encoding": "identity"}
+
+
+class _TokenFile:
+    """The token that peers are asked with, read again when its file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = 0
+        self._token = ""
+
+    def read(self) -> str:
+        with contextlib.suppress(OSError):
+            seen = self._path.stat().st_mtime_ns
+            if seen != self._seen:
+                self._token, self._seen = self._path.read_text().strip(), seen
+        return self._token
+
+
+def _picture(url: str) -> str:
+    return f"/get_image?only_send_if_local=true&url={quote(url, safe='')}"
+
+
+def _away(peer: Peer, reason: str) -> PeerAway:
+    return PeerAway(f"{peer.name} does not answer: {reason}")
+
+
+def _check_status(peer: Peer, response: HTTPResponse) -> None:
+    if response.status == 404:
+        raise NotLocal(f"{peer.name} does not have the picture")
+    if response.status == 410:
+        raise Blocked()
+    if response.status != 200:
+        raise _away(peer, f"/get_image said {response.status}")
+
+
+class _Broken(Exception):
+    """The peer broke off while it answered."""
+
+
+def _next(blocks: Iterator[bytes]) -> bytes:
+    """Return the next block; an error of the network is the peer's, one of our disk is not."""
+    try:
+        return next(blocks, b"")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _Broken from error
+
+
+def _read(response: HTTPResponse) -> bytes:
+    try:
+        return bytes(response.read())
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _Broken from error
+
+
+def _stored_at(response: HTTPResponse) -> float | None:
+    """Return when the peer stored it: its record's word, else the file's, in whole seconds."""
+    with contextlib.suppress(KeyError, ValueError):
+        return round(float(response.headers[STORED_AT]), 6)
+    modified = parsedate_tz(response.headers.get("Last-Modified"))
+    return float(mktime_tz(modified)) if modified else None

@@ -1,0 +1,1 @@
+"""What Ansible calls on a host: put a release and its settings into force."""

@@ -1,0 +1,56 @@
+"""The folders of a home, and whose they are.
+
+Root keeps what root's supervisord reads and writes (run, sockets, log): no program of the stack may
+replace it.  The run user owns data; variants and failures are shared by group.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from image_cloud.config import Config
+from image_cloud.node_files.accounts import Account, Accounts
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.files import make_folder
+from image_cloud.node_files.home import Home
+from image_cloud.storage.store import PRIVATE_FOLDERS
+
+PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
+STICKY = 0o1000  # each may remove but its own files
+LEAST_FREE_BYTES = 100_000_000
+
+
+def make_root(home: Home, accounts: Accounts) -> None:
+    """Make the home itself."""
+    make_folder(home.root, 0o750, group_of=accounts.run)
+    require_space(home.root)
+
+
+def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
+    """Make every folder below, and those that the configuration puts elsewhere."""
+    run, sandbox = accounts.run, accounts.sandbox
+    for path in (home.run, home.sockets, home.log, home.nginx, Path(config.tokens.file).parent):
+        if path.is_relative_to(home.root) and path != home.root:
+            make_folder(path, 0o750, group_of=run)
+    storage = Path(config.storage.path)
+    _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
+    _make_all(run, READABLE, *(storage / name for name in PRIVATE_FOLDERS))
+    _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
+    _make_all(run, SHARED, storage / "variants/.incoming")
+    _make_all(run, SHARED | STICKY, home.beats)
+    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
+    _make_all(sandbox, READABLE, home.sandbox)
+
+
+def require_space(folder: Path) -> None:
+    """Raise CannotStart where the disk is as good as full."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        megabytes = f"{free // 10**6} MB free, {LEAST_FREE_BYTES // 10**6} MB are needed"
+        raise CannotStart(f"the disk is full: {folder} has {megabytes}")
+
+
+def _make_all(owner: Account, mode: int, *folders: Path) -> None:
+    for folder in folders:
+        make_folder(folder, mode, owner)

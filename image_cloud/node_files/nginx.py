@@ -1,0 +1,79 @@
+"""nginx's files under the home: the checkout's, copied, and what differs from node to node."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from image_cloud.config import Config
+from image_cloud.node_files.accounts import find_accounts, why_unreadable
+from image_cloud.node_files.errors import CannotStart
+from image_cloud.node_files.files import Planned
+from image_cloud.node_files.home import Home
+from image_cloud.node_files.nginx_node import render_node
+
+MODULES = Path("/usr/lib/nginx/modules")  # of Debian's and Ubuntu's packages
+COPIED = ("lua", "maps", "snippets", "sites")
+OPEN_FILES = 65536
+
+SAMPLE_SITE = """\
+# Written by the stack at every start: a few pictures to fetch without internet.
+server {{
+    listen {sample_origin};
+    root {folder};
+    access_log off;
+    types {{ image/jpeg jpg; image/png png; image/webp webp; }}
+    location / {{ limit_except GET {{ deny all; }} }}
+}}
+"""
+
+
+def open_files() -> int:
+    """Return how many files a process may have open here, at most OPEN_FILES."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+
+
+def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
+    """Return every file of `run/nginx`."""
+    _require_tls(config)
+    source = checkout / "nginx"
+    files = [
+        Planned(home.nginx / path.relative_to(source), path.read_text(encoding="utf-8"))
+        for folder in COPIED
+        for path in sorted((source / folder).rglob("*"))
+        if path.is_file()
+    ]
+    frame = fill_in((source / "nginx.conf.in").read_text(encoding="utf-8"), home)
+    sample = SAMPLE_SITE.format(sample_origin=config.download.sample_origin, folder=home.sample)
+    files.append(Planned(home.nginx / "nginx.conf", frame))
+    files.append(Planned(home.nginx / "node.conf", render_node(config)))
+    files.append(Planned(home.nginx / "local/sample.conf", sample))
+    return files
+
+
+def _require_tls(config: Config) -> None:
+    """Raise CannotStart where nginx's user cannot read what TLS needs."""
+    for option in ("tls_certificate", "tls_key"):
+        file = getattr(config.clients, option)
+        if not file:
+            continue
+        reason = why_unreadable(find_accounts().run, Path(file))
+        if reason:
+            raise CannotStart(f"[clients] {option} = {file}: {reason}")
+
+
+def fill_in(frame: str, home: Home) -> str:
+    """Fill the places `@...@` of nginx.conf.in."""
+    if not (MODULES / "ngx_http_lua_module.so").exists():
+        raise CannotStart(f"{MODULES} lacks the Lua module (Debian package libnginx-mod-http-lua)")
+    places = {
+        "@modules@": MODULES,
+        "@run@": home.nginx,
+        "@log@": home.nginx_log,
+        "@open_files@": open_files(),
+        "@connections@": max(64, open_files() // 4),
+    }
+    for place, value in places.items():
+        frame = frame.replace(place, str(value))
+    return frame

@@ -1,0 +1,106 @@
+"""The one generated nginx file, `node.conf`: all in which one node's nginx differs from another's.
+
+Everything else stands in `nginx/`, the same for every node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from image_cloud.config import Config
+from image_cloud.config.sections import Resize
+from image_cloud.node_files import nginx_clients
+from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.request.params import thumbnail_recipe
+
+TEMPLATE = """\
+# Generated from image_cloud.ini; changes here are lost.
+
+# No failure counting: there is one server each, and a pool that restarts is back in a moment.
+upstream image_cloud_front {{
+    server unix:{front} max_fails=0;
+    keepalive 64;
+}}
+# A full pool answers 503 at once: max_conns counts what runs and what waits (over all workers: zone).
+upstream image_cloud_fetch {{
+    zone image_cloud_fetch 128k;
+    server unix:{fetch} max_fails=0 max_conns={fetch_queue};
+    # Idle connections do not count for max_conns.  Where one breaks nginx asks once more, whatever
+    # proxy_next_upstream says: safe here, as the pool looks at the disk first.
+    keepalive 64;
+}}
+upstream image_cloud_intake {{
+    zone image_cloud_intake 128k;
+    server unix:{intake} max_fails=0 max_conns={intake_queue};
+}}
+upstream image_cloud_resize {{
+    zone image_cloud_resize 128k;
+    server unix:{resize} max_fails=0 max_conns={resize_queue};
+}}
+
+map "" $image_cloud_storage {{
+    default "{storage}";
+}}
+map "" $image_cloud_cache_control {{
+    default "{cache_control}";
+}}
+
+# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
+init_by_lua_block {{
+    hot_path = require("hot_path")
+    hot_path.configure({{
+        thumbnails = {{
+{thumbnails}
+        }},
+        thumbnail_size = "{thumbnail_size}",
+        max_side = {max_side},
+        quality = "{quality}",
+        extension = "{extension}",
+        verdict_s = {verdict_s:g},
+        storage = "{storage}",
+        extensions = {{ {extensions} }},
+    }})
+}}
+
+{clients_around}server {{
+    listen {listen} backlog=4096;
+{clients_in}    include sites/image_cloud.conf;
+}}
+"""
+
+
+def render_node(config: Config) -> str:
+    """Return the text of `node.conf`; the values' forms (config/sections.py) keep it well-formed."""
+    return TEMPLATE.format(
+        **{pool: socket_path(config.node.run, pool) for pool in POOLS},
+        run=config.node.run,
+        listen=config.node.listen,
+        **_hot_path(config),
+        clients_around=nginx_clients.around_the_server(config.clients),
+        clients_in=nginx_clients.in_the_server(config.clients),
+        storage=config.storage.path,
+        cache_control=config.http.cache_control,
+        fetch_queue=config.pools.fetch_queue,
+        intake_queue=config.pools.intake_queue,
+        resize_queue=config.pools.resize_queue,
+    )
+
+
+def _thumbnails(resize: Resize) -> Iterator[str]:
+    """Yield lines of the table from the size that is asked for to the file's name."""
+    for size in resize.thumbnail_sizes:
+        yield f'            ["{size}"] = "{thumbnail_recipe(size, resize).name}",'
+
+
+def _hot_path(config: Config) -> dict[str, object]:
+    resize = config.resize
+    return {
+        "thumbnails": "\n".join(_thumbnails(resize)),
+        "thumbnail_size": resize.thumbnail_size,
+        "max_side": resize.max_side,
+        "quality": resize.quality,
+        "extension": EXTENSIONS[resize.format_when_resize],
+        "verdict_s": config.tokens.verdict_keep,
+        "extensions": ", ".join(f'"{extension}"' for extension in EXTENSIONS.values()),
+    }

@@ -1,0 +1,43 @@
+"""How the resize pool is cut off: own user, no network, no way to gain rights."""
+
+from __future__ import annotations
+
+import subprocess
+
+from image_cloud.node_files.accounts import Accounts
+
+WITHOUT_NETWORK = {
+    True: "unshare --net --",
+    False: "unshare --user --map-current-user --net --",
+}
+
+
+def command(accounts: Accounts) -> str:
+    """Return the words that start the resize pool in its sandbox; they come before its command."""
+    words = []
+    if has_network_namespaces(accounts.privileged):
+        words.append(WITHOUT_NETWORK[accounts.privileged])
+    if accounts.privileged:
+        user = accounts.sandbox
+        words.append(
+            f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups --no-new-privs --"
+        )
+    return " ".join(words)
+
+
+def may_bind_low_ports(accounts: Accounts) -> str:
+    """Return the words that start nginx as the run user with the one right that port 80 needs."""
+    user, right = accounts.run, "+net_bind_service"
+    return (
+        f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups "
+        f"--inh-caps={right} --ambient-caps={right} --"
+    )
+
+
+def has_network_namespaces(privileged: bool) -> bool:
+    """Try whether this machine lets us start a process without network."""
+    words = [*WITHOUT_NETWORK[privileged].split(), "true"]
+    try:
+        return subprocess.run(words, capture_output=True).returncode == 0  # noqa: S603
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,124 @@
+"""Tell a picture's format from its first bytes; the origin's word for it is never asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import BinaryIO
+
+from image_cloud.picture import completeness as endings
+from image_cloud.picture.variant import EXTENSIONS
+
+HEAD_BYTES = 64
+"""As many bytes of a file's beginning as `sniff` and `describe` look at."""
+
+MIMES = {
+    "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
+    "bmp": "image/bmp", "tiff": "image/tiff", "avif": "image/avif", "jpeg2000": "image/jp2",
+    "ico": "image/x-icon",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of pictures: its name in the ini, its file extension, its Content-Type."""
+
+    name: str
+    extension: str
+    mime: str
+
+
+FORMATS = {name: Format(name, EXTENSIONS[name], MIMES[name]) for name in EXTENSIONS}
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),  # BigTIFF
+    (b"MM\0+", "tiff"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),  # a bare codestream
+)
+BMP_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
+NO_PICTURES = (
+    (rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<svg", "an SVG drawing"),
+    (rb"\s*<(!doctype\s+)?(html|head|body|script|meta|title|!--)", "an HTML page"),
+    (rb"\s*<\?xml", "an XML document"),
+    (rb"\s*<", "an HTML page"),
+    (rb"\s*[{\[]", "JSON"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (rb"8BPS", "a Photoshop file"),
+    (rb"PK\x03\x04", "a ZIP archive"),
+    (rb"\x1f\x8b", "gzip-compressed data"),
+    (rb"Rar!", "a RAR archive"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (rb"(?s)....ftyp(hei|hev|mif1|msf1)", "a HEIC picture"),
+    (rb"(?s)....ftyp|\x1aE\xdf\xa3|(?s:RIFF....AVI )", "a video"),
+    (rb"\x7fELF|MZ", "a program"),
+)
+
+
+def sniff(head: bytes) -> Format | None:
+    """Return the format of the file that begins with `head`, None if it is no known picture."""
+    name = _by_signature(head) or _by_structure(head)
+    return FORMATS[name] if name else None
+
+
+def describe(head: bytes) -> str:
+    """Say in a few words what a file is that is perhaps no picture, for an error's text."""
+    if not head:
+        return "an empty file"
+    if found := sniff(head):
+        return f"a {found.name} picture"
+    lowered = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    for pattern, words in NO_PICTURES:
+        if re.match(pattern, lowered, re.IGNORECASE):
+            return words
+    return "text" if _is_text(lowered) else "data of an unknown kind"
+
+
+def is_complete(file: BinaryIO, size: int, format: Format) -> bool:
+    """Tell whether the structure of `file`, `size` bytes long, reaches its end.
+
+    False means plainly cut off.  True means complete as far as a look at the structure can tell:
+    a file that does not parse is for the decoder to judge.  Reads little; the file's position
+    is lost.
+    """
+    return endings.is_complete(file, size, format.name)
+
+
+def _by_signature(head: bytes) -> str:
+    return next((name for start, name in SIGNATURES if head.startswith(start)), "")
+
+
+def _by_structure(head: bytes) -> str:
+    """Name formats whose first bytes alone would say too little."""
+    if head[:4] == b"RIFF" and head[8:15] == b"WEBPVP8":
+        return "webp"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADER_BYTES:
+        return "bmp"
+    if head[4:8] == b"ftyp" and _is_avif(head):
+        return "avif"
+    if (
+        head[:4] == b"\0\0\1\0"
+        and 0 < int.from_bytes(head[4:6], "little") < 256
+        and len(head) >= 22
+    ):
+        return "ico"
+    return ""
+
+
+def _is_avif(head: bytes) -> bool:
+    """Tell AVIF from other files of the same container by the brands it names."""
+    end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+    return b"avif" in brands or b"avis" in brands
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 0x20 or byte in b"\t\r\n\f" for byte in head)

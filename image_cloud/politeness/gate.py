@@ -1,0 +1,94 @@
+"""The gate that every request to an origin goes through: polite to the domain, one slot at a time.
+
+A redirect to another domain gives the slot of the first back before it takes one of the second, so at
+every moment a download counts for the domain that it talks to, and nobody waits while holding a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from image_cloud.errors import ImageCloudError
+from image_cloud.picture.url import Url
+from image_cloud.politeness.breaker import Domains
+from image_cloud.politeness.limits import Domain, LimitsFile
+from image_cloud.politeness.slots import Slot, Slots
+from image_cloud.process.locks import Locks
+
+
+class Gate:
+    """Makes visits; one per process."""
+
+    def __init__(
+        self, limits: LimitsFile, slots: Slots, domains: Domains, patience_s: float
+    ) -> None:
+        """A visit waits at most `patience_s` for a slot."""
+        self.limits = limits
+        self.slots = slots
+        self.domains = domains
+        self.patience_s = patience_s
+
+    def visit(self, held: Slot | None = None) -> Visit:
+        """Return the way through for one download: for a user, or for nobody with a `held` slot."""
+        return Visit(self, held)
+
+
+class Visit:
+    """One download's way through; a context manager that learns from its end."""
+
+    def __init__(self, gate: Gate, held: Slot | None) -> None:
+        """Made by Gate."""
+        self._gate = gate
+        self._slot = held
+        self._urgent = held is None
+        self._domain: Domain | None = None
+        self._probe: Locks | None = None
+
+    def __enter__(self) -> Visit:
+        """Begin; nothing is taken before `enter`."""
+        return self
+
+    def enter(self, url: Url) -> None:
+        """Go on to `url`, the first one or where a redirect leads.
+
+        Raises OriginPaused, and Busy when no slot comes free in time.
+        """
+        domain = self._gate.limits.current().domain_of(url)
+        if self._domain and domain.name == self._domain.name:
+            return
+        self._leave(self._gate.domains.succeeded)
+        self._probe = self._gate.domains.admit(domain.name)
+        if self._slot is None or self._slot.domain.slots != domain.slots:
+            self._give_back()
+            self._slot = self._gate.slots.wait(domain, self._gate.patience_s, urgent=self._urgent)
+        self._domain = domain
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Tell how the domain behaved, and free everything."""
+        try:
+            if error is None:
+                self._leave(self._gate.domains.succeeded)
+            elif isinstance(error, ImageCloudError):
+                self._leave(lambda domain: self._gate.domains.failed(domain, error))
+        finally:
+            self._give_back()
+            if self._probe:
+                self._probe.close()
+
+    def _leave(self, tell: Callable[[str], None]) -> None:
+        if self._domain:
+            tell(self._domain.name)
+        if self._probe:
+            self._probe.close()
+        self._domain = self._probe = None
+
+    def _give_back(self) -> None:
+        if self._slot:
+            self._slot.give_back()
+        self._slot = None

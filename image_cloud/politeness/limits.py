@@ -1,0 +1,199 @@
+"""`max_downloads.json`: how many downloads may run at once from each domain.
+
+    {"default": 8, "pinimg.com": 4, "img.shop.example": 1}
+
+An entry covers its sub-domains and all of them share its number; the longest match wins.  A host that no
+entry covers has `default` for itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from image_cloud.errors import ImageCloudError
+from image_cloud.picture import url as urls
+from image_cloud.picture.url import Url
+
+log = logging.getLogger(__name__)
+
+DEFAULT = 8
+MOST = 1000
+CAREFUL = 1  # with a broken file and no earlier one
+RELOAD_S = 1.0
+USUAL_PORTS = (80, 443)
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """What stands together: `slots` names those who share `most` downloads at once.
+
+    `name` is the unit of fairness and politeness: the same, and `/PORT` where the port is an
+    unusual one, since that is another server.
+    """
+
+    name: str
+    slots: str
+    most: int
+
+
+class LimitsError(ValueError):
+    """The limits file is not as it should be; the text says where."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """One state of the file."""
+
+    default: int
+    entries: dict[str, int]
+
+    def domain_of(self, url: Url) -> Domain:
+        """Return the domain that a request to `url` counts for."""
+        slots, most = self._covering(url.host)
+        return Domain(slots if url.port in USUAL_PORTS else f"{slots}/{url.port}", slots, most)
+
+    def domain_named(self, name: str) -> Domain:
+        """Return the domain called `name` under an earlier state of the file, as it is now."""
+        host, slash, port = name.partition("/")
+        slots, most = self._covering(host)
+        return Domain(f"{slots}{slash}{port}", slots, most)
+
+    def _covering(self, host: str) -> tuple[str, int]:
+        if host in self.entries:
+            return host, self.entries[host]
+        part = "" if _is_address(host) else host
+        while part:
+            part = part.partition(".")[2]
+            if part in self.entries:
+                return part, self.entries[part]
+        return host, self.default
+
+
+def parse(text: str) -> Limits:
+    """Read the file's text.  Raises LimitsError that names entry, value and what is expected."""
+    try:
+        content = json.loads(text, object_pairs_hook=_without_duplicates)
+    except json.JSONDecodeError as error:
+        raise LimitsError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise LimitsError("nested too deeply") from None
+    if not isinstance(content, dict):
+        raise LimitsError('expected an object like {"default": 8, "shop.example": 2}')
+    numbers = {name: _number(name, value) for name, value in content.items()}
+    default = numbers.pop("default", DEFAULT)
+    entries = {_host(name): number for name, number in numbers.items()}
+    if len(entries) < len(numbers):
+        raise LimitsError("two entries are for the same domain")
+    return Limits(default, entries)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LimitsError(f"{twice!r} is given twice")
+    return found
+
+
+def _number(name: str, value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MOST:
+        hint = " (to fetch nothing from a domain: download.deny_domains)" if value == 0 else ""
+        shown = json.dumps(value)[:60]
+        raise LimitsError(f"{name!r}: {shown} is not a whole number from 1 to {MOST}{hint}")
+    return value
+
+
+def _host(name: str) -> str:
+    bracketed = f"[{name}]" if name.count(":") > 1 else name
+    try:
+        url = urls.parse(f"http://{bracketed}/")
+    except ImageCloudError:
+        url = None
+    if url is None or (":" in name and not bracketed.startswith("[")):
+        raise LimitsError(f"{name!r} is not a domain name or an address without port")
+    return url.host
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+class LimitsFile:
+    """The file as it stands, looked at again once a second; a broken one is not taken."""
+
+    def __init__(
+        self, path: Path, last_good: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`last_good` is where a copy is kept for a process that starts while `path` is broken."""
+        self._path = path
+        self._last_good = last_good
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._looked = float("-inf")
+        self._seen: object = None
+        self._limits: Limits | None = None
+
+    def current(self) -> Limits:
+        """Return the limits that hold now."""
+        with self._mutex:
+            if self._clock() - self._looked >= RELOAD_S or self._limits is None:
+                self._looked = self._clock()
+                self._look()
+            assert self._limits is not None
+            return self._limits
+
+    def _look(self) -> None:
+        state = _state(self._path)
+        if self._limits is not None and state == self._seen:
+            return
+        self._seen = state
+        try:
+            text = self._path.read_text(encoding="utf-8") if state else "{}"
+            self._limits = parse(text)
+        except (OSError, ValueError) as error:
+            log.error("event=limits_refused file=%s reason=%r", self._path.name, str(error))
+            self._limits = self._limits or _kept(self._last_good)
+            return
+        log.info(
+            "event=limits_read entries=%d default=%d",
+            len(self._limits.entries),
+            self._limits.default,
+        )
+        _keep(self._last_good, text)
+
+
+def _state(path: Path) -> object:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _kept(path: Path) -> Limits:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Limits(CAREFUL, {})
+
+
+def _keep(path: Path, text: str) -> None:
+    """Keep a copy; a disk that is full costs only that."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)

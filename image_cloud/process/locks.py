@@ -1,0 +1,102 @@
+"""Locks between all processes of the node that the kernel gives back when their holder dies.
+
+Open-file-description locks on single bytes of an empty file: a name becomes an offset, nothing is ever
+written and nothing needs cleaning.  Two `Locks` exclude each other, in one process as between two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from image_cloud.errors import Busy
+
+BYTES_PER_NAME = 4096
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
+RETRY_AFTER_S = 2
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
+_TAKEN = (errno.EAGAIN, errno.EACCES)
+
+
+def offset_of(name: str) -> int:
+    """Return the first of the BYTES_PER_NAME offsets that belong to `name`."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:6], "big") * BYTES_PER_NAME
+
+
+class Locks:
+    """Locks on bytes of one file, held together and given back together by `close`."""
+
+    def __init__(self, lock_file: Path) -> None:
+        """Hold nothing yet; `lock_file` is created where it is missing."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(lock_file, flags, 0o600)
+
+    def __enter__(self) -> Locks:
+        """Give the locks to a block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Give everything back."""
+        self.close()
+
+    def take(self, offset: int, *, shared: bool = False) -> bool:
+        """Take the byte at `offset` unless somebody else holds it; say whether it is ours."""
+        kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
+        try:
+            self._call(fcntl.F_OFD_SETLK, kind, offset, 1)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                return False
+            raise
+        return True
+
+    def wait(self, offset: int) -> None:
+        """Take the byte at `offset` as soon as it is free: for what is held for an instant."""
+        self._call(fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, offset, 1)
+
+    def give_back(self, offset: int) -> None:
+        """Let go of the byte at `offset`."""
+        self._call(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, offset, 1)
+
+    def held_by_others(self, offset: int, count: int = 1) -> bool:
+        """Say whether anybody else holds any of `count` bytes from `offset`."""
+        answer = self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, offset, count)
+        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+    def close(self) -> None:
+        """Give everything back; once more does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _call(self, command: int, kind: int, offset: int, count: int) -> bytes:
+        request = _FLOCK.pack(kind, os.SEEK_SET, offset, count, 0)
+        return fcntl.fcntl(self._descriptor, command, request)
+
+
+@contextlib.contextmanager
+def locked(lock_file: Path, key: str, patience_s: float) -> Iterator[None]:
+    """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
+    offset = int(key[:15], 16)
+    deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
+    with Locks(lock_file) as locks:
+        while not locks.take(offset):
+            if time.monotonic() >= deadline:
+                raise Busy("the same picture is under way", retry_after_s=RETRY_AFTER_S)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        yield

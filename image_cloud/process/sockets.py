@@ -1,0 +1,33 @@
+"""Where the pools listen: one unix socket each below the run folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+POOLS = ("front", "fetch", "intake", "resize")
+
+
+def socket_path(run: str, pool: str) -> str:
+    """Return the pool's socket, as supervisor.d names it too; root owns the folder."""
+    return f"{run}/sockets/{pool}.sock"
+
+
+def take_over() -> int | None:
+    """Return a descriptor of the listening socket that stdin is, None where it is none.
+
+    supervisord hands it over so; stdin becomes /dev/null.
+    """
+    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+        return None
+    listening = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return listening
+
+
+def split(listen: str) -> tuple[str, int]:
+    """Return address and port of `ADDRESS:PORT`; `*` becomes 0.0.0.0."""
+    address, _, port = listen.rpartition(":")
+    return {"*": "0.0.0.0"}.get(address, address.strip("[]")), int(port)  # noqa: S104
