@@ -168,7 +168,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=CHECKOUT / "bench/results")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended"))  # leaves nothing running
+    # leaves nothing running
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended"))
     extent = QUICK if arguments.quick else WHOLE
     began = time.monotonic()
     with workplace() as work:

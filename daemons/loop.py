@@ -72,7 +72,7 @@ def main(name: str, create: Callable[[Config], Daemon]) -> None:
     os.umask(0o007)
     stop = threading.Event()
 
-    def on_signal(signum: int, frame: Any) -> None:
+    def on_signal(_signum: int, _frame: Any) -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, on_signal)

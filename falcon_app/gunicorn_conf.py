@@ -72,7 +72,7 @@ def on_starting(server: Any) -> None:
     server.systemd = _handed_over is not None
 
 
-def post_fork(server: Any, worker: Any) -> None:
+def post_fork(_server: Any, _worker: Any) -> None:
     """Limit a worker's memory: a picture or a body that wants more fails alone."""
     set_up_logging(_config.node.log_level)
     if _pool == "resize":
@@ -84,11 +84,11 @@ def post_fork(server: Any, worker: Any) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+def post_request(_worker: Any, _req: Any, _environ: Any, _resp: Any) -> None:
     """Tell the watchdog that this pool gets on."""
     _heartbeat.mark()
 
 
-def worker_exit(server: Any, worker: Any) -> None:
+def worker_exit(_server: Any, _worker: Any) -> None:
     """Flush what the logs still hold."""
     logging.shutdown()

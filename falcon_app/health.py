@@ -23,7 +23,7 @@ class Health:
 
     scope = None
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer: whoever reads this has reached the process."""
         resp.media = {"status": "ok"}
         resp.set_header("Cache-Control", "no-store")
@@ -32,12 +32,14 @@ class Health:
 
 
 class Ready:
-    """GET /ready: 200 `ok` or `degraded`; details for clients with the scope `ops`."""
+    """GET /ready: 200 `ok` or `degraded`; details for clients with the scope `ops`.
+
+    Checks `store` and `database` at most once a second.
+    """
 
     scope = None
 
     def __init__(self, node: str, store: Store, database: Database) -> None:
-        """Check `store` and `database`, at most once a second."""
         self._node = node
         self._store = store
         self._database = database

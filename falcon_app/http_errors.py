@@ -50,7 +50,7 @@ def install(app: falcon.App[Any, Any]) -> None:
 
 
 def _on_error(
-    req: falcon.Request, resp: falcon.Response, error: errors.ImageCloudError, params: Any
+    req: falcon.Request, resp: falcon.Response, error: errors.ImageCloudError, _params: Any
 ) -> None:
     status = status_of(type(error))
     retry_after_s = error.retry_after_s
@@ -66,7 +66,7 @@ def _on_error(
 
 
 def _on_falcon_error(
-    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: Any
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any
 ) -> None:
     status = error.status_code
     code = {404: "no_such_address", 405: "method_not_allowed"}.get(status, "bad_request")
@@ -76,7 +76,7 @@ def _on_falcon_error(
 
 
 def _on_unexpected(
-    req: falcon.Request, resp: falcon.Response, error: Exception, params: Any
+    req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any
 ) -> None:
     log.exception("event=unexpected id=%s error=%s", request_id(req), type(error).__name__)
     unexpected = errors.ImageCloudError()

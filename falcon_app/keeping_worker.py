@@ -18,7 +18,6 @@ class KeepingWorker(ThreadWorker):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Wait with none."""
         super().__init__(*args, **kwargs)
         self._waiting: set[Any] = set()
 

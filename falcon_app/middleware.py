@@ -26,7 +26,6 @@ class TokenCheck:
     """
 
     def __init__(self, tokens: TokenStore) -> None:
-        """Look clients up in `tokens`."""
         self._tokens = tokens
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -46,7 +45,7 @@ class TokenCheck:
             raise TokenMissing("send it as Authorization: Bearer, X-Image-Cloud-Token or ?token=")
 
     def process_resource(
-        self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
+        self, req: falcon.Request, _resp: falcon.Response, resource: Any, _params: dict[str, Any]
     ) -> None:
         """Compare the client's scopes with the one that the resource names."""
         if resource is not None and resource.scope and resource.scope not in req.context.scopes:

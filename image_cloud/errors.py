@@ -8,7 +8,12 @@ from __future__ import annotations
 
 
 class ImageCloudError(Exception):
-    """Something went wrong inside Image Cloud."""
+    """Something went wrong inside Image Cloud.
+
+    `detail` is public text: no token, no file path, no address of ours.  `upstream_status` is
+    the origin's HTTP status where it answered.  `retry_after_s` says in how many seconds the
+    same request is worth another try.
+    """
 
     code = "internal"
 
@@ -19,12 +24,6 @@ class ImageCloudError(Exception):
         upstream_status: int | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        """Keep what the client may read.
-
-        `detail` is public text: no token, no file path, no address of ours.  `upstream_status`
-        is the origin's HTTP status where it answered.  `retry_after_s` says in how many seconds
-        the same request is worth another try.
-        """
         self.detail = detail or self.title()
         self.upstream_status = upstream_status
         self.retry_after_s = retry_after_s

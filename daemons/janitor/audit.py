@@ -22,7 +22,10 @@ LOCK = "0" * 64
 
 
 class Audit:
-    """One step looks at some rows or folders; the pause after it keeps the budget."""
+    """One step looks at some rows or folders; the pause after it keeps the budget.
+
+    `folder` keeps its place, so that a restart goes on from there.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,6 @@ class Audit:
         pause_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Keep the place in `folder`, so that a restart goes on from there."""
         self.idle_s = 1.0
         self._auditor = auditor
         self._place = folder / "audit.json"

@@ -39,7 +39,10 @@ NICENESS = 10  # requests come first
 
 
 class Janitor:
-    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs."""
+    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs.
+
+    `clock` gives seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,6 @@ class Janitor:
         tombstones_keep_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Look after `store`; `clock` gives seconds since 1970."""
         self.idle_s = idle_s
         self._store = store
         self._failures = failures

@@ -39,7 +39,10 @@ MOST_TRIES_NOWHERE = (
 
 
 class Cloner:
-    """One of several threads; one step claims a few requests and settles them together."""
+    """One of several threads; one step claims a few requests and settles them together.
+
+    `rest` waits until there may be work, at most so many seconds.
+    """
 
     idle_s = 2.0
 
@@ -53,7 +56,6 @@ class Cloner:
         longest_retry_s: float,
         rest: Callable[[float], None],
     ) -> None:
-        """`rest` waits until there may be work, at most so many seconds."""
         self._store = store
         self._database = database
         self._peers = peers

@@ -31,7 +31,10 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Change))
 
 
 class Follower:
-    """One peer's feed; one step is one answer of it, and the cursor moves with what came of it."""
+    """One peer's feed; one step is one answer of it, and the cursor moves with what came of it.
+
+    Calls `on_work` when requests were queued, `on_caught_up` when the feed was read to its end.
+    """
 
     idle_s = PROBE_S
 
@@ -49,7 +52,6 @@ class Follower:
         on_work: Callable[[], None],
         on_caught_up: Callable[[str], None],
     ) -> None:
-        """Call `on_work` when requests were queued, `on_caught_up` when the feed was read to its end."""
         self._peer = peer
         self._peers = peers
         self._store = store

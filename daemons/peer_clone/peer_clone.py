@@ -32,12 +32,14 @@ log = logging.getLogger(__name__)
 
 
 class PeerClone:
-    """Threads around one queue: a follower per peer, clone workers, the watch over the database."""
+    """Threads around one queue: a follower per peer, clone workers, the watch over the database.
+
+    Nothing runs before the first step.
+    """
 
     idle_s = 0.25
 
     def __init__(self, config: Config) -> None:
-        """Wire the parts; nothing runs before the first step."""
         self._config = config
         self._store, _ = open_storage(config)
         self._database = Database(config.database)

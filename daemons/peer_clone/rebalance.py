@@ -20,7 +20,11 @@ PAUSE_S = 30.0
 
 
 class Rebalance:
-    """Walks the catalogue in the order of keys; one step looks at a few rows."""
+    """Walks the catalogue in the order of keys; one step looks at a few rows.
+
+    Asks `peers` before it drops anything, and drops only what is older than `grace_s`: a copy
+    just fetched for a client is likely to be asked for again.
+    """
 
     idle_s = 1.0
 
@@ -33,10 +37,6 @@ class Rebalance:
         grace_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Ask `peers` before anything that is older than `grace_s` is dropped from `store`.
-
-        A copy just fetched for a client is likely to be asked for again.
-        """
         self._store = store
         self._database = database
         self._peers = peers

@@ -20,14 +20,16 @@ EVERY_S = 1.0
 
 
 class Rebuild:
-    """Watches for a replaced database; one step looks, and rebuilds where it must."""
+    """Watches for a replaced database; one step looks, and rebuilds where it must.
+
+    `guard` tells whether the database was replaced.
+    """
 
     idle_s = EVERY_S
 
     def __init__(
         self, store: Store, database: Database, guard: FeedGuard, clock: ClusterClock
     ) -> None:
-        """Bring `database` up to what `store` holds when `guard` says so."""
         self._store = store
         self._database = database
         self._guard = guard

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Resync:
-    """Empties the catalogue when the pictures were moved aside, and settles what is left of them."""
+    """Empties the catalogue when the pictures were moved aside, and settles what is left of them.
+
+    `alive` names the peers that answer.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,6 @@ class Resync:
         freshness: Freshness,
         alive: Callable[[], Set[str]],
     ) -> None:
-        """`alive` names the peers that answer."""
         self._store = store
         self._database = database
         self._peers = peers

@@ -50,7 +50,10 @@ NICENESS = 5
 
 
 class Dispatcher:
-    """Claims URLs, hands them to threads, and writes outcomes down."""
+    """Claims URLs, hands them to threads, and writes outcomes down.
+
+    `job` does the work of one claim; `locks` shows others that this daemon lives.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,6 @@ class Dispatcher:
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`job` does the work of one claim; `locks` shows others that this daemon lives."""
         self.idle_s = settings.idle
         self._job = job
         self._database = database

@@ -34,7 +34,10 @@ TRIED_AGAIN_STATUS = (408, 425, 429)
 
 
 class Job:
-    """Does the work for the daemon's threads."""
+    """Does the work for the daemon's threads.
+
+    Downloads through `cache` what `tombstones` do not forbid.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,6 @@ class Job:
         settings: Settings,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """Download through `cache` what `tombstones` do not forbid."""
         self._cache = cache
         self._tombstones = tombstones
         self._thumbnails = thumbnails

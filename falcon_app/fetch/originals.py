@@ -13,12 +13,14 @@ from image_cloud.storage.failures import RESIZE, Failures
 
 
 class Fetch:
-    """GET /_fetch: only nginx gets here, sent by the front pool or with a plain miss."""
+    """GET /_fetch: only nginx gets here, sent by the front pool or with a plain miss.
+
+    `resizer` takes the originals that could not be stored.
+    """
 
     scope = None
 
     def __init__(self, cache: Cache, failures: Failures, resizer: ResizeClient) -> None:
-        """Load originals through `cache`; `resizer` takes those that could not be stored."""
         self._cache = cache
         self._failures = failures
         self._resizer = resizer

@@ -50,7 +50,10 @@ class Self:
 
 
 class ChangesAnswer:
-    """GET /_changes in the fetch pool: only nginx gets here."""
+    """GET /_changes in the fetch pool: only nginx gets here.
+
+    Reads the feed only as long as `guard` and `freshness` vouch for it.
+    """
 
     scope = None
 
@@ -63,7 +66,6 @@ class ChangesAnswer:
         freshness: Freshness,
         own: Self,
     ) -> None:
-        """Read the feed of `database`, as long as `guard` and `freshness` vouch for it."""
         self._database = database
         self._listener = listener
         self._guard = guard

@@ -15,17 +15,19 @@ STALE_S = 30.0  # a follower hears of a live peer much more often; without one n
 
 
 class AlternativeClouds:
-    """GET /alternative_clouds."""
+    """GET /alternative_clouds.
+
+    `states` holds what the follower wrote about each peer.
+    """
 
     scope = "read"
 
     def __init__(self, node: str, peers: Sequence[Peer], states: PeerStates) -> None:
-        """List `peers` with what the follower wrote into `states`."""
         self._node = node
         self._peers = peers
         self._states = states
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """List them in the order of the ini."""
         states = self._states.read()
         clouds = [

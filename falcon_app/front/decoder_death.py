@@ -13,16 +13,18 @@ RETRY_AFTER_S = 2.0
 
 
 class DecoderDeath:
-    """GET /_no_resize: nginx asks this when the resize pool is full, away, or died of a picture."""
+    """GET /_no_resize: nginx asks this when the resize pool is full, away, or died of a picture.
+
+    Looks for the request's mark in `attempts` and remembers the picture in `failures`.
+    """
 
     scope = None
 
     def __init__(self, attempts: Attempts, failures: Failures) -> None:
-        """Look for the request's mark in `attempts`; remember the picture in `failures`."""
         self._attempts = attempts
         self._failures = failures
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Raise DecoderDied, remembered, if the request was being decoded; else Busy."""
         key = self._attempts.take(request_id(req))
         if key is None:

@@ -15,12 +15,14 @@ from image_cloud.request.query import Query
 
 
 class DeleteImage:
-    """DELETE and POST /delete_image in the front pool: `url`, `block`."""
+    """DELETE and POST /delete_image in the front pool: `url`, `block`.
+
+    Without `accepts`, the answer names the peer that does.
+    """
 
     scope = "delete"
 
     def __init__(self, *, accepts: bool, peers: PeerStates) -> None:
-        """Without `accepts`, name the peer that does."""
         self._accepts = accepts
         self._peers = peers
 
@@ -54,7 +56,6 @@ class DeleteAnswer:
     scope = None
 
     def __init__(self, deletes: Deletes) -> None:
-        """Delete through `deletes`."""
         self._deletes = deletes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:

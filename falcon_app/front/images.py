@@ -16,10 +16,12 @@ from image_cloud.storage.store import Store
 
 
 class Finder:
-    """Answers from disk, or sends the request on to the pool that can do more."""
+    """Answers from disk, or sends the request on to the pool that can do more.
+
+    Looks into `failures` before anything is tried again.
+    """
 
     def __init__(self, store: Store, failures: Failures) -> None:
-        """Look into `store`, and into `failures` before anything is tried again."""
         self._store = store
         self._failures = failures
 
@@ -91,12 +93,14 @@ def send_nothing(resp: falcon.Response, x_cache: str) -> None:
 
 
 class GetImage:
-    """GET /get_image."""
+    """GET /get_image.
+
+    `formats` are those that this build can write.
+    """
 
     scope = "read"
 
     def __init__(self, finder: Finder, settings: Resize, formats: tuple[str, ...]) -> None:
-        """`formats` are those that this build can write."""
         self._finder = finder
         self._settings = settings
         self._formats = formats
@@ -109,12 +113,14 @@ class GetImage:
 
 
 class GetThumbnail:
-    """GET /get_thumbnail, and /iproxy.php for the old PHP pages."""
+    """GET /get_thumbnail, and /iproxy.php for the old PHP pages.
+
+    `settings` gives the sizes and the quality.
+    """
 
     scope = "read"
 
     def __init__(self, finder: Finder, settings: Resize) -> None:
-        """Take sizes and quality from `settings`."""
         self._finder = finder
         self._settings = settings
 

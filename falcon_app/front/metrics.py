@@ -26,7 +26,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Counts by nginx's access log (the janitor adds them up) and the state of right now."""
+    """Counts by nginx's access log (the janitor adds them up) and the state of right now.
+
+    `ready` knows the state of storage and database; `run` is the folder of counters and marks.
+    """
 
     scope = "ops"
 
@@ -39,7 +42,6 @@ class Metrics:
         domains: Domains,
         database: Database,
     ) -> None:
-        """`ready` knows the state of storage and database; `run` holds counters and marks."""
         self._domains = domains
         self._database = database
         self._ready = ready
@@ -48,7 +50,7 @@ class Metrics:
         self._decoding = run / "decoding"
         self._pools = pools
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with all metrics."""
         resp.text = "".join(f"{line}\n" for line in self._lines())
         resp.content_type = CONTENT_TYPE

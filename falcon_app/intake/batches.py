@@ -33,7 +33,10 @@ READ_BYTES = 2**20
 
 
 class FireAndForget:
-    """/fire_and_forget."""
+    """/fire_and_forget.
+
+    Reads at most `settings.max_bodies` bodies at once; more wait for their turn.
+    """
 
     scope = "prefetch"
 
@@ -45,7 +48,6 @@ class FireAndForget:
         resize: Resize,
         settings: Settings,
     ) -> None:
-        """Read at most `settings.max_bodies` bodies at once; more wait for their turn."""
         self._sorter = sorter
         self._database = database
         self._clock = clock

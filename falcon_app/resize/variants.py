@@ -36,6 +36,8 @@ class Resize:
     """GET /_resize (an original on disk) and POST /_resize (bytes on no disk).
 
     Only nginx and the fetch pool get here.
+
+    Reads originals from `store` and writes variants to it.
     """
 
     scope = None
@@ -43,7 +45,6 @@ class Resize:
     def __init__(
         self, store: Store, failures: Failures, attempts: Attempts, settings: Settings
     ) -> None:
-        """Read originals from `store` and write variants to it."""
         self._store = store
         self._failures = failures
         self._attempts = attempts
@@ -169,7 +170,7 @@ def _deadline(timeout_s: float) -> Iterator[None]:
     It comes when the decoder next returns to Python; one that never does is killed by gunicorn.
     """
 
-    def expire(signum: int, frame: Any) -> None:
+    def expire(_signum: int, _frame: Any) -> None:
         raise DecodeTimeout(f"stopped after {timeout_s:g} s")
 
     before = signal.signal(signal.SIGALRM, expire)

@@ -35,7 +35,7 @@ def run_check(arguments: argparse.Namespace) -> None:
     print(f"{config_file(arguments)}: no mistakes")
 
 
-def run_sample(arguments: argparse.Namespace) -> None:
+def run_sample(_arguments: argparse.Namespace) -> None:
     """Print the sample."""
     print(render(), end="")
 

@@ -62,10 +62,12 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
 
 
 class Node:
-    """The node's API, as long as it takes: a node that is away is asked again."""
+    """The node's API, as long as it takes: a node that is away is asked again.
+
+    A node that is away for longer than `patience_s` is an error.
+    """
 
     def __init__(self, base: str, token: str, patience_s: float) -> None:
-        """Ask at `base`; a node that is away for longer than `patience_s` is an error."""
         self._patience_s = patience_s
         self._away_since: float | None = None
         self._address = f"{base}/fire_and_forget"

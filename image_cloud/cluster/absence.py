@@ -29,12 +29,14 @@ MOVED = ("originals", "variants", "records", "unrecorded")
 
 
 class Freshness:
-    """Remembers when this node last knew of all deletes, and acts when that is too long ago."""
+    """Remembers when this node last knew of all deletes, and acts when that is too long ago.
+
+    `storage` is the storage folder; `clock` gives seconds since 1970.
+    """
 
     def __init__(
         self, storage: Path, tombstone_days: float, clock: Callable[[], float] = time.time
     ) -> None:
-        """`storage` is the storage folder; `clock` gives seconds since 1970."""
         self._storage = storage
         self._keep_s = tombstone_days * DAY_S
         self._clock = clock

@@ -24,7 +24,10 @@ MOST_AHEAD_S = 7 * 86400.0
 
 
 class ClusterClock:
-    """Seconds since 1970 by the cluster's fastest clock, as far as this node has heard of it."""
+    """Seconds since 1970 by the cluster's fastest clock, as far as this node has heard of it.
+
+    `file` keeps how far each peer's clock is ahead of this node's `clock`, in seconds.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,6 @@ class ClusterClock:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`file` keeps how far each peer's clock is ahead of this node's `clock`, in seconds."""
         self._file = file
         self._clock = clock
         self._steady = steady

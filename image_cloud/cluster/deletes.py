@@ -33,7 +33,6 @@ class Deletes:
     def __init__(
         self, store: Store, failures: Failures, database: Database, clock: ClusterClock
     ) -> None:
-        """Delete from `store` and `failures`, and tell `database`."""
         self._store = store
         self._failures = failures
         self._database = database

@@ -24,10 +24,12 @@ RETRY_AFTER_S = 5.0
 
 
 class FeedGuard:
-    """Compares the database with what the storage remembers of it."""
+    """Compares the database with what the storage remembers of it.
+
+    `path` is the file that remembers.
+    """
 
     def __init__(self, path: Path, database: Database) -> None:
-        """`path` is the file that remembers."""
         self._path = path
         self._database = database
 

@@ -39,7 +39,6 @@ class PeerStates:
     """The file with every peer's state."""
 
     def __init__(self, path: Path) -> None:
-        """Keep the states at `path`."""
         self._path = path
         self._mutex = threading.Lock()
         self._states: dict[str, PeerState] = {}

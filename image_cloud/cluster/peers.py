@@ -73,12 +73,14 @@ class _Health:
 
 
 class Peers:
-    """The other nodes, for any number of threads; make it after forking."""
+    """The other nodes, for any number of threads; make it after forking.
+
+    `own` is this node's name: it is never asked.
+    """
 
     def __init__(
         self, own: str, settings: Cluster, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`own` is this node's name: it is never asked."""
         self.all = tuple(peer for peer in settings.peers if peer.name != own)
         self.placement = Placement(own, [peer.name for peer in self.all], settings.replicas)
         self._settings = settings

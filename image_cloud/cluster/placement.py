@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 
 class Placement:
-    """Spreads keys over nodes, `replicas` copies each; 0 means a copy on every node."""
+    """Spreads keys over nodes, `replicas` copies each; 0 means a copy on every node.
+
+    `own` is this node's name, `peers` are the others'.
+    """
 
     def __init__(self, own: str, peers: Sequence[str], replicas: int) -> None:
-        """`own` is this node's name, `peers` are the others'."""
         self.own = own
         self.nodes = tuple(sorted({own, *peers}))
         self.replicas = replicas if 0 < replicas < len(self.nodes) else 0

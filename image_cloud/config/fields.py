@@ -180,13 +180,15 @@ def domain_item(raw: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """Another node: its name and its base URL, without a slash at its end."""
+    """Another node: its name and its base URL, without a slash at its end.
+
+    Its text is the form in the ini.
+    """
 
     name: str
     url: str
 
     def __str__(self) -> str:
-        """Return the form in the ini."""
         return f"{self.name}={self.url}"
 
 

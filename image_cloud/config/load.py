@@ -18,10 +18,12 @@ Settings = dict[str, dict[str, str]]
 
 
 class ConfigError(Exception):
-    """The configuration has mistakes; `problems` lists each in one line."""
+    """The configuration has mistakes; `problems` lists each in one line.
+
+    `source` names the file; each problem names section, option and expected form.
+    """
 
     def __init__(self, source: str, problems: list[str]) -> None:
-        """`source` names the file; each problem is one line with section, option and form."""
         self.problems = problems
         lines = "\n".join(f"  {problem}" for problem in problems)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
@@ -108,9 +110,11 @@ def _read_overrides(overrides: str, problems: list[str]) -> Settings:
 def _build(settings: Settings, home: str, problems: list[str]) -> Config:
     sections: dict[str, Any] = {}
     types = section_types()
-    for name in settings:
-        if name not in types:
-            problems.append(f"[{name}] is not a section{_suggest(name, types)}")
+    problems.extend(
+        f"[{name}] is not a section{_suggest(name, types)}"
+        for name in settings
+        if name not in types
+    )
     for name, section_type in types.items():
         sections[name] = _build_section(name, section_type, settings.get(name, {}), home, problems)
     return Config(home=home, **sections)

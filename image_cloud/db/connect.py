@@ -17,10 +17,12 @@ OUTAGES = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Database:
-    """One connection per thread, opened when it is first needed and again after an outage."""
+    """One connection per thread, opened when it is first needed and again after an outage.
+
+    Connects to nothing before its first use: pools fork after it is made.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet: pools fork after this."""
         self._settings = settings
         self._local = threading.local()
 

@@ -54,7 +54,6 @@ class Position:
     change: int = 0
 
     def __str__(self) -> str:
-        """Return the cursor's text."""
         return f"{self.epoch}.{self.xid}.{self.change}"
 
     @classmethod

@@ -22,7 +22,6 @@ class Listener:
     """Counts notifications; any number of threads wait for the next.  Starts when first waited for."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet."""
         self._settings = settings
         self._news = threading.Condition()
         self._count = 0

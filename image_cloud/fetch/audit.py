@@ -39,10 +39,12 @@ class Finding:
 
 
 class Auditor:
-    """Looks at one folder of originals, or at some rows of the catalogue, at a time."""
+    """Looks at one folder of originals, or at some rows of the catalogue, at a time.
+
+    Compares `store` with `database`; heals through `cache`, asking `peers` for lost URLs.
+    """
 
     def __init__(self, store: Store, database: Database, peers: Peers, cache: Cache) -> None:
-        """Compare `store` with `database`; heal through `cache`, asking `peers` for lost URLs."""
         self._store = store
         self._database = database
         self._peers = peers

@@ -27,10 +27,12 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Runs one function per key at a time; waiting longer than `patience_s` raises Busy."""
+    """Runs one function per key at a time; waiting longer than `patience_s` raises Busy.
+
+    `lock_file` is created where it is missing; it stays empty.
+    """
 
     def __init__(self, lock_file: Path, patience_s: float) -> None:
-        """`lock_file` is created where it is missing; it stays empty."""
         self._lock_file = lock_file
         self._patience_s = patience_s
         self._mutex = threading.Lock()

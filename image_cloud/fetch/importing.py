@@ -37,10 +37,12 @@ class Imported:
 
 
 class Importer:
-    """Copies files into a store; a file counts as stored when it was last modified."""
+    """Copies files into a store; a file counts as stored when it was last modified.
+
+    `source` is noted as where the pictures come from.
+    """
 
     def __init__(self, store: Store, source: str = "import") -> None:
-        """Note `source` as where the pictures come from."""
         self._store = store
         self._source = source
 

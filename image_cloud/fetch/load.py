@@ -51,7 +51,10 @@ class Found:
 
 
 class Cache:
-    """Finds or fetches originals; one per process of the fetch pool or of a daemon."""
+    """Finds or fetches originals; one per process of the fetch pool or of a daemon.
+
+    `accepted` are the names of the formats that are kept; `recorder` takes the rows.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,6 @@ class Cache:
         peers: Peers,
         clock: ClusterClock,
     ) -> None:
-        """`accepted` are the names of the formats that are kept; `recorder` takes the rows."""
         self._store = store
         self._failures = failures
         self._origin = origin

@@ -26,10 +26,12 @@ STOPPED = {"STOPPED", "EXITED", "FATAL"}
 
 
 class Rollout:
-    """Restarts what supervisord runs of ours; `say` prints one line."""
+    """Restarts what supervisord runs of ours; `say` prints one line.
+
+    `supervisor` is supervisord's XML-RPC interface, `run` the folder of the sockets.
+    """
 
     def __init__(self, supervisor: Any, run: str, say: Callable[[str], None]) -> None:
-        """`supervisor` is supervisord's XML-RPC interface, `run` the folder of the sockets."""
         self._supervisor = supervisor
         self._run = run
         self._say = say

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 
 class CannotStart(Exception):
-    """The stack cannot start or go on; the text is the one line that is printed."""
+    """The stack cannot start or go on; the text is the one line that is printed.
+
+    `evidence` (the end of a log, say) is printed before it.
+    """
 
     def __init__(self, reason: str, *, evidence: str = "") -> None:
-        """`reason` is one line; `evidence` (the end of a log, say) is printed before it."""
         self.evidence = evidence
         super().__init__(reason)

@@ -16,12 +16,14 @@ LONGEST_SOCKET = "run/postgres/.s.PGSQL.5436"
 
 @dataclasses.dataclass(frozen=True)
 class Home:
-    """All paths of one stack; `root` is absolute and free of characters that nginx would split."""
+    """All paths of one stack; `root` is absolute and free of characters that nginx would split.
+
+    PATHS lists them.
+    """
 
     root: Path
 
     def __getattr__(self, name: str) -> Path:
-        """Return the path called `name`, as PATHS lists it."""
         try:
             return self.root / PATHS[name]
         except KeyError:

@@ -51,10 +51,12 @@ class Downloaded:
 
 
 class Origin:
-    """The guarded downloader; for any number of threads, and across a fork."""
+    """The guarded downloader; for any number of threads, and across a fork.
+
+    `resolve` has the form of `socket.getaddrinfo`.
+    """
 
     def __init__(self, settings: Download, *, resolve: Resolve = socket.getaddrinfo) -> None:
-        """Download within `settings`; `resolve` has the form of `socket.getaddrinfo`."""
         self._settings = settings
         self._policy = Policy(settings)
         self._dialer = Dialer(self._policy, resolve)
@@ -72,7 +74,7 @@ class Origin:
         """Do the same for a URL that was parsed already.  Raises UrlForbidden."""
         self._policy.check_url(url)
 
-    def download(self, url: str, write: Write, enter: Enter = lambda url: None) -> Downloaded:
+    def download(self, url: str, write: Write, enter: Enter = lambda _url: None) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it

@@ -75,7 +75,7 @@ class _Guarded(HTTPConnection):
         except OSError as error:
             raise failures.of_handshake(error) from error
 
-    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Send the target as it is: urllib3 would rewrite its escapes."""
         super().putrequest(method, _current.exchange.url.target, *args, **kwargs)
 
@@ -114,10 +114,12 @@ class _Guarded(HTTPConnection):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """The adapter of `requests` with guarded connections, kept alive per scheme, host and port."""
+    """The adapter of `requests` with guarded connections, kept alive per scheme, host and port.
+
+    Raises OSError or ssl.SSLError for a CA file that cannot be read.
+    """
 
     def __init__(self, settings: Download, dialer: Dialer) -> None:
-        """Make the pools; raises OSError or ssl.SSLError for a CA file that cannot be read."""
         self._members = {"dialer": dialer, "connect_timeout_s": settings.connect_timeout}
         self._tls = ssl.create_default_context(cafile=settings.ca_file or certifi.where())
         self._timeout = Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
@@ -151,7 +153,7 @@ class GuardedAdapter(HTTPAdapter):
         response = self.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type]
         return response, exchange.answer
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
         """Return the pool; `requests` would parse the URL again, and look for a proxy."""
         url = _current.exchange.url
         return self.poolmanager.connection_from_host(url.host, url.port, url.scheme)
@@ -159,12 +161,12 @@ class GuardedAdapter(HTTPAdapter):
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Leave the certificates to the pools' TLS context."""
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+    def build_response(self, _req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Return the least of a Response: no cookie is read, the headers are the Answer's."""
         response = requests.Response()
         response.status_code, response.raw = resp.status, resp
         return response
 
-    def request_url(self, *args: Any, **kwargs: Any) -> str:
+    def request_url(self, *_args: Any, **_kwargs: Any) -> str:
         """Return what the request line asks for."""
         return _current.exchange.url.target

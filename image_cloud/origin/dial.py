@@ -19,10 +19,12 @@ _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Dialer:
-    """Opens sockets to hosts all of whose addresses are allowed."""
+    """Opens sockets to hosts all of whose addresses are allowed.
+
+    `resolve` has the form of `socket.getaddrinfo`.
+    """
 
     def __init__(self, policy: Policy, resolve: Resolve) -> None:
-        """Check with `policy`; `resolve` has the form of `socket.getaddrinfo`."""
         self._policy = policy
         self._resolve = resolve
 

@@ -9,10 +9,12 @@ from image_cloud.picture.url import Url
 
 
 class Policy:
-    """Domains, ports and networks that may be fetched from."""
+    """Domains, ports and networks that may be fetched from.
+
+    `sample_origin` is one ADDRESS:PORT allowed beside them.
+    """
 
     def __init__(self, settings: Download) -> None:
-        """Keep the settings; `sample_origin` is one ADDRESS:PORT allowed beside them."""
         self._settings = settings
         address, _, port = settings.sample_origin.rpartition(":")
         self._sample = (address, int(port)) if address else None

@@ -17,10 +17,12 @@ from image_cloud.errors import OriginTimeout
 
 
 class Deadline:
-    """When one download must be over, and the socket that it waits on."""
+    """When one download must be over, and the socket that it waits on.
+
+    Its clock starts when it is made.
+    """
 
     def __init__(self, total_timeout_s: float) -> None:
-        """Start the clock."""
         self.at_s = time.monotonic() + total_timeout_s
         self.passed = False
         self._total_timeout_s = total_timeout_s
@@ -60,10 +62,12 @@ def _shut(sock: socket.socket) -> None:
 
 
 class Watchdog:
-    """The thread, and the deadlines that it looks after."""
+    """The thread, and the deadlines that it looks after.
+
+    The thread starts with the first deadline.
+    """
 
     def __init__(self) -> None:
-        """Watch nothing yet; the thread starts with the first deadline."""
         self._watched: set[Deadline] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None

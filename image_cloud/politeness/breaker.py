@@ -73,7 +73,10 @@ class Trouble:
 
 
 class Domains:
-    """The troubled domains of the node."""
+    """The troubled domains of the node.
+
+    `folder` holds their files; `clock` gives seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -83,7 +86,6 @@ class Domains:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """Keep files in `folder`; `clock` gives seconds since 1970."""
         self._folder = folder
         self._lock_file = lock_file
         self._settings = settings

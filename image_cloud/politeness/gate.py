@@ -18,12 +18,14 @@ from image_cloud.process.locks import Locks
 
 
 class Gate:
-    """Makes visits; one per process."""
+    """Makes visits; one per process.
+
+    A visit waits at most `patience_s` for a slot.
+    """
 
     def __init__(
         self, limits: LimitsFile, slots: Slots, domains: Domains, patience_s: float
     ) -> None:
-        """A visit waits at most `patience_s` for a slot."""
         self.limits = limits
         self.slots = slots
         self.domains = domains
@@ -35,10 +37,13 @@ class Gate:
 
 
 class Visit:
-    """One download's way through; a context manager that learns from its end."""
+    """One download's way through; a context manager that learns from its end.
+
+    Made by Gate.  Nothing is taken before `enter`; the end tells how the domain behaved and
+    frees everything.
+    """
 
     def __init__(self, gate: Gate, held: Slot | None) -> None:
-        """Made by Gate."""
         self._gate = gate
         self._slot = held
         self._urgent = held is None
@@ -46,7 +51,6 @@ class Visit:
         self._probe: Locks | None = None
 
     def __enter__(self) -> Visit:
-        """Begin; nothing is taken before `enter`."""
         return self
 
     def enter(self, url: Url) -> None:
@@ -70,7 +74,6 @@ class Visit:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Tell how the domain behaved, and free everything."""
         try:
             if error is None:
                 self._leave(self._gate.domains.succeeded)

@@ -129,12 +129,14 @@ def _is_address(host: str) -> bool:
 
 
 class LimitsFile:
-    """The file as it stands, looked at again once a second; a broken one is not taken."""
+    """The file as it stands, looked at again once a second; a broken one is not taken.
+
+    `last_good` is where a copy is kept for a process that starts while `path` is broken.
+    """
 
     def __init__(
         self, path: Path, last_good: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`last_good` is where a copy is kept for a process that starts while `path` is broken."""
         self._path = path
         self._last_good = last_good
         self._clock = clock

@@ -20,10 +20,12 @@ _WAITING, _FIRST = 0, 1
 
 
 class Slot:
-    """The right to one download from a domain; `give_back` it, or die."""
+    """The right to one download from a domain; `give_back` it, or die.
+
+    Made by Slots alone.
+    """
 
     def __init__(self, domain: Domain, locks: Locks) -> None:
-        """Made by Slots alone."""
         self.domain = domain
         self._locks = locks
 
@@ -33,10 +35,12 @@ class Slot:
 
 
 class Slots:
-    """All slots of the node."""
+    """All slots of the node.
+
+    Locks bytes of `lock_file`, the same in all processes.
+    """
 
     def __init__(self, lock_file: Path) -> None:
-        """Lock bytes of `lock_file`, the same in all processes."""
         self._lock_file = lock_file
 
     def try_one(self, domain: Domain) -> Slot | None:

@@ -29,10 +29,12 @@ class Sorted:
 
 
 class Sorter:
-    """Says of each URL whether it must be fetched, is there already, or may not be."""
+    """Says of each URL whether it must be fetched, is there already, or may not be.
+
+    `origin` knows what may be fetched.
+    """
 
     def __init__(self, store: Store, origin: Origin, limits: LimitsFile, settings: Resize) -> None:
-        """Look into `store`; `origin` knows what may be fetched."""
         self._store = store
         self._origin = origin
         self._limits = limits

@@ -25,10 +25,12 @@ def modified(path: Path) -> float | None:
 
 
 class Heartbeat:
-    """Marks one file, at most once a second; a disk that is full must not stop the work."""
+    """Marks one file, at most once a second; a disk that is full must not stop the work.
+
+    The file holds the id of the process that marked it first.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """The file holds the id of the process that marked it first."""
         self._path = path
         self._clock = clock
         self._marked = float("-inf")

@@ -33,15 +33,16 @@ def offset_of(name: str) -> int:
 
 
 class Locks:
-    """Locks on bytes of one file, held together and given back together by `close`."""
+    """Locks on bytes of one file, held together and given back together by `close`.
+
+    `lock_file` is created where it is missing.
+    """
 
     def __init__(self, lock_file: Path) -> None:
-        """Hold nothing yet; `lock_file` is created where it is missing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(lock_file, flags, 0o600)
 
     def __enter__(self) -> Locks:
-        """Give the locks to a block."""
         return self
 
     def __exit__(
@@ -50,7 +51,6 @@ class Locks:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Give everything back."""
         self.close()
 
     def take(self, offset: int, *, shared: bool = False) -> bool:

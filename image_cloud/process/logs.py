@@ -39,10 +39,11 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
     supervisord wakes up for each write: with a line a write that costs it a tenth of a
     millisecond for every picture.  A process that is killed loses what it had to say in the last
     GATHER_S, but for warnings.
+
+    The thread that writes starts with the first line.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to `stream`; the thread that does it starts with the first line."""
         super().__init__(stream)
         self._lines: list[str] = []
         self._some = threading.Event()

@@ -47,10 +47,12 @@ def load(path: Path) -> Traffic:
 
 
 class TrafficReader:
-    """Follows one access log; `counters` is the file that the sums are kept in."""
+    """Follows one access log; `counters` is the file that the sums are kept in.
+
+    Goes on where `counters` says that the last reader stopped.
+    """
 
     def __init__(self, log: Path, counters: Path) -> None:
-        """Go on where `counters` says that the last reader stopped."""
         self._log = log
         self._counters = counters
 

@@ -10,7 +10,6 @@ class UnixConnection(http.client.HTTPConnection):
     """A connection to the socket file `path`; `timeout_s` bounds every wait."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
-        """Connect to nothing yet."""
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
 

@@ -14,10 +14,12 @@ SHOWN_CHARACTERS = 100
 
 
 class Query:
-    """The decoded parameters of one request, in the order they came; names are case-sensitive."""
+    """The decoded parameters of one request, in the order they came; names are case-sensitive.
+
+    `raw` is QUERY_STRING as WSGI gives it: bytes as Latin-1.
+    """
 
     def __init__(self, raw: str) -> None:
-        """Split `raw` (QUERY_STRING as WSGI gives it: bytes as Latin-1); decode nothing yet."""
         self._raw: dict[str, list[str]] = {}
         for part in raw.split("&"):
             if part:

@@ -44,10 +44,12 @@ def hash_token(token: str) -> str:
 
 
 class TokenStore:
-    """Reads the file for the web side: the last good content stays when a new one is broken."""
+    """Reads the file for the web side: the last good content stays when a new one is broken.
+
+    Reads `path` lazily and looks for a change at most every RECHECK_S seconds of `clock`.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read `path` lazily, and look for a change at most every RECHECK_S seconds of `clock`."""
         self._path = path
         self._clock = clock
         self._checked = float("-inf")

@@ -29,12 +29,14 @@ class Answer:
 
 
 class ResizeClient:
-    """Asks the resize pool at a unix socket."""
+    """Asks the resize pool at a unix socket.
+
+    `timeout_s` bounds waiting and resizing together.
+    """
 
     PASSED_ON = ("Content-Type", "Cache-Control", "Retry-After", "X-Cache")
 
     def __init__(self, path: str, timeout_s: float) -> None:
-        """`timeout_s` bounds waiting and resizing together."""
         self._path = path
         self._timeout_s = timeout_s
 

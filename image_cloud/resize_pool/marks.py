@@ -19,10 +19,12 @@ BLANK = b"-"  # over an id's first digit; marks are all of one length
 
 
 class Attempts:
-    """The folder of decoding attempts, shared by the resize and the front pool."""
+    """The folder of decoding attempts, shared by the resize and the front pool.
+
+    `folder` exists and both pools may write to it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """`folder` exists and both pools may write to it."""
         self._folder = folder
         self._pid = 0
         self._descriptor = -1

@@ -22,7 +22,10 @@ RETRY_AFTER_S = 2.0
 
 
 class Thumbnails:
-    """Has thumbnails made, few at a time: the pool is there for users first."""
+    """Has thumbnails made, few at a time: the pool is there for users first.
+
+    Asks the pool at `socket_path`, for at most `at_once` at a time.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,6 @@ class Thumbnails:
         settings: Resize,
         at_once: int,
     ) -> None:
-        """Ask the pool at `socket_path`, `at_once` at most."""
         self._store = store
         self._failures = failures
         self._attempts = attempts

@@ -140,7 +140,7 @@ def _short(path: Path) -> str:
     return shlex.quote(str(inside))
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

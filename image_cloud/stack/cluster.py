@@ -30,10 +30,12 @@ PEER_SCOPES = ("peer", "read")
 
 
 class Cluster:
-    """The four homes below one folder."""
+    """The four homes below one folder.
+
+    `environment` holds the IMAGE_CLOUD_* variables of the call.
+    """
 
     def __init__(self, root: Path, checkout: Path, environment: Mapping[str, str]) -> None:
-        """`environment` holds the IMAGE_CLOUD_* variables of the call."""
         self._root = root
         self._checkout = checkout
         self._environment = environment

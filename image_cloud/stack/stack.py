@@ -26,12 +26,14 @@ SAMPLE_ADDRESS = "127.0.0.1"
 
 
 class Stack:
-    """The stack of one home; `say` prints one line for the person who asked for it."""
+    """The stack of one home; `say` prints one line for the person who asked for it.
+
+    `checkout` holds nginx/ and supervisor.d/; `environment` the IMAGE_CLOUD_* variables.
+    """
 
     def __init__(
         self, home: Home, checkout: Path, environment: Mapping[str, str], say: Callable[[str], None]
     ) -> None:
-        """`checkout` holds nginx/ and supervisor.d/; `environment` the IMAGE_CLOUD_* variables."""
         self.home = home
         self.config = Config()
         self.is_new = not home.token.exists()

@@ -24,10 +24,12 @@ MOST_REMEMBERED = 200_000
 
 
 class Eviction:
-    """Keeps `variants/` below `max_bytes`; use is the latest of atime, mtime and what was noted."""
+    """Keeps `variants/` below `max_bytes`; use is the latest of atime, mtime and what was noted.
+
+    `root` is the storage folder; `clock` gives seconds since 1970.
+    """
 
     def __init__(self, root: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
-        """`root` is the storage folder; `clock` gives seconds since 1970."""
         self._root = str(root)
         self._max_bytes = max_bytes
         self._clock = clock

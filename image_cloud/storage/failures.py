@@ -35,7 +35,10 @@ FETCH, RESIZE = "fetch", "resize"
 
 
 class Failures:
-    """The failure memory of one node, on disk."""
+    """The failure memory of one node, on disk.
+
+    `root` is the storage folder; `clock` gives seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,6 @@ class Failures:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`root` is the storage folder; `clock` gives seconds since 1970."""
         self._root = os.fspath(root)
         self._settings = settings
         self._clock = clock

@@ -22,7 +22,6 @@ class MemoryBudget:
     """What all unstored pictures of one process may take together, bytes."""
 
     def __init__(self, limit_bytes: int) -> None:
-        """Give out at most `limit_bytes`."""
         self._free = limit_bytes
         self._mutex = threading.Lock()
 
@@ -46,10 +45,11 @@ class Incoming:
     """Takes the bytes of one download; a context manager that leaves nothing behind.
 
     `file` is to be kept; there is none where the bytes are in memory.
+
+    Writes below `store` as long as it has room, else into memory out of `budget`.
     """
 
     def __init__(self, store: Store, budget: MemoryBudget) -> None:
-        """Write below `store` as long as it has room, else into memory out of `budget`."""
         self._store = store
         self._budget = budget
         self._taken = 0
@@ -60,7 +60,6 @@ class Incoming:
         self._memory = -1
 
     def __enter__(self) -> Incoming:
-        """Open the file."""
         try:
             if not self._store.has_room():
                 raise OSError("no room")
@@ -75,7 +74,6 @@ class Incoming:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Close; what was not kept is gone."""
         self._first = b""
         if self.file:
             self.file.close()

@@ -24,10 +24,12 @@ _NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR)
 
 
 class NewFile:
-    """An open file that `place` gives its name; a context manager that leaves nothing else behind."""
+    """An open file that `place` gives its name; a context manager that leaves nothing else behind.
+
+    It lies in the file system of `folder`.  Raises OSError.
+    """
 
     def __init__(self, folder: str, mode: int) -> None:
-        """Open an empty file in the file system of `folder`.  Raises OSError."""
         self._folder = folder
         self._temporary = ""
         flags = os.O_RDWR | os.O_CLOEXEC
@@ -40,7 +42,6 @@ class NewFile:
             self.descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
 
     def __enter__(self) -> NewFile:
-        """Give the file."""
         return self
 
     def __exit__(
@@ -49,7 +50,6 @@ class NewFile:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Close it; without a name it is gone then."""
         self.close()
 
     def write(self, content: bytes) -> None:
@@ -116,10 +116,12 @@ def sync_together(first: NewFile, *others: NewFile) -> None:
 
 
 class FoundFile(NewFile):
-    """A file that has a name already: it stays there unless it is placed."""
+    """A file that has a name already: it stays there unless it is placed.
+
+    Raises OSError.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open `path`.  Raises OSError."""
         self._temporary = os.fspath(path)
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 

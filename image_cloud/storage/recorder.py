@@ -53,7 +53,6 @@ class Recorder:
     """A thread that records what `add` hands it; start it after the pool has forked."""
 
     def __init__(self, store: Store, database: Database) -> None:
-        """Record originals of `store` in `database`."""
         self._store = store
         self._database = database
         self._waiting: queue.SimpleQueue[Record | None] = queue.SimpleQueue()

@@ -50,10 +50,12 @@ USUAL_EXTENSION = "jpg"
 
 
 class Store:
-    """The storage folder of one node."""
+    """The storage folder of one node.
+
+    `root` exists or is made by `prepare`; less free space than the reserve means full.
+    """
 
     def __init__(self, root: Path, min_free_bytes: int = 0) -> None:
-        """`root` exists or is made by `prepare`; less free space than the reserve means full."""
         self.root = root
         self.tombstones = Tombstones(root)
         self._placing_file = root / "cluster" / ".placing"

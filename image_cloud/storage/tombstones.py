@@ -18,10 +18,12 @@ from image_cloud.storage.new_file import remove
 
 
 class Tombstones:
-    """The folder of tombstones of one storage."""
+    """The folder of tombstones of one storage.
+
+    `root` is the storage folder.
+    """
 
     def __init__(self, root: Path) -> None:
-        """`root` is the storage folder."""
         self._root = root
 
     def find(self, key: str) -> Tombstone | None:

@@ -24,22 +24,24 @@ AWAY = (
 PATIENCE_S = 8.0  # of requests that wait for a pool which nobody starts
 
 
-def make(supervisord: Any, **options: Any) -> object:
+def make(supervisord: Any, **_options: Any) -> object:
     """Do what supervisord's section [rpcinterface:image_cloud] asks for; there is nothing to call in it."""
     kept = KeptSockets(supervisord.process_groups)
     kept.look()
-    events.subscribe(events.Tick5Event, lambda event: kept.look())
-    events.subscribe(events.ProcessStateStartingEvent, lambda event: kept.look())
-    events.subscribe(events.ProcessStateRunningEvent, lambda event: kept.look())
+    events.subscribe(events.Tick5Event, lambda _event: kept.look())
+    events.subscribe(events.ProcessStateStartingEvent, lambda _event: kept.look())
+    events.subscribe(events.ProcessStateRunningEvent, lambda _event: kept.look())
     events.subscribe(events.ProcessGroupRemovedEvent, lambda event: kept.drop(event.group))
     return object()
 
 
 class KeptSockets:
-    """One reference to each group's socket, while a process of the group is there or about to be."""
+    """One reference to each group's socket, while a process of the group is there or about to be.
+
+    `groups` is supervisord's own table, by name.
+    """
 
     def __init__(self, groups: dict[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
-        """`groups` is supervisord's own table, by name."""
         self._groups = groups
         self._clock = clock
         self._held: dict[str, Any] = {}

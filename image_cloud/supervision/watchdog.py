@@ -46,7 +46,6 @@ class Probe:
     """One question to a pool; it stays open until it is answered, so that a full queue answers, too."""
 
     def __init__(self, path: str) -> None:
-        """Ask nothing yet."""
         self._path = path
         self._sock: socket.socket | None = None
 
@@ -74,7 +73,10 @@ class Probe:
 
 
 class PoolWatch:
-    """Whether one pool serves."""
+    """Whether one pool serves.
+
+    `answered` asks the pool; `beat` is marked at each request that it finishes.
+    """
 
     def __init__(
         self,
@@ -84,7 +86,6 @@ class PoolWatch:
         beat: Path,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`answered` asks the pool; `beat` is marked at each request that it finishes."""
         self._name = f"image-cloud-{pool}"
         self._limit_s = limit_s
         self._answered = answered
@@ -109,12 +110,14 @@ class PoolWatch:
 
 
 class DaemonWatch:
-    """Whether one daemon gets on."""
+    """Whether one daemon gets on.
+
+    `beat` is marked at each step.
+    """
 
     def __init__(
         self, name: str, limit_s: float, beat: Path, clock: Callable[[], float] = time.time
     ) -> None:
-        """`beat` is marked at each step."""
         self._name = name
         self._limit_s = limit_s
         self._beat = beat

@@ -760,9 +760,8 @@ def test_many_threads(server: wire.Origin, client: Origin) -> None:
     wrong: list[str] = []
 
     def download(path: str) -> None:
-        for _ in range(5):
-            if fetch(client, server.url(path))[1] != bodies[path]:
-                wrong.append(path)
+        downloads = (fetch(client, server.url(path))[1] for _ in range(5))
+        wrong.extend(path for body in downloads if body != bodies[path])
 
     threads = [threading.Thread(target=download, args=[path]) for path in bodies]
     for thread in threads:
