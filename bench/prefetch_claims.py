@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 
-from image_cloud.db import prefetch_outcomes, prefetch_queue
+from image_cloud.db import prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_outcomes import Outcome
 from tests.postgres import Cluster
@@ -52,7 +52,7 @@ def fill(database: Database, waiting: int) -> None:
         with database.transaction() as cursor:
             cursor.execute(FILL, {"domains": DOMAINS, "batch": batch, "first": first, "last": last})
     with database.transaction() as cursor:
-        prefetch_queue.wake(cursor, set(prefetch_queue.all_domains(cursor)))
+        prefetch_intake.wake(cursor, set(prefetch_queue.all_domains(cursor)))
         cursor.execute("CREATE INDEX bench_turn ON prefetch_requests (turn)")
     for first in range(0, waiting, CHUNK):
         with database.transaction() as cursor:

@@ -58,7 +58,7 @@ else:
     max_requests, max_requests_jitter = 2000, 500
 
 
-class logger_class(Logger):
+class logger_class(Logger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's own lines, without queries: it quotes a request that failed outside the application."""
 
     def setup(self, cfg: Any) -> None:

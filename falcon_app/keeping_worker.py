@@ -10,7 +10,7 @@ from gunicorn.workers.gthread import ThreadWorker
 STAYS_S = 0.25
 
 
-class KeepingWorker(ThreadWorker):
+class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Waits in the thread for a connection's next request, for a while and in half of the threads.
 
     gthread hands a connection back to its main thread after each request and takes it from there

@@ -22,7 +22,7 @@ from typing import Any
 from daemons.prefetch.job import Job
 from image_cloud.config import Config
 from image_cloud.config.sections import Prefetch as Settings
-from image_cloud.db import prefetch_batches, prefetch_outcomes, prefetch_queue
+from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
@@ -230,7 +230,7 @@ class Dispatcher:
         if self._is_due("house", HOUSEKEEPING_S):
             self._gate.domains.expire()
             with self._database.transaction() as cursor:
-                prefetch_queue.wake(cursor, set(prefetch_queue.all_domains(cursor)))
+                prefetch_intake.wake(cursor, set(prefetch_queue.all_domains(cursor)))
             with self._database.transaction() as cursor:
                 prefetch_batches.forget_old(cursor, self._settings.keep_batches)
 

@@ -10,7 +10,7 @@ import copy
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from image_cloud.errors import Busy, ImageCloudError
 from image_cloud.process.locks import locked
@@ -73,5 +73,4 @@ class Flights(Generic[T]):
             raise copy.copy(flight.error)
         if flight.error is not None:
             raise ImageCloudError() from flight.error
-        result: Any = flight.result
-        return result
+        return cast(T, flight.result)

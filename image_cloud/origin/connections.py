@@ -156,7 +156,10 @@ class GuardedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
         """Return the pool; `requests` would parse the URL again, and look for a proxy."""
         url = _current.exchange.url
-        return self.poolmanager.connection_from_host(url.host, url.port, url.scheme)
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_host(
+            url.host, url.port, url.scheme
+        )
+        return pool
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Leave the certificates to the pools' TLS context."""

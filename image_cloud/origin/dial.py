@@ -67,7 +67,7 @@ def _in_time(resolve: Callable[[], list[Any]], timeout_s: float) -> list[Any]:
     Raises queue.Empty when there is no answer in time; the thread ends with the resolver's own
     timeouts.
     """
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
 
     def run() -> None:
         try:

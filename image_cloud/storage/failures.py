@@ -94,7 +94,7 @@ class Failures:
         """Remove one memory file that has lost its meaning; say whether it was removed."""
         try:
             entry = json.loads(path.read_bytes())
-            over = entry["until"] + self._settings.longest_keep < self._clock()
+            over = bool(entry["until"] + self._settings.longest_keep < self._clock())
         except (OSError, ValueError, KeyError, TypeError):
             over = True
         if over:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -45,7 +46,9 @@ def test_bad_parameters(path: str, query: str, names: str, stack: Stack) -> None
         ("/get_image", {"force_to_size": "true", "resize_width": 5}, "resize_height"),
     ],
 )
-def test_out_of_range(path: str, parameters: dict, says: str, stack: Stack, origin: Origin) -> None:
+def test_out_of_range(
+    path: str, parameters: dict[str, Any], says: str, stack: Stack, origin: Origin
+) -> None:
     answer = get(stack, path, url=origin.serve("/a.jpg", jpeg()), **parameters)
     detail = problem(answer, 400, "bad_parameter")["detail"]
     assert says in detail

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -82,7 +83,7 @@ SIZE = (640, 480)
 )
 @pytest.mark.parametrize("fmt", ["jpeg", "png", "webp", "gif", "bmp", "tiff"])
 def test_every_parameter_gives_the_contracts_size(
-    parameters: dict, size: tuple[int, int], fmt: str, stack: Stack, shared_photo: str
+    parameters: dict[str, Any], size: tuple[int, int], fmt: str, stack: Stack, shared_photo: str
 ) -> None:
     answer = get(stack, "/get_image", url=shared_photo, format_when_resize=fmt, **parameters)
     image = picture(answer)

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def asked(origins: list[Origin]) -> int:
     return sum(len(one.requests) for one in origins)
 
 
-def eventually_finished(node: Node, batch: str) -> dict:
+def eventually_finished(node: Node, batch: str) -> dict[str, Any]:
     """Ask until the batch is finished; the node may be away in between."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:

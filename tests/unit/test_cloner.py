@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from daemons.peer_clone import cloner as module
 from daemons.peer_clone.cloner import MOST_TRIES_NOWHERE, Cloner
 from image_cloud.cluster.peers import Sent
 from image_cloud.config.fields import Peer
+from image_cloud.db import catalog, clones
 from image_cloud.db.clones import Request
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, NotLocal, PeerAway
 from image_cloud.picture.key import key_of
@@ -58,11 +58,11 @@ class Queue:
         self.released = 0
         self.is_away = False
         patch = monkeypatch.setattr
-        patch(module.clones, "claim", lambda cursor, limit, lease_s: self.requests)
-        patch(module.clones, "done", lambda c, wanted: self.done.extend(w.url for w in wanted))
-        patch(module.clones, "postpone", lambda c, w, error, wait_s: self.postponed.append(error))
-        patch(module.clones, "release", self._release)
-        patch(module.catalog, "record", lambda c, records: self.recorded.extend(records))
+        patch(clones, "claim", lambda cursor, limit, lease_s: self.requests)
+        patch(clones, "done", lambda c, wanted: self.done.extend(w.url for w in wanted))
+        patch(clones, "postpone", lambda c, w, error, wait_s: self.postponed.append(error))
+        patch(clones, "release", self._release)
+        patch(catalog, "record", lambda c, records: self.recorded.extend(records))
 
     def _release(self, cursor: Any) -> None:
         self.released += 1

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from daemons.peer_clone import follower as module
 from daemons.peer_clone.follower import Follower
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
+from image_cloud.db import catalog, clones
 from image_cloud.errors import PeerAway
 from image_cloud.picture.key import key_of
 from image_cloud.storage.store import Store
@@ -53,13 +53,11 @@ class Kept:
         self.added: list[str] = []
         self.cursor = ""
         patch = monkeypatch.setattr
-        patch(module.clones, "cursor_of", lambda cursor, name: self.cursor)
-        patch(module.clones, "wake", lambda cursor: None)
-        patch(module.clones, "add", lambda c, changes, p: self.added.extend(x.url for x in changes))
-        patch(
-            module.clones, "save_cursor", lambda c, n, u, position, b, **more: self._save(position)
-        )
-        patch(module.catalog, "bury", lambda cursor, tombstones, now: None)
+        patch(clones, "cursor_of", lambda cursor, name: self.cursor)
+        patch(clones, "wake", lambda cursor: None)
+        patch(clones, "add", lambda c, changes, p: self.added.extend(x.url for x in changes))
+        patch(clones, "save_cursor", lambda c, n, u, position, b, **more: self._save(position))
+        patch(catalog, "bury", lambda cursor, tombstones, now: None)
 
     def _save(self, position: str) -> None:
         self.cursor = position
