@@ -24,6 +24,7 @@ from image_cloud.errors import (
     StorageUnavailable,
 )
 from image_cloud.picture.record import Original, Record
+from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import FoundFile
@@ -151,7 +152,7 @@ class Cloner:
     def _from_peer(self, peer: Peer, wanted: Record) -> Record:
         started = time.monotonic()
         with Incoming(self._store, MemoryBudget(0)) as incoming:
-            sent = self._peers.fetch(peer, wanted.url, incoming.write)
+            sent = self._peers.fetch(peer, Url.parse(wanted.url), incoming.write)
             if sent.sha256 != wanted.sha256:
                 raise CorruptImage(f"{peer.name} sent other bytes than its feed told of")
             incoming.start_sync()

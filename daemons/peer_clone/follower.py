@@ -17,9 +17,8 @@ from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import Change
 from image_cloud.errors import ImageCloudError, PeerAway
-from image_cloud.picture import url as urls
-from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Tombstone
+from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.store import Store
 
@@ -137,7 +136,8 @@ def _parse(row: dict[str, Any]) -> Change | None:
     values: dict[str, Any] = {name: row.get(name) for name in FIELDS}
     change = Change(**values)
     try:
-        sound = key_of(change.url) == change.key and urls.parse(change.url).host == change.host
+        url = Url.parse(change.url)
+        sound = (url.key, url.host) == (change.key, change.host)
         sound = sound and isinstance(change.blocked, bool)
     except ImageCloudError:
         sound = False

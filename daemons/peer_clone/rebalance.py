@@ -9,8 +9,9 @@ from collections.abc import Callable
 from image_cloud.cluster.peers import Peers
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
-from image_cloud.errors import PeerAway
+from image_cloud.errors import BadParameter, PeerAway
 from image_cloud.picture.record import Record
+from image_cloud.picture.url import Url
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -71,10 +72,11 @@ class Rebalance:
     def _owners_have(self, record: Record) -> bool:
         owners = self._peers.placement.owners(record.key)
         try:
+            url = Url.parse(record.url)
             return all(
-                self._peers.has(peer, record.url, record.sha256)
+                self._peers.has(peer, url, record.sha256)
                 for peer in self._peers.all
                 if peer.name in owners
             )
-        except PeerAway:
+        except (PeerAway, BadParameter):
             return False

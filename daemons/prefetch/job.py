@@ -22,6 +22,7 @@ from image_cloud.errors import (
     Unavailable,
 )
 from image_cloud.fetch.load import Cache
+from image_cloud.picture.url import Url
 from image_cloud.politeness.slots import Slot
 from image_cloud.resize_pool.thumbnails import Thumbnails
 from image_cloud.storage.tombstones import Tombstones
@@ -60,7 +61,7 @@ class Job:
                 if self._is_withdrawn(claimed):
                     error = DeletedMeanwhile("deleted after it was asked for")
                     return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
-                found = self._cache.load(claimed.url, slot)
+                found = self._cache.load(Url.parse(claimed.url), slot)
             finally:
                 slot.give_back()
             if found.data is not None:

@@ -9,8 +9,9 @@ import falcon
 from falcon_app.exchange import hand_on, query_of
 from image_cloud.cluster.deletes import Deletes
 from image_cloud.cluster.peer_states import PeerStates
-from image_cloud.errors import BadParameter, Forbidden
-from image_cloud.picture import url as urls
+from image_cloud.errors import Forbidden
+from image_cloud.picture.url import Url
+from image_cloud.request.params import picture_url
 from image_cloud.request.query import Query
 
 
@@ -31,7 +32,9 @@ class DeleteImage:
         url, block = parameters(query_of(req))
         if not self._accepts:
             raise Forbidden(f"deletes are taken by {self._taker()}, not by this node")
-        arguments = {"url": url} if block is None else {"url": url, "block": str(block).lower()}
+        arguments = (
+            {"url": url.text} if block is None else {"url": url.text, "block": str(block).lower()}
+        )
         hand_on(resp, "/_delete", arguments)
 
     on_post = on_delete
@@ -61,14 +64,11 @@ class DeleteAnswer:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Delete and say what was done."""
         url, block = parameters(query_of(req))
-        resp.media = {"url": url, **dataclasses.asdict(self._deletes.delete(url, block))}
+        resp.media = {"url": url.text, **dataclasses.asdict(self._deletes.delete(url, block))}
         resp.set_header("Cache-Control", "no-store")
 
 
-def parameters(query: Query) -> tuple[str, bool | None]:
+def parameters(query: Query) -> tuple[Url, bool | None]:
     """Read url and block (None: not given).  Raises BadParameter, UrlForbidden."""
-    url = query.text("url")
-    if url is None:
-        raise BadParameter("url: missing; expected is the absolute http or https URL of a picture")
     block = query.boolean("block") if query.text("block") is not None else None
-    return urls.parse(url).url, block
+    return picture_url(query), block

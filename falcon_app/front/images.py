@@ -66,7 +66,7 @@ class Finder:
         arguments = {"no_image": str(int(wanted.no_image)), "peers": str(int(wanted.use_peers))}
         if wanted.recipe:
             arguments["variant"] = wanted.recipe.name
-        hand_on(resp, "/_fetch", {"url": wanted.url, **arguments})
+        hand_on(resp, "/_fetch", {"url": wanted.url.text, **arguments})
 
     def _resize(self, resp: falcon.Response, wanted: ImageRequest, original: Original) -> None:
         remembered = self._failures.recall(wanted.key, RESIZE)

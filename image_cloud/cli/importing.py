@@ -17,6 +17,7 @@ from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnav
 from image_cloud.fetch.importing import Importer
 from image_cloud.node import open_storage
 from image_cloud.picture.record import Record
+from image_cloud.picture.url import Url
 from image_cloud.storage.recorder import record_notes
 
 AT_ONCE = 200
@@ -70,7 +71,7 @@ def _take(importer: Importer, number: int, url: str, path: Path) -> tuple[str, R
         with with_own_rights():  # the older store may be root's alone
             source = open(path, "rb")  # noqa: SIM115
         with source:
-            done = importer.take(url, source)
+            done = importer.take(Url.parse(url), source)
         return done.outcome, done.record
     except StorageUnavailable:
         raise

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
-from image_cloud.picture.key import key_of
 from image_cloud.picture.record import TICK_S, Tombstone
+from image_cloud.picture.url import Url
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
 from image_cloud.storage.recorder import record_deletes
 from image_cloud.storage.store import RETRY_AFTER_S, Store
@@ -38,20 +38,20 @@ class Deletes:
         self._database = database
         self._clock = clock
 
-    def delete(self, url: str, block: bool | None = None) -> Deleted:
+    def delete(self, url: Url, block: bool | None = None) -> Deleted:
         """Delete `url` here and, through the feed, everywhere; None leaves a block as it is.
 
         With the database away the delete holds here, and is told as soon as it is back.
         Raises StorageUnavailable.
         """
-        key = key_of(url)
+        key = url.key
         known = self._store.tombstones.find(key)
         record = self._store.record(key)
         blocked = block if block is not None else bool(known and known.blocked)
         # Later than everything that is known of this picture, whatever the clocks say.
         earliest = max(known.deleted_at if known else 0.0, record.stored_at if record else 0.0)
         deleted_at = round(max(self._clock.now(), earliest + TICK_S), 6)
-        tombstone = Tombstone(key, url, deleted_at, blocked)
+        tombstone = Tombstone(key, url.text, deleted_at, blocked)
         was_here = self.bury(tombstone)
         recorded = self.record([tombstone])
         log.info("event=deleted key=%s here=%s blocked=%s", key, was_here, blocked)

@@ -22,8 +22,8 @@ from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
 from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
-from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record
+from image_cloud.picture.url import Url
 
 log = logging.getLogger(__name__)
 
@@ -125,14 +125,14 @@ class Peers:
     def record(self, peer: Peer, key: str) -> Record | None:
         """Return what the peer's feed tells of one key.  Raises PeerAway."""
         rows = self._feed(peer, f"/changes?key={key}")["changes"]
-        if not rows or rows[0]["deleted_at"] is not None or key_of(rows[0]["url"]) != key:
+        if not rows or rows[0]["deleted_at"] is not None or Url.parse(rows[0]["url"]).key != key:
             return None
         fields = {field.name for field in dataclasses.fields(Record)}
         return Record(
             **{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name}
         )
 
-    def has(self, peer: Peer, url: str, sha256: str) -> bool:
+    def has(self, peer: Peer, url: Url, sha256: str) -> bool:
         """Say whether the peer has just this picture.  Raises PeerAway."""
         with self._answer(peer, "HEAD", _picture(url)) as response:
             _read(response)
@@ -140,7 +140,7 @@ class Peers:
             raise _away(peer, f"/get_image said {response.status}")
         return response.status == 200 and response.headers.get(SHA256) == sha256
 
-    def fetch(self, peer: Peer, url: str, write: Write) -> Sent:
+    def fetch(self, peer: Peer, url: Url, write: Write) -> Sent:
         """Hand the peer's copy of `url` to `write`, block by block.
 
         Raises NotLocal and Blocked as the peer says, PeerAway, TooManyBytes, CorruptImage where
@@ -216,8 +216,8 @@ class _TokenFile:
         return self._token
 
 
-def _picture(url: str) -> str:
-    return f"/get_image?only_send_if_local=true&url={quote(url, safe='')}"
+def _picture(url: Url) -> str:
+    return f"/get_image?only_send_if_local=true&url={quote(url.text, safe='')}"
 
 
 def _away(peer: Peer, reason: str) -> PeerAway:

@@ -18,6 +18,7 @@ from image_cloud.errors import ImageCloudError, OriginNotFound, PeerAway
 from image_cloud.fetch.load import Cache
 from image_cloud.picture.key import KEY_PATTERN
 from image_cloud.picture.record import Original, Record
+from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.recorder import record_notes
 from image_cloud.storage.store import Store, sha256_of
@@ -111,8 +112,9 @@ class Auditor:
         try:
             self._cache.restore(record)
         except OriginNotFound:
+            url = Url.parse(record.url)
             # Raises PeerAway where one cannot be asked: it may be the one that has it.
-            if any(self._peers.has(peer, record.url, record.sha256) for peer in self._peers.all):
+            if any(self._peers.has(peer, url, record.sha256) for peer in self._peers.all):
                 raise
             self._store.drop(record)
             with self._database.transaction() as cursor:

@@ -18,9 +18,8 @@ from image_cloud.errors import (
     TruncatedImage,
 )
 from image_cloud.picture import formats
-from image_cloud.picture import url as urls
-from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record
+from image_cloud.picture.url import Url
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.store import Store
 
@@ -46,23 +45,21 @@ class Importer:
         self._store = store
         self._source = source
 
-    def take(self, url: str, source: BinaryIO) -> Imported:
+    def take(self, url: Url, source: BinaryIO) -> Imported:
         """Copy the picture of `url` in; `source` is its open file.
 
-        Raises BadParameter, UrlForbidden, NotAnImage, TruncatedImage, StorageUnavailable, OSError.
+        Raises NotAnImage, TruncatedImage, StorageUnavailable, OSError.
         """
-        parsed = urls.parse(url)
-        key = key_of(url)
-        if self._store.original(key):
+        if self._store.original(url.key):
             return Imported(HERE)
         stored_at = round(min(os.fstat(source.fileno()).st_mtime, time.time()), 6)
         try:
-            self._store.tombstones.check(key, stored_at)
-            return Imported(IMPORTED, self._copy(url, parsed.host, source, stored_at))
+            self._store.tombstones.check(url.key, stored_at)
+            return Imported(IMPORTED, self._copy(url, source, stored_at))
         except (Blocked, DeletedMeanwhile):
             return Imported(DELETED)
 
-    def _copy(self, url: str, host: str, source: BinaryIO, stored_at: float) -> Record:
+    def _copy(self, url: Url, source: BinaryIO, stored_at: float) -> Record:
         with Incoming(self._store, MemoryBudget(0)) as incoming:
             sha256 = _copy_bytes(source, incoming)
             fmt = _check(incoming)
@@ -70,7 +67,7 @@ class Importer:
                 raise StorageUnavailable("storage: full")
             width, height = _pixels(incoming)
             record = Record(
-                key_of(url), url, host, fmt.name, width, height, incoming.size, sha256, stored_at,
+                url.key, url.text, url.host, fmt.name, width, height, incoming.size, sha256, stored_at,
                 self._source,
             )  # fmt: skip
             self._store.keep_original(incoming.file, fmt.extension, record)

@@ -25,9 +25,8 @@ from image_cloud.errors import (
 from image_cloud.fetch.flights import Flights
 from image_cloud.origin import Origin
 from image_cloud.picture import formats
-from image_cloud.picture import url as urls
-from image_cloud.picture.key import key_of
 from image_cloud.picture.record import TICK_S, Original, Record
+from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.slots import Slot
 from image_cloud.storage.failures import Failures
@@ -80,7 +79,7 @@ class Cache:
         self._peers = peers
         self._clock = clock
 
-    def load(self, url: str, slot: Slot | None = None, *, use_peers: bool = False) -> Found:
+    def load(self, url: Url, slot: Slot | None = None, *, use_peers: bool = False) -> Found:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
 
         Concurrent calls for one URL, in any process, share one download and its failure.
@@ -88,15 +87,14 @@ class Cache:
         such a call does not wait for another process's download either.
         Raises what the origin, the picture or the node is guilty of (image_cloud.errors).
         """
-        key = key_of(url)
-        original = self._store.original(key)
+        original = self._store.original(url.key)
         if original:
             return Found(original, HIT)
         # Where not every node keeps every picture, a miss asks the peers anyway.
         use_peers = use_peers or self._peers.placement.is_limited
         patience_s = 0.0 if slot else None
         return self._flights.run(
-            key, lambda: self._load_alone(url, key, slot, use_peers), patience_s
+            url.key, lambda: self._load_alone(url, slot, use_peers), patience_s
         )
 
     def restore(self, record: Record) -> None:
@@ -112,35 +110,34 @@ class Cache:
         original = self._store.original(record.key)
         if original:
             return Found(original, HIT)
-        found = self._from_peers(record.url, record.key)
+        url = Url.parse(record.url)
+        found = self._from_peers(url)
         # Other bytes than before count as the newer store, but not as newer than any real delete.
         stored_at = round(record.stored_at + TICK_S, 6)
-        return found or self._download(record.url, record.key, None, stored_at)
+        return found or self._download(url, None, stored_at)
 
-    def _load_alone(self, url: str, key: str, slot: Slot | None, use_peers: bool) -> Found:
-        original = self._store.original(key)
+    def _load_alone(self, url: Url, slot: Slot | None, use_peers: bool) -> Found:
+        original = self._store.original(url.key)
         if original:
             return Found(original, HIT)
-        self._store.tombstones.check_blocked(key)
-        found = self._from_peers(url, key) if use_peers else None
-        return found or self._from_origin(url, key, slot)
+        self._store.tombstones.check_blocked(url.key)
+        found = self._from_peers(url) if use_peers else None
+        return found or self._from_origin(url, slot)
 
-    def _from_origin(self, url: str, key: str, slot: Slot | None) -> Found:
-        remembered = self._failures.recall(key)
+    def _from_origin(self, url: Url, slot: Slot | None) -> Found:
+        remembered = self._failures.recall(url.key)
         if remembered:
             raise remembered
         try:
-            found = self._download(url, key, slot)
+            found = self._download(url, slot)
         except ImageCloudError as error:
-            self._failures.remember(key, error)
+            self._failures.remember(url.key, error)
             raise
-        self._failures.forget(key)
+        self._failures.forget(url.key)
         return found
 
-    def _download(
-        self, url: str, key: str, slot: Slot | None, stored_at: float | None = None
-    ) -> Found:
-        started, stored_at = time.monotonic(), stored_at or self._store_time(key)
+    def _download(self, url: Url, slot: Slot | None, stored_at: float | None = None) -> Found:
+        started, stored_at = time.monotonic(), stored_at or self._store_time(url.key)
         with Incoming(self._store, self._budget) as incoming:
             with self._gate.visit(slot) as visit:
                 downloaded = self._origin.download(url, incoming.write, visit.enter)
@@ -154,7 +151,7 @@ class Cache:
             found = self._keep(incoming, fmt, record, lasts=slot is not None)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
-            key, record.host, record.bytes, time.monotonic() - started, found.data is None,
+            url.key, url.host, record.bytes, time.monotonic() - started, found.data is None,
         )  # fmt: skip
         return found
 
@@ -176,24 +173,24 @@ class Cache:
         earliest = tombstone.deleted_at + TICK_S if tombstone else 0.0
         return round(max(self._clock.now(), earliest), 6)
 
-    def _from_peers(self, url: str, key: str) -> Found | None:
-        for peer in self._peers.candidates(key):
+    def _from_peers(self, url: Url) -> Found | None:
+        for peer in self._peers.candidates(url.key):
             try:
-                return self._from_peer(peer, url, key)
+                return self._from_peer(peer, url)
             except (NotLocal, Blocked, DeletedMeanwhile):
                 continue  # the peer has none, or one older than a delete
             except ImageCloudError as error:
-                log.info("event=peer_failed peer=%s key=%s code=%s", peer.name, key, error.code)
+                log.info("event=peer_failed peer=%s key=%s code=%s", peer.name, url.key, error.code)
         return None
 
-    def _from_peer(self, peer: Peer, url: str, key: str) -> Found:
+    def _from_peer(self, peer: Peer, url: Url) -> Found:
         started = time.monotonic()
         with Incoming(self._store, self._budget) as incoming:
             sent = self._peers.fetch(peer, url, incoming.write)
             incoming.start_sync()
             fmt, pixels = self._check_picture(incoming)
             # A peer that does not know when it was stored cannot be told from one that stores now.
-            stored_at = sent.stored_at or self._store_time(key)
+            stored_at = sent.stored_at or self._store_time(url.key)
             record = _record(
                 url, fmt, incoming, pixels,
                 sha256=sent.sha256, stored_at=stored_at, source=peer.name,
@@ -201,7 +198,7 @@ class Cache:
             found = self._keep(incoming, fmt, record, PEER, lasts=True)
         log.info(
             "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
-            peer.name, key, record.bytes, time.monotonic() - started,
+            peer.name, url.key, record.bytes, time.monotonic() - started,
         )  # fmt: skip
         return found
 
@@ -227,11 +224,12 @@ class Cache:
 
 
 def _record(
-    url: str, fmt: formats.Format, incoming: Incoming, pixels: Pixels,
+    url: Url, fmt: formats.Format, incoming: Incoming, pixels: Pixels,
     *, sha256: str, stored_at: float, source: str,
 ) -> Record:  # fmt: skip
-    key, host = key_of(url), urls.parse(url).host
-    return Record(key, url, host, fmt.name, *pixels, incoming.size, sha256, stored_at, source)
+    return Record(
+        url.key, url.text, url.host, fmt.name, *pixels, incoming.size, sha256, stored_at, source
+    )
 
 
 def _pixels(file: BinaryIO) -> Pixels:

@@ -27,7 +27,6 @@ from image_cloud.origin.connections import Exchange, GuardedAdapter, StaleConnec
 from image_cloud.origin.dial import Dialer, Resolve
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.watchdog import Deadline, watchdog
-from image_cloud.picture import url as urls
 from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
@@ -46,7 +45,7 @@ class Downloaded:
     bytes: int
     sha256: str
     content_type: str
-    url: str
+    url: Url
     length_known: bool
 
 
@@ -66,15 +65,11 @@ class Origin:
         self._adapter = GuardedAdapter(self._settings, self._dialer)
         self._pid = os.getpid()
 
-    def check(self, url: str) -> None:
-        """Raise BadParameter or UrlForbidden for a URL that is never fetched; resolves nothing."""
-        self.check_parsed(urls.parse(url))
-
-    def check_parsed(self, url: Url) -> None:
-        """Do the same for a URL that was parsed already.  Raises UrlForbidden."""
+    def check(self, url: Url) -> None:
+        """Raise UrlForbidden for a URL that is never fetched; resolve nothing."""
         self._policy.check_url(url)
 
-    def download(self, url: str, write: Write, enter: Enter = lambda _url: None) -> Downloaded:
+    def download(self, url: Url, write: Write, enter: Enter = lambda _url: None) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
@@ -84,13 +79,12 @@ class Origin:
         """
         if self._pid != os.getpid():  # sockets of the parent are not ours to use
             self._connect()
-        parsed = urls.parse(url)
-        self._policy.check_url(parsed)
-        enter(parsed)
+        self._policy.check_url(url)
+        enter(url)
         deadline = Deadline(self._settings.total_timeout)
         watchdog().add(deadline)
         try:
-            return self._follow(parsed, deadline, write, enter)
+            return self._follow(url, deadline, write, enter)
         except OriginFailed as error:
             if deadline.passed:  # what broke was the watchdog's doing
                 raise deadline.error() from error
@@ -163,7 +157,7 @@ class Origin:
             bytes=count_bytes,
             sha256=digest.hexdigest(),
             content_type=answer.headers.get("content-type", ""),
-            url=url.url,
+            url=url,
             length_known=answer.is_complete,
         )
 

@@ -148,7 +148,7 @@ class GuardedAdapter(HTTPAdapter):
         """
         _current.exchange = exchange
         request = requests.PreparedRequest()
-        request.method, request.url = "GET", exchange.url.url
+        request.method, request.url = "GET", exchange.url.text
         request.headers = {"Host": exchange.url.host_header, **self._headers}  # type: ignore[assignment]
         response = self.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type]
         return response, exchange.answer

@@ -13,6 +13,7 @@ from typing import Any
 from image_cloud.errors import OriginDns
 from image_cloud.origin import failures
 from image_cloud.origin.policy import Policy
+from image_cloud.picture.url import is_address
 
 Resolve = Callable[..., list[Any]]
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,7 +53,7 @@ class Dialer:
 
     def _answers(self, host: str, port: int, timeout_s: float) -> list[Any]:
         try:
-            if _is_literal(host):
+            if is_address(host):
                 return self._resolve(host, port, type=socket.SOCK_STREAM)
             return _in_time(lambda: self._resolve(host, port, type=socket.SOCK_STREAM), timeout_s)
         except queue.Empty:
@@ -80,10 +81,6 @@ def _in_time(resolve: Callable[[], list[Any]], timeout_s: float) -> list[Any]:
     if isinstance(found, Exception):
         raise found
     return found
-
-
-def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _connect(

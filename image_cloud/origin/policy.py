@@ -5,7 +5,7 @@ from __future__ import annotations
 from image_cloud.config.sections import Download
 from image_cloud.errors import UrlForbidden
 from image_cloud.origin import addresses
-from image_cloud.picture.url import Url
+from image_cloud.picture.url import Url, is_address
 
 
 class Policy:
@@ -25,7 +25,7 @@ class Policy:
             return
         self._check_domain(url.host)
         self._check_port(url.port)
-        if _is_address(url.host):
+        if is_address(url.host):
             self.check_addresses(url.host, url.port, [url.host])
 
     def check_addresses(self, host: str, port: int, found: list[str]) -> None:
@@ -49,8 +49,3 @@ class Policy:
 
 def _covers(domains: tuple[str, ...], host: str) -> bool:
     return any(host == domain or host.endswith("." + domain) for domain in domains)
-
-
-def _is_address(host: str) -> bool:
-    """Say whether a parsed URL's host is one: no name looks like it (image_cloud/picture/url.py)."""
-    return ":" in host or host.replace(".", "").isdigit()

@@ -8,7 +8,6 @@ import time
 import urllib.parse
 
 from image_cloud.errors import BadParameter, OriginProtocol
-from image_cloud.picture import url as urls
 from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -25,8 +24,8 @@ def follow(url: Url, location: str | None, status: int) -> Url:
     text = _utf8(location.strip())
     try:
         if not re.match(r"https?://", text, re.IGNORECASE):
-            text = urllib.parse.urljoin(url.url, text)
-        return urls.parse(text)
+            text = urllib.parse.urljoin(url.text, text)
+        return Url.parse(text)
     except (BadParameter, ValueError) as error:
         raise OriginProtocol(
             "the origin redirects to something that is not a URL", upstream_status=status

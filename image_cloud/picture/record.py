@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from image_cloud.picture import url as urls
 from image_cloud.picture.key import fan_out
+from image_cloud.picture.url import Url
 
 TICK_S = 0.000001
 """Event times are whole microseconds, as PostgreSQL keeps them."""
@@ -57,7 +57,7 @@ class Tombstone:
     @property
     def host(self) -> str:
         """Return the URL's host."""
-        return urls.parse(self.url).host
+        return Url.parse(self.url).host
 
     def forbids(self, stored_at: float) -> bool:
         """Say whether a picture stored at that time may not be here."""

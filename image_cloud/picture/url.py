@@ -11,6 +11,7 @@ import socket
 import idna
 
 from image_cloud.errors import BadParameter, UrlForbidden
+from image_cloud.picture.key import key_of
 
 MAX_CHARACTERS = 8000
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -27,18 +28,46 @@ _TO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^\x21-\x7e]")
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """An absolute http or https URL, and what of it goes on the wire.
+    """An absolute http or https URL; two are equal where their texts are.
 
-    `url` is the text as given.  `host` is lower-case ASCII without brackets and without a trailing
-    dot; an address stands in its usual form (127.0.0.1 for 0x7f.1).  `target` is path and query as
-    they are sent.
+    `text` is the URL as given.  `host` is lower-case ASCII without brackets and without a trailing
+    dot; an address stands in its usual form (127.0.0.1 for 0x7f.1).  `tail` is path and query as
+    given, without the fragment.
     """
 
-    url: str
-    scheme: str
-    host: str
-    port: int
-    target: str
+    text: str
+    scheme: str = dataclasses.field(compare=False)
+    host: str = dataclasses.field(compare=False)
+    port: int = dataclasses.field(compare=False)
+    tail: str = dataclasses.field(compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """Read `text`.
+
+        Raises BadParameter for what is malformed or what parsers disagree on, and UrlForbidden for
+        another scheme than http and https.  Nothing is resolved and no address is judged here.
+        """
+        scheme, rest = _split_scheme(text)
+        match = _AUTHORITY.match(rest)
+        if not match:
+            raise _bad(f"no // follows {scheme}:", "http://HOST/PATH or https://HOST/PATH")
+        authority, tail = match.groups()
+        host, port = _server(scheme, authority)
+        return cls(text, scheme, host, port, tail)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Return the cache key."""
+        return key_of(self.text)
+
+    @functools.cached_property
+    def target(self) -> str:
+        """Return path and query as they are sent in the request line."""
+        return _wire_target(self.tail)
 
     @property
     def host_header(self) -> str:
@@ -47,19 +76,9 @@ class Url:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def parse(url: str) -> Url:
-    """Read `url`.
-
-    Raises BadParameter for what is malformed or what parsers disagree on, and UrlForbidden for
-    another scheme than http and https.  Nothing is resolved and no address is judged here.
-    """
-    scheme, rest = _split_scheme(url)
-    match = _AUTHORITY.match(rest)
-    if not match:
-        raise _bad(f"no // follows {scheme}:", "http://HOST/PATH or https://HOST/PATH")
-    authority, tail = match.groups()
-    host, port = _server(scheme, authority)
-    return Url(url=url, scheme=scheme, host=host, port=port, target=_target(tail))
+def is_address(host: str) -> bool:
+    """Say whether the host of a parsed URL is an address: no name looks like one."""
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 @functools.lru_cache(maxsize=1024)  # long lists of URLs name the same few servers
@@ -78,17 +97,17 @@ def _shown(text: str) -> str:
     return "text that is not repeated here" if "@" in text else repr(text[:60])
 
 
-def _split_scheme(url: str) -> tuple[str, str]:
-    if len(url) > MAX_CHARACTERS:
-        raise _bad(f"{len(url)} characters came", f"at most {MAX_CHARACTERS}")
-    if found := _NEVER.search(url):
+def _split_scheme(text: str) -> tuple[str, str]:
+    if len(text) > MAX_CHARACTERS:
+        raise _bad(f"{len(text)} characters came", f"at most {MAX_CHARACTERS}")
+    if found := _NEVER.search(text):
         raise _bad(
             f"the character {found[0]!r} stands at position {found.start()}",
             "no control character and no backslash",
         )
-    match = _SCHEME.fullmatch(url)
+    match = _SCHEME.fullmatch(text)
     if not match:
-        raise _bad(f"{_shown(url)} came", "an absolute URL that starts with http:// or https://")
+        raise _bad(f"{_shown(text)} came", "an absolute URL that starts with http:// or https://")
     scheme = match[1].lower()
     if scheme not in DEFAULT_PORTS:
         raise UrlForbidden(f"url: the scheme {scheme[:20]!r} came; allowed are http and https")
@@ -138,7 +157,7 @@ def _port(text: str, scheme: str) -> int:
     return int(text)
 
 
-def _target(tail: str) -> str:
+def _wire_target(tail: str) -> str:
     """Return path and query for the request line; valid escapes stay as they are."""
     raw = (tail if tail.startswith("/") else "/" + tail).encode("utf-8")
     return _TO_ESCAPE.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii")

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from image_cloud.errors import ImageCloudError
-from image_cloud.picture import url as urls
-from image_cloud.picture.url import Url
+from image_cloud.picture.url import Url, is_address
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class Limits:
     def _covering(self, host: str) -> tuple[str, int]:
         if host in self.entries:
             return host, self.entries[host]
-        part = "" if _is_address(host) else host
+        part = "" if is_address(host) else host
         while part:
             part = part.partition(".")[2]
             if part in self.entries:
@@ -116,16 +115,12 @@ def _number(name: str, value: Any) -> int:
 def _host(name: str) -> str:
     bracketed = f"[{name}]" if name.count(":") > 1 else name
     try:
-        url = urls.parse(f"http://{bracketed}/")
+        url = Url.parse(f"http://{bracketed}/")
     except ImageCloudError:
         url = None
     if url is None or (":" in name and not bracketed.startswith("[")):
         raise LimitsError(f"{name!r} is not a domain name or an address without port")
     return url.host
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 class LimitsFile:

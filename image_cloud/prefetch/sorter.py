@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 from image_cloud.config.sections import Resize
 from image_cloud.db.prefetch_intake import Wanted
 from image_cloud.errors import ImageCloudError
 from image_cloud.origin import Origin
-from image_cloud.picture import url as urls
-from image_cloud.picture.key import key_of
 from image_cloud.picture.url import Url
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.prefetch.body import Order
@@ -46,28 +43,38 @@ class Sorter:
         unique = dict.fromkeys(order.urls)
         found.duplicates = len(order.urls) - len(unique)
         names = [thumbnail_recipe(size, self._settings).name for size in order.thumbnails]
-        domain_of = functools.cache(self._domain_name)
-        for url in unique:
+        domains = _Domains(self._origin, self._limits)
+        for text in unique:
             try:
-                parsed = urls.parse(url)
-                domain = domain_of(parsed.host, parsed.port)
+                url = Url.parse(text)
+                domain = domains.name_of(url)
             except ImageCloudError as error:
-                found.rejected.append({"url": url, "code": error.code, "detail": error.detail})
+                found.rejected.append({"url": text, "code": error.code, "detail": error.detail})
                 continue
-            key = key_of(url)
-            if self._is_there(key, names):
+            if self._is_there(url.key, names):
                 found.already_cached += 1
             else:
-                found.wanted.append(Wanted(key, url, domain))
+                found.wanted.append(Wanted(url.key, text, domain))
         return found
-
-    def _domain_name(self, host: str, port: int) -> str:
-        """Return the name of the domain.  Raises UrlForbidden; neither looks at the rest of a URL."""
-        url = Url("", "http", host, port, "/")
-        self._origin.check_parsed(url)
-        return self._limits.current().domain_of(url).name
 
     def _is_there(self, key: str, names: list[str]) -> bool:
         if self._store.original(key) is None:
             return False
         return all(self._store.has_variant(key, name) for name in names)
+
+
+class _Domains:
+    """The domains of one call's servers; each server is judged once."""
+
+    def __init__(self, origin: Origin, limits: LimitsFile) -> None:
+        self._origin = origin
+        self._limits = limits
+        self._names: dict[tuple[str, int], str] = {}
+
+    def name_of(self, url: Url) -> str:
+        """Return the name of the domain that `url` counts for.  Raises UrlForbidden."""
+        server = url.host, url.port
+        if server not in self._names:
+            self._origin.check(url)
+            self._names[server] = self._limits.current().domain_of(url).name
+        return self._names[server]

@@ -6,8 +6,7 @@ import dataclasses
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter
-from image_cloud.picture import url as urls
-from image_cloud.picture.key import key_of
+from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.query import Query
 
@@ -16,7 +15,7 @@ from image_cloud.request.query import Query
 class ImageRequest:
     """One wanted picture; `recipe` is None for the original."""
 
-    url: str
+    url: Url
     recipe: Recipe | None = None
     no_image: bool = False
     use_peers: bool = False
@@ -25,7 +24,7 @@ class ImageRequest:
     @property
     def key(self) -> str:
         """Return the cache key of the URL."""
-        return key_of(self.url)
+        return self.url.key
 
 
 def image_request(query: Query, settings: Resize, formats: tuple[str, ...]) -> ImageRequest:
@@ -64,12 +63,12 @@ def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
     return [one for one in together if one != recipe] if recipe in together else []
 
 
-def picture_url(query: Query) -> str:
+def picture_url(query: Query) -> Url:
     """Read `url`.  Raises BadParameter, UrlForbidden."""
-    url = query.text("url")
-    if url is None:
+    text = query.text("url")
+    if text is None:
         raise BadParameter("url: missing; expected is the absolute http or https URL of a picture")
-    return urls.parse(url).url
+    return Url.parse(text)
 
 
 def _recipe(query: Query, settings: Resize, formats: tuple[str, ...]) -> Recipe | None:

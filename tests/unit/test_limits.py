@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.picture import url as urls
+from image_cloud.picture.url import Url
 from image_cloud.politeness import limits
 from image_cloud.politeness.limits import Domain, Limits, LimitsError, LimitsFile
 
@@ -28,7 +28,7 @@ LIMITS = Limits(8, {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db
     ],
 )
 def test_the_longest_match_wins(url: str, expected: Domain) -> None:
-    found = LIMITS.domain_of(urls.parse(url))
+    found = LIMITS.domain_of(Url.parse(url))
     assert found == expected
     assert LIMITS.domain_named(found.name) == expected
 

@@ -26,5 +26,5 @@ def test_a_query_means(kind: str, query: str, meaning: str) -> None:
             read(kind, query)
         return
     wanted = read(kind, query)
-    assert wanted.url == "http://a/b.jpg"
+    assert wanted.url.text == "http://a/b.jpg"
     assert (wanted.recipe.name if wanted.recipe else "original") == meaning

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_cloud.errors import BadParameter, UrlForbidden
-from image_cloud.picture import url as urls
+from image_cloud.picture.key import key_of
+from image_cloud.picture.url import Url, is_address
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,9 @@ from image_cloud.picture import url as urls
 def test_parts(
     url: str, scheme: str, host: str, port: int, target: str, host_header: str | None
 ) -> None:
-    parsed = urls.parse(url)
+    parsed = Url.parse(url)
     assert (parsed.scheme, parsed.host, parsed.port, parsed.target) == (scheme, host, port, target)
-    assert parsed.url == url
+    assert (parsed.text, str(parsed), parsed.key) == (url, url, key_of(url))
     assert host_header is None or parsed.host_header == host_header
 
 
@@ -54,7 +55,7 @@ def test_parts(
     ],
 )
 def test_target_keeps_what_is_valid(given_path: str, wire: str) -> None:
-    assert urls.parse("http://x.example" + given_path).target == wire
+    assert Url.parse("http://x.example" + given_path).target == wire
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,28 @@ def test_target_keeps_what_is_valid(given_path: str, wire: str) -> None:
     ],
 )
 def test_odd_ipv4_is_what_it_dials(host: str, dialled: str) -> None:
-    assert urls.parse(f"http://{host}/").host == dialled
+    assert Url.parse(f"http://{host}/").host == dialled
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "10.0.0.1", "[::1]", "[2001:db8::a]"])
+def test_an_address_is_told_from_a_name(host: str) -> None:
+    assert is_address(Url.parse(f"http://{host}/").host)
+
+
+@pytest.mark.parametrize("host", ["10.example", "a.b", "1.2.3.4.example", "x0", "xn--bcher-kva.de"])
+def test_a_name_is_no_address(host: str) -> None:
+    assert not is_address(Url.parse(f"http://{host}/").host)
+
+
+def test_urls_are_equal_by_their_text_alone() -> None:
+    assert Url.parse("http://a.example/") == Url.parse("http://a.example/")
+    assert Url.parse("http://a.example/") != Url.parse("http://A.example/")
+    assert len({Url.parse("http://a.example/b"), Url.parse("http://a.example/b")}) == 1
+
+
+def test_a_url_is_hashed_once() -> None:
+    url = Url.parse("http://a.example/")
+    assert url.key is url.key
 
 
 MALFORMED = [
@@ -145,7 +167,7 @@ MALFORMED = [
 @pytest.mark.parametrize("url", MALFORMED)
 def test_malformed_is_refused(url: str) -> None:
     with pytest.raises(BadParameter, match=r"^url: .*; allowed is ") as caught:
-        urls.parse(url)
+        Url.parse(url)
     assert len(caught.value.detail) < 400
 
 
@@ -154,26 +176,26 @@ def test_malformed_is_refused(url: str) -> None:
 )
 def test_other_schemes_are_forbidden(url: str) -> None:
     with pytest.raises(UrlForbidden, match=r"^url: "):
-        urls.parse(url)
+        Url.parse(url)
 
 
 @pytest.mark.parametrize("url", [url for url in MALFORMED if "secret" in url])
 def test_a_password_is_never_repeated(url: str) -> None:
     with pytest.raises(BadParameter) as caught:
-        urls.parse(url)
+        Url.parse(url)
     assert "secret" not in caught.value.detail
 
 
 def test_the_longest_url_is_taken() -> None:
     url = "http://x.example/"
-    assert urls.parse(url + "a" * (8000 - len(url))).port == 80
+    assert Url.parse(url + "a" * (8000 - len(url))).port == 80
 
 
 @given(st.text(min_size=1), st.text(alphabet=string.printable))
 def test_any_text_is_parsed_or_refused(authority: str, path: str) -> None:
     for url in (authority, "http://" + authority, f"http://x.example/{path}"):
         try:
-            parsed = urls.parse(url)
+            parsed = Url.parse(url)
         except (BadParameter, UrlForbidden):
             continue
         assert parsed.host == parsed.host.lower()
