@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from image_cloud import supervision
 from image_cloud.config import Config, ConfigError, load_config
 from image_cloud.node_files import layout, sandbox, settings, supervisor
 from image_cloud.node_files import nginx as nginx_files
@@ -80,7 +81,7 @@ class Host:
 
 def supervisor_version() -> str:
     """Return the version of supervisor, and a hash of ours that it loads."""
-    code = b"".join(Path(layout.__file__).with_name(name).read_bytes() for name in LOADED)
+    code = b"".join(Path(supervision.__path__[0], name).read_bytes() for name in LOADED)
     return f"{metadata.version('supervisor')}-{hashlib.sha256(code).hexdigest()[:8]}"
 
 
