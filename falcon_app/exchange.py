@@ -44,12 +44,26 @@ def send_variant(resp: falcon.Response, key: str, recipe: Recipe, x_cache: str) 
     _send_file(resp, variant_path(key, recipe.name), extension, x_cache)
 
 
+def send_nothing(resp: falcon.Response, x_cache: str) -> None:
+    """Answer 204: it is cached."""
+    resp.status = falcon.HTTP_204
+    resp.set_header("X-Cache", x_cache)
+
+
 def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> None:
-    """Let nginx ask the next pool: `/_fetch` or `/_resize` with `arguments`."""
+    """Let nginx ask the next pool at `address` with `arguments`."""
     query = "&".join(f"{name}={quote(value, SAFE_IN_VALUE)}" for name, value in arguments.items())
     resp.set_header("X-Accel-Redirect", f"{address}?{query}")
     # nginx keeps this answer's Content-Type, charset and all, until the next one brings its own.
     resp.content_type = "application/octet-stream"
+
+
+def hand_to_resize(
+    resp: falcon.Response, original: Original, variant: str, *, no_image: bool
+) -> None:
+    """Let nginx ask the resize pool for `variant` of an original that is on disk."""
+    arguments = {"key": original.key, "extension": original.extension, "variant": variant}
+    hand_on(resp, "/_resize", {**arguments, "no_image": str(int(no_image))})
 
 
 def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:

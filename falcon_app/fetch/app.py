@@ -5,11 +5,12 @@ from __future__ import annotations
 import falcon
 
 from falcon_app import http_errors
+from falcon_app.fetch.changes import ChangesAnswer
+from falcon_app.fetch.deletes import DeleteAnswer
 from falcon_app.fetch.originals import Fetch
-from falcon_app.front.changes import ChangesAnswer, Self
-from falcon_app.front.deletes import DeleteAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App
+from image_cloud.cluster.feed_page import FeedPages, Self
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.db.listen import Listener
@@ -36,12 +37,12 @@ def create_fetch(config: Config) -> App:
     app.add_route("/health", Health())
     app.add_route("/_fetch", Fetch(cache, failures, resizer))
     app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
-    app.add_route("/_changes", _changes_answer(config))
+    app.add_route("/_changes", ChangesAnswer(_feed_pages(config)))
     return app
 
 
-def _changes_answer(config: Config) -> ChangesAnswer:
+def _feed_pages(config: Config) -> FeedPages:
     database, listener = Database(config.database), Listener(config.database)
     own = Self(config.node.name, config.cluster.accept_deletes)
     guard, clock, freshness = open_guard(config), open_clock(config), open_freshness(config)
-    return ChangesAnswer(database, listener, guard, clock, freshness, own)
+    return FeedPages(database, listener, guard, clock, freshness, own)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.exchange import MIMES, hand_on, query_of, request_id, send_original
-from falcon_app.front.images import resize_arguments, send_nothing
+from falcon_app.exchange import (
+    MIMES,
+    hand_to_resize,
+    query_of,
+    request_id,
+    send_nothing,
+    send_original,
+)
 from image_cloud.fetch.load import Cache, Found
 from image_cloud.request.params import picture_url
 from image_cloud.resize_pool.client import ResizeClient
@@ -33,7 +39,7 @@ class Fetch:
         if variant and found.data is None:
             self._failures_allow(found)
             no_image = query.boolean("no_image")
-            hand_on(resp, "/_resize", resize_arguments(found.original, variant, no_image))
+            hand_to_resize(resp, found.original, variant, no_image=no_image)
         elif query.boolean("no_image"):
             send_nothing(resp, found.source)
         elif found.data is not None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import falcon
 
 from falcon_app.exchange import hand_on, query_of
-from image_cloud.cluster.deletes import Deletes
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.errors import Forbidden
-from image_cloud.picture.url import Url
-from image_cloud.request.params import picture_url
-from image_cloud.request.query import Query
+from image_cloud.request.params import delete_request
 
 
 class DeleteImage:
@@ -29,13 +24,10 @@ class DeleteImage:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Send the request on; nginx makes an internal GET of it."""
-        url, block = parameters(query_of(req))
+        asked = delete_request(query_of(req))
         if not self._accepts:
             raise Forbidden(f"deletes are taken by {self._taker()}, not by this node")
-        arguments = (
-            {"url": url.text} if block is None else {"url": url.text, "block": str(block).lower()}
-        )
-        hand_on(resp, "/_delete", arguments)
+        hand_on(resp, "/_delete", asked.arguments())
 
     on_post = on_delete
 
@@ -51,24 +43,3 @@ class DeleteImageByGet(DeleteImage):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Delete."""
         self.on_delete(req, resp)
-
-
-class DeleteAnswer:
-    """GET /_delete in the fetch pool: only nginx gets here."""
-
-    scope = None
-
-    def __init__(self, deletes: Deletes) -> None:
-        self._deletes = deletes
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Delete and say what was done."""
-        url, block = parameters(query_of(req))
-        resp.media = {"url": url.text, **dataclasses.asdict(self._deletes.delete(url, block))}
-        resp.set_header("Cache-Control", "no-store")
-
-
-def parameters(query: Query) -> tuple[Url, bool | None]:
-    """Read url and block (None: not given).  Raises BadParameter, UrlForbidden."""
-    block = query.boolean("block") if query.text("block") is not None else None
-    return picture_url(query), block

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.exchange import hand_on, query_of, send_original, send_variant
+from falcon_app.exchange import (
+    hand_on,
+    hand_to_resize,
+    query_of,
+    send_nothing,
+    send_original,
+    send_variant,
+)
 from image_cloud.cluster.peers import SHA256, STORED_AT
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotLocal
@@ -73,23 +80,7 @@ class Finder:
         if remembered:
             raise remembered
         assert wanted.recipe
-        hand_on(resp, "/_resize", resize_arguments(original, wanted.recipe.name, wanted.no_image))
-
-
-def resize_arguments(original: Original, variant: str, no_image: bool) -> dict[str, str]:
-    """Return what the resize pool must know."""
-    return {
-        "key": original.key,
-        "extension": original.extension,
-        "variant": variant,
-        "no_image": str(int(no_image)),
-    }
-
-
-def send_nothing(resp: falcon.Response, x_cache: str) -> None:
-    """Answer 204: it is cached."""
-    resp.status = falcon.HTTP_204
-    resp.set_header("X-Cache", x_cache)
+        hand_to_resize(resp, original, wanted.recipe.name, no_image=wanted.no_image)
 
 
 class GetImage:

@@ -13,8 +13,7 @@ from typing import Any
 
 import falcon
 
-from falcon_app.exchange import MIMES, query_of, request_id, send_variant
-from falcon_app.front.images import send_nothing
+from falcon_app.exchange import MIMES, query_of, request_id, send_nothing, send_variant
 from image_cloud.config.sections import Resize as Settings
 from image_cloud.errors import BadParameter, Busy, DecodeTimeout, ImageCloudError
 from image_cloud.picture.key import KEY_PATTERN

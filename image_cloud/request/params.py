@@ -27,6 +27,19 @@ class ImageRequest:
         return self.url.key
 
 
+@dataclasses.dataclass(frozen=True)
+class DeleteRequest:
+    """A picture to be deleted; `block` is None where an earlier block is to stay as it is."""
+
+    url: Url
+    block: bool | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """Return the parameters that `delete_request` makes the same request of."""
+        block = {} if self.block is None else {"block": str(self.block).lower()}
+        return {"url": self.url.text, **block}
+
+
 def image_request(query: Query, settings: Resize, formats: tuple[str, ...]) -> ImageRequest:
     """Read the parameters of /get_image; `formats` are those that can be written.
 
@@ -61,6 +74,12 @@ def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
     sizes = [size for size in settings.thumbnails_together if size in settings.thumbnail_sizes]
     together = [thumbnail_recipe(size, settings) for size in sizes]
     return [one for one in together if one != recipe] if recipe in together else []
+
+
+def delete_request(query: Query) -> DeleteRequest:
+    """Read the parameters of /delete_image.  Raises BadParameter, UrlForbidden."""
+    block = query.boolean("block") if query.text("block") is not None else None
+    return DeleteRequest(picture_url(query), block)
 
 
 def picture_url(query: Query) -> Url:

@@ -58,6 +58,18 @@ class Query:
             raise BadParameter(f"{name}: {shown(value)} is not a whole number from {low} to {high}")
         return int(value)
 
+    def number(self, name: str, low: float, high: float) -> float | None:
+        """Return a decimal number from `low` to `high`, None without it.  Raises BadParameter."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if (
+            not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,10})?", value)
+            or not low <= float(value) <= high
+        ):
+            raise BadParameter(f"{name}: {shown(value)} is not a number from {low:g} to {high:g}")
+        return float(value)
+
     def choice(self, name: str, choices: Iterable[str], default: str) -> str:
         """Return one of `choices`, in any case.  Raises BadParameter."""
         value = self.text(name)

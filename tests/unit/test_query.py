@@ -58,3 +58,18 @@ def test_whole_numbers_name_what_came_and_what_is_allowed(raw: str) -> None:
     encoded = "".join(f"%{byte:02x}" for byte in raw.encode()) if not raw.isascii() else raw
     with pytest.raises(BadParameter, match=r"^n: .* from 1 to 5000$"):
         Query(f"n={encoded}").whole("n", 1, 5000)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0.0), ("60", 60.0), ("2.5", 2.5), ("07.50", 7.5)]
+)
+def test_a_number(text: str, value: float) -> None:
+    assert Query(f"wait={text}").number("wait", 0, 60) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "60.1", "-1", "+1", "1e1", "nan", "inf", ".5", "5.", "1_0", "%20"]
+)
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(BadParameter, match="^wait: .* is not a number from 0 to 60$"):
+        Query(f"wait={text}").number("wait", 0, 60)

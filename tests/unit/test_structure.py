@@ -70,6 +70,17 @@ def test_no_folder_is_too_full_or_holds_one_module() -> None:
             assert 2 <= len(parts) <= most, folder.parent
 
 
+def test_no_pool_and_no_daemon_imports_another() -> None:
+    wrong = []
+    for package in sorted(APART):
+        parts = {path.name for path in (ROOT / package).iterdir() if path.is_dir()}
+        for part in parts:
+            others = tuple(f"{package}.{name}" for name in parts - {part})
+            for path in (ROOT / package / part).rglob("*.py"):
+                wrong += [f"{path} imports {n}" for n in imports(path) if n.startswith(others)]
+    assert not wrong
+
+
 def _is_code(path: Path) -> bool:
     return path.suffix == ".py" or (path / "__init__.py").exists()
 

@@ -1,0 +1,151 @@
+"""Pages of this node's change feed, as peers ask for them; one without news is waited for."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+from image_cloud.cluster.absence import Freshness
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.cluster.epoch import FeedGuard
+from image_cloud.db import clones, feed
+from image_cloud.db.connect import Database
+from image_cloud.db.feed import Position
+from image_cloud.db.listen import Listener
+from image_cloud.errors import BadParameter, Resynchronising
+from image_cloud.picture.key import KEY_PATTERN
+from image_cloud.request.query import Query
+
+MOST_CHANGES = 2000
+LONGEST_WAIT_S = 60
+MOST_WAITING = 16  # in each process; more followers are answered at once
+RECHECK_S, RECHECK_HELD_S = 1.0, 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class PageRequest:
+    """What a follower asks for: up to `limit` changes behind `cursor`, or what is known of `key`.
+
+    Where there are none yet, it waits `wait_s` seconds for the first.
+    """
+
+    cursor: Position
+    limit: int = MOST_CHANGES
+    wait_s: float = 0.0
+    key: str = ""
+
+    @classmethod
+    def read(cls, query: Query) -> PageRequest:
+        """Read `cursor`, `limit`, `wait` and `key`.  Raises BadParameter."""
+        limit = query.whole("limit", 0, MOST_CHANGES)
+        wait_s = query.number("wait", 0, LONGEST_WAIT_S) or 0.0
+        limit = MOST_CHANGES if limit is None else limit
+        return cls(_cursor(query), limit, wait_s, _key(query))
+
+    def arguments(self) -> dict[str, str]:
+        """Return the parameters that `read` makes the same request of."""
+        return {
+            "cursor": str(self.cursor) if self.cursor.epoch else "",
+            "limit": str(self.limit),
+            "wait": f"{self.wait_s:.6f}",
+            "key": self.key,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Self:
+    """What this node tells of itself in each answer."""
+
+    node: str
+    accepts_deletes: bool
+
+
+class FeedPages:
+    """Reads the feed of `database`, as long as `guard` and `freshness` vouch for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        guard: FeedGuard,
+        clock: ClusterClock,
+        freshness: Freshness,
+        own: Self,
+    ) -> None:
+        self._database = database
+        self._listener = listener
+        self._guard = guard
+        self._clock = clock
+        self._freshness = freshness
+        self._own = own
+        self._waiting = threading.Semaphore(MOST_WAITING)
+
+    def answer(self, asked: PageRequest) -> dict[str, Any]:
+        """Return the page that was asked for, as JSON.  Raises Resynchronising, DatabaseUnavailable."""
+        if asked.key:
+            return self._of_key(asked.key)
+        deadline = time.monotonic() + asked.wait_s
+        page = self._page(asked)
+        if not page["changes"] and asked.limit and self._waiting.acquire(blocking=False):
+            try:
+                return self._await_changes(asked, deadline)
+            finally:
+                self._waiting.release()
+        return page
+
+    def _of_key(self, key: str) -> dict[str, Any]:
+        with self._database.transaction() as cursor:
+            changes = feed.of_key(cursor, key)
+        return {"changes": [dataclasses.asdict(change) for change in changes]}
+
+    def _await_changes(self, asked: PageRequest, deadline: float) -> dict[str, Any]:
+        while True:
+            mark = self._listener.count()
+            page = self._page(asked)
+            left_s = deadline - time.monotonic()
+            if page["changes"] or left_s <= 0:
+                return page
+            recheck_s = RECHECK_HELD_S if page["held"]["changes"] else RECHECK_S
+            self._listener.wait(mark, min(left_s, recheck_s))
+
+    def _page(self, asked: PageRequest) -> dict[str, Any]:
+        with self._database.transaction() as cursor:
+            start = self._start(cursor, asked.cursor)
+            end, changes = feed.read(cursor, start, asked.limit) if asked.limit else (start, [])
+            held = feed.held(cursor) if not changes else feed.Held(0, 0.0, "")
+            backlog, read = clones.count(cursor), clones.positions(cursor)
+        return {
+            **dataclasses.asdict(self._own),
+            "epoch": start.epoch,
+            "now": self._clock.own(),
+            "cursor": str(end),
+            "more": len(changes) == asked.limit > 0,
+            "held": dataclasses.asdict(held),
+            "backlog": backlog,
+            "read": read,
+            "changes": [dataclasses.asdict(change) for change in changes],
+        }
+
+    def _start(self, cursor: Any, after: Position) -> Position:
+        """Return where to read on: at the feed's start where `after` is of another epoch."""
+        epoch, next_xid = feed.state(cursor)
+        self._guard.check(epoch, next_xid)
+        if self._freshness.is_resynchronising() and not self._freshness.has_begun():
+            raise Resynchronising()
+        return after if after.epoch == epoch and after.xid < next_xid else Position(epoch)
+
+
+def _cursor(query: Query) -> Position:
+    try:
+        return Position.parse(query.text("cursor") or "")
+    except ValueError:
+        raise BadParameter("cursor: expected the cursor of an earlier answer, or none") from None
+
+
+def _key(query: Query) -> str:
+    key = query.text("key") or ""
+    if key and not KEY_PATTERN.fullmatch(key):
+        raise BadParameter("key: expected 64 hexadecimal digits")
+    return key
