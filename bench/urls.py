@@ -13,6 +13,7 @@ from image_cloud.picture.url import Url
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.prefetch.body import MAX_URLS, Order
 from image_cloud.prefetch.sorter import Sorter
+from image_cloud.storage.folders import make_folders
 from image_cloud.storage.store import Store
 
 ROUNDS = 7
@@ -45,10 +46,9 @@ def _text(number: int) -> str:
 
 
 def _sorter(folder: Path) -> Sorter:
-    store = Store(folder)
-    store.prepare()
+    make_folders(folder)
     limits = LimitsFile(folder / "max_downloads.json", folder / "last_good")
-    return Sorter(store, Origin(Download()), limits, Resize())
+    return Sorter(Store.at(folder), Origin(Download()), limits, Resize())
 
 
 if __name__ == "__main__":

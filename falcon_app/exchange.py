@@ -11,7 +11,7 @@ from image_cloud.picture import formats
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.query import Query
-from image_cloud.storage.store import variant_path
+from image_cloud.storage.variants import variant_path
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")

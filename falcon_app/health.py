@@ -66,7 +66,7 @@ class Ready:
         with self._mutex:
             if time.monotonic() - self._checked > VALID_S:
                 self._state = {
-                    "storage": _state_of(self._store.check_writable),
+                    "storage": _state_of(self._store.space.check_writable),
                     "database": self._database_state(),
                 }
                 self._checked = time.monotonic()

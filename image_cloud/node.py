@@ -31,7 +31,7 @@ GRACE_S = 5.0
 def open_storage(config: Config) -> tuple[Store, Failures]:
     """Return the node's pictures and its failure memory."""
     root = Path(config.storage.path)
-    return Store(root, config.storage.min_free_bytes), Failures(root, config.failures)
+    return Store.at(root, config.storage.min_free_bytes), Failures(root, config.failures)
 
 
 def open_clock(config: Config) -> ClusterClock:

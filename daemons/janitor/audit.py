@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
-from image_cloud.fetch.audit import FOLDERS, Auditor, Finding
+from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.process.locks import locked
+from image_cloud.storage.originals import FOLDERS
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,9 @@ from image_cloud.node import open_auditor, open_cache, open_clock, open_storage
 from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.files import modified
 from image_cloud.storage.recorder import record_deletes, record_notes
-from image_cloud.storage.store import Store, modified
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Janitor:
 
     def _record_deletes(self) -> None:
         """Tell the database of deletes that it missed."""
-        batch = list(itertools.islice(self._store.unrecorded_deletes(), RECORD_AT_ONCE))
+        batch = list(itertools.islice(self._store.tombstones.unrecorded(), RECORD_AT_ONCE))
         for tombstone in batch:  # its process may have died between the note and the rest
             self._store.bury(tombstone, self._cluster_clock.now())
         if batch:
@@ -100,11 +101,13 @@ class Janitor:
     def _record(self) -> bool:
         old = self._clock() - NOTE_AGE_S
         # Their own time may be that of a peer's store: the file's says when it was written here.
-        batch = list(itertools.islice(self._store.unrecorded(old), RECORD_AT_ONCE))
-        kept = [record for _, record in batch if self._store.original(record.key)]
+        batch = list(itertools.islice(self._store.records.unrecorded(old), RECORD_AT_ONCE))
+        kept = [record for _, record in batch if self._store.originals.find(record.key)]
         for written, record in batch:
             if record not in kept and written < self._clock() - LEFT_OVER_AGE_S:
-                self._store.forget_note(record.key)  # its process died before the original came
+                self._store.records.forget_note(
+                    record.key
+                )  # its process died before the original came
         if kept:
             record_notes(self._store, self._database, kept)
             log.info("event=recorded records=%d", len(kept))

@@ -23,12 +23,13 @@ from image_cloud.errors import (
     PeerAway,
     StorageUnavailable,
 )
-from image_cloud.picture.record import Original, Record
+from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
-from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.files import sha256_of
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import FoundFile
-from image_cloud.storage.store import Store, sha256_of
+from image_cloud.storage.originals import Originals
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Cloner:
             catalog.record(cursor, kept)
             clones.done(cursor, done)
         for record in kept:
-            self._store.settle_note(record)
+            self._store.records.settle(record)
         return True
 
     def _clone(self, request: Request) -> Record | None:
@@ -105,8 +106,8 @@ class Cloner:
         """
         wanted = request.wanted
         try:
-            here = self._store.record(wanted.key)
-            if here and self._store.original(wanted.key):
+            here = self._store.records.find(wanted.key)
+            if here and self._store.originals.find(wanted.key):
                 if here.version >= wanted.version:
                     return here
                 if here.sha256 == wanted.sha256:
@@ -123,14 +124,13 @@ class Cloner:
 
     def _from_aside(self, wanted: Record) -> Record | None:
         """Take back what stands aside while this node resynchronises (image_cloud/cluster/absence.py)."""
-        extension = EXTENSIONS[wanted.format]
-        path = self._store.root / "aside" / Original(wanted.key, extension).relative
+        path = Originals(self._store.root / "aside").path(wanted.original)
         if not path.exists() or path.stat().st_size != wanted.bytes:
             return None
         if sha256_of(path) != wanted.sha256:
             return None
         with FoundFile(path) as file:
-            self._store.keep_original(file, extension, wanted)
+            self._store.place(file, wanted)
         return wanted
 
     def _from_peers(self, request: Request) -> Record:
@@ -159,8 +159,7 @@ class Cloner:
             if incoming.file is None:
                 raise StorageUnavailable("storage: full")
             record = dataclasses.replace(wanted, stored_from=peer.name)
-            extension = EXTENSIONS[wanted.format]
-            self._store.keep_original(incoming.file, extension, record)
+            self._store.place(incoming.file, record)
         log.info(
             "event=cloned peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, wanted.key, wanted.bytes, time.monotonic() - started,

@@ -94,7 +94,7 @@ class Follower:
                 int(answer["backlog"]), caught_up=caught_up, before=position,
             )  # fmt: skip
         for tombstone in tombstones:
-            self._store.settle_delete(tombstone)
+            self._store.tombstones.settle(tombstone)
         if stored:
             self._on_work()
         if caught_up:

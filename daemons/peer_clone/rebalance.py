@@ -61,7 +61,7 @@ class Rebalance:
         return bool(self._key)
 
     def _drop_if_owned(self, record: Record) -> None:
-        age_s = self._clock() - self._store.placed_at(record.key)
+        age_s = self._clock() - self._store.originals.placed_at(record.key)
         if age_s < self._grace_s or not self._owners_have(record):
             return
         self._store.drop(record)

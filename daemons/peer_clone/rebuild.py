@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
 
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.epoch import FeedGuard
 from image_cloud.db.connect import Database
-from image_cloud.picture.record import Record
 from image_cloud.storage.recorder import record_deletes, record_notes
-from image_cloud.storage.store import Store, read_record
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +48,10 @@ class Rebuild:
         while batch := list(itertools.islice(tombstones, AT_ONCE)):
             record_deletes(self._store, self._database, batch, self._clock.now())
             deletes += len(batch)
-        records = self._records()
+        records = (
+            one for one in self._store.records.settled() if self._store.originals.find(one.key)
+        )
         while found := list(itertools.islice(records, AT_ONCE)):
             record_notes(self._store, self._database, found)
             pictures += len(found)
         log.info("event=catalogue_rebuilt pictures=%d deletes=%d", pictures, deletes)
-
-    def _records(self) -> Iterator[Record]:
-        for path in (self._store.root / "records").glob("??/??/*.json"):
-            record = read_record(path)
-            if record and self._store.original(record.key):
-                yield record

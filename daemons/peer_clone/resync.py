@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Set
-from pathlib import Path
 
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.peers import Peers
 from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
-from image_cloud.picture.record import Original, Record
-from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.picture.record import Record
 from image_cloud.storage.new_file import FoundFile
+from image_cloud.storage.originals import Originals
 from image_cloud.storage.recorder import record_notes
-from image_cloud.storage.store import Store, read_record
+from image_cloud.storage.records import Records
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +66,15 @@ class Resync:
     def _restore(self) -> int:
         """Bring back those pictures of which no peer can have heard before this node went away."""
         kept, restored = self._freshness.kept(), 0
+        originals = Originals(self._freshness.aside)
         for record in self._aside():
-            if record.key not in kept or self._store.original(record.key):
+            if record.key not in kept or self._store.originals.find(record.key):
                 continue
-            original = Original(record.key, EXTENSIONS[record.format])
-            source = self._freshness.aside / original.relative
+            source = originals.path(record.original)
             if source.exists() and self._store.tombstones.find(record.key) is None:
                 try:
                     with FoundFile(source) as file:
-                        self._store.keep_original(file, original.extension, record)
+                        self._store.place(file, record)
                 except (ImageCloudError, OSError) as error:
                     log.error("event=not_restored key=%s error=%s", record.key, error)
                     continue
@@ -83,9 +83,6 @@ class Resync:
         return restored
 
     def _aside(self) -> Iterator[Record]:
-        folders = (("unrecorded", "*.json"), ("records", "??/??/*.json"))
-        for folder, pattern in folders:
-            for path in (self._freshness.aside / folder).glob(pattern):
-                record = read_record(Path(path))
-                if record:
-                    yield record
+        records = Records(self._freshness.aside)
+        yield from (record for _, record in records.unrecorded())
+        yield from records.settled()

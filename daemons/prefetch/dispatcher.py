@@ -262,7 +262,7 @@ class Dispatcher:
     def _has_room(self) -> bool:
         if self._clock() < self._storage_pause:
             return False
-        if not self._store.has_room():
+        if not self._store.space.has_room():
             self._pause_for_storage("storage: full")
             return False
         return True

@@ -38,13 +38,13 @@ class Finder:
         Raises NotLocal, and remembered failures.
         """
         recipe = wanted.recipe
-        if recipe and self._store.has_variant(wanted.key, recipe.name):
+        if recipe and self._store.variants.has(wanted.key, recipe.name):
             if wanted.no_image:
                 send_nothing(resp, HIT)
             else:
                 send_variant(resp, wanted.key, recipe, HIT)
             return
-        original = self._store.original(wanted.key)
+        original = self._store.originals.find(wanted.key)
         if original is None:
             self._fetch(resp, wanted)
         elif recipe:
@@ -58,7 +58,7 @@ class Finder:
 
     def _tell_peer(self, resp: falcon.Response, key: str) -> None:
         """Say when the picture was stored and what it must hash to: a copy keeps both."""
-        record = self._store.record(key)
+        record = self._store.records.find(key)
         if record:
             resp.set_header(STORED_AT, f"{record.stored_at:.6f}")
             resp.set_header(SHA256, record.sha256)

@@ -24,7 +24,7 @@ from image_cloud.request.query import Query
 from image_cloud.resize import LADDER, Steps, resize, resize_from_ladder, resize_with_ladder
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.failures import RESIZE, Failures
-from image_cloud.storage.store import Store, variant_path
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Resize:
         """Make the variant unless another request just did, and let nginx send it."""
         query = query_of(req)
         original, recipe = _original(query), _recipe(query)
-        there = self._store.variants(original.key)
+        there = self._store.variants.names(original.key)
         if recipe.name not in there:
             data = self._make(request_id(req), original, recipe, there)
             if data is not None:
@@ -85,13 +85,15 @@ class Resize:
         """Make and keep the variant and its companions; return it where it cannot be kept."""
         wanted = [recipe, *companions(recipe, self._settings)]
         recipes = [one for one in wanted if one.name not in there]
-        version = self._store.version(original)
+        version = self._store.originals.version(original)
         made, steps = self._resize(identity, original, recipes, there)
         files = {one.name: data for one, data in zip(recipes, made, strict=True)}
         kept = self._keep(original, files | ({LADDER: steps} if steps else {}))
-        if kept and self._store.version(original) != version:  # deleted or replaced meanwhile
+        if (
+            kept and self._store.originals.version(original) != version
+        ):  # deleted or replaced meanwhile
             for name in kept:
-                self._store.remove_variant(original.key, name)
+                self._store.variants.remove(original.key, name)
             kept = []
         return None if recipe.name in kept else made[0]
 
@@ -124,9 +126,9 @@ class Resize:
 
         Nothing is kept of a first look: most pictures are never asked for in a further size.
         """
-        source = self._store.root / original.relative
+        source = self._store.originals.path(original)
         if LADDER in there:
-            ladder = self._store.root / variant_path(original.key, LADDER)
+            ladder = self._store.variants.path(original.key, LADDER)
             made = resize_from_ladder(ladder, recipes, self._settings)
             if made:
                 return made, None
@@ -135,7 +137,7 @@ class Resize:
 
     def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
         """Store the files as far as that works; return their names."""
-        failed = self._store.keep_variants(original.key, files)
+        failed = self._store.variants.keep(original.key, files)
         for error in failed.values():
             key, reason = original.key, error.strerror
             log.warning("event=variant_not_stored key=%s reason=%r", key, reason)

@@ -18,7 +18,7 @@ def print_prefetch(config: Config) -> None:
     with Database(config.database).transaction() as cursor:
         backlog = prefetch_batches.backlog(cursor)
     store, _ = open_storage(config)
-    print(f"prefetch: {'working' if store.has_room() else 'paused, the storage is full'}")
+    print(f"prefetch: {'working' if store.space.has_room() else 'paused, the storage is full'}")
     print(f"prefetch_waiting: {backlog.urls}")
     print(f"prefetch_under_way: {backlog.under_way}")
     print(f"prefetch_trying_again: {backlog.later}")

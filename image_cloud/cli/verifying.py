@@ -12,8 +12,9 @@ from image_cloud.cli.node import become_run_user, read_config
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
-from image_cloud.fetch.audit import FOLDERS, Auditor, Finding
+from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.node import open_auditor, open_cache
+from image_cloud.storage.originals import FOLDERS
 
 ROWS_AT_ONCE = 500
 

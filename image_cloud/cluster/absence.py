@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from image_cloud.storage.new_file import make_dir
-from image_cloud.storage.store import PRIVATE_DIR, SHARED_DIR
+from image_cloud.storage.files import make_dir
+from image_cloud.storage.folders import PRIVATE_DIR, make_folder
 
 log = logging.getLogger(__name__)
 
@@ -113,13 +113,10 @@ class Freshness:
             source = self._storage / name
             if source.exists() and not (draft / name).exists():
                 os.rename(source, draft / name)
-            shared = name == "variants"
-            make_dir(source, SHARED_DIR if shared else PRIVATE_DIR)
-            with contextlib.suppress(PermissionError):
-                os.chmod(source, 0o2000 | (SHARED_DIR if shared else PRIVATE_DIR))
+            make_folder(self._storage, name)
         for note in (draft / "unrecorded").glob("*.deleted.json"):  # deletes hold as before
             os.rename(note, self._storage / "unrecorded" / note.name)
-        make_dir(self._storage / "variants" / ".incoming", SHARED_DIR)
+        make_folder(self._storage, "variants/.incoming")
         os.rename(draft, self.aside)
 
     @contextlib.contextmanager

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db.connect import Database
-from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
+from image_cloud.errors import DatabaseUnavailable
 from image_cloud.picture.record import TICK_S, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
 from image_cloud.storage.recorder import record_deletes
-from image_cloud.storage.store import RETRY_AFTER_S, Store
+from image_cloud.storage.space import unavailable
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Deletes:
         """
         key = url.key
         known = self._store.tombstones.find(key)
-        record = self._store.record(key)
+        record = self._store.records.find(key)
         blocked = block if block is not None else bool(known and known.blocked)
         # Later than everything that is known of this picture, whatever the clocks say.
         earliest = max(known.deleted_at if known else 0.0, record.stored_at if record else 0.0)
@@ -67,8 +68,7 @@ class Deletes:
             for kind in (FETCH, RESIZE):
                 self._failures.forget(tombstone.key, kind)
         except OSError as error:
-            detail = f"storage: {error.strerror}"
-            raise StorageUnavailable(detail, retry_after_s=RETRY_AFTER_S) from error
+            raise unavailable(error) from error
         return was_here
 
     def record(self, tombstones: Sequence[Tombstone]) -> bool:

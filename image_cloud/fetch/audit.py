@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 from collections.abc import Callable, Iterator
 
 from image_cloud.cluster.peers import Peers
@@ -16,17 +15,15 @@ from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError, OriginNotFound, PeerAway
 from image_cloud.fetch.load import Cache
-from image_cloud.picture.key import KEY_PATTERN
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
-from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.files import sha256_of
 from image_cloud.storage.recorder import record_notes
-from image_cloud.storage.store import Store, sha256_of
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 DAMAGED, TRUNCATED, MISSING, UNRECORDED = "damaged", "truncated", "missing", "unrecorded"
-FOLDERS = 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Auditor:
 
     def folder(self, number: int, on_read: Callable[[int], None]) -> Iterator[Finding]:
         """Yield what is wrong in folder `number` (0 to 65,535); tell `on_read` the bytes read."""
-        originals = list(self._originals(number))
+        originals = list(self._store.originals.in_folder(number))
         if not originals:
             return
         rows = self._rows([original.key for original in originals])
@@ -66,7 +63,7 @@ class Auditor:
         """Look at the next `limit` rows behind `key`; return the last key, empty at the end."""
         with self._database.transaction() as cursor:
             rows = catalog.after(cursor, key, limit)
-        lost = [row for row in rows if self._store.original(row.key) is None]
+        lost = [row for row in rows if self._store.originals.find(row.key) is None]
         if lost:  # those whose rows are gone, too, were deleted or dropped while we looked
             still = self._rows([row.key for row in lost])
             lost = [row for row in lost if row.key in still]
@@ -79,9 +76,8 @@ class Auditor:
 
     def _missing(self, row: Record) -> Finding:
         """An empty file counts as missing, but is set aside like a damaged one."""
-        original = Original(row.key, EXTENSIONS[row.format])
-        if self._store.original_or_empty(original):
-            return Finding(TRUNCATED, row.key, row, original)
+        if self._store.originals.has_file(row.original):
+            return Finding(TRUNCATED, row.key, row, row.original)
         return Finding(MISSING, row.key, row, None)
 
     def repair(self, finding: Finding) -> str:
@@ -91,12 +87,12 @@ class Auditor:
         """
         record = finding.record or self._from_feeds(finding.key)
         if finding.kind == UNRECORDED and finding.original and record:
-            path = self._store.root / finding.original.relative
+            path = self._store.originals.path(finding.original)
             if sha256_of(path) == record.sha256:
                 self._adopt(record)
                 return "recorded"
         if finding.original:
-            kept = self._store.set_aside(finding.original)
+            kept = self._store.quarantine(finding.original)
             log.warning(
                 "event=set_aside key=%s kind=%s file=%s", finding.key, finding.kind, kept.name
             )
@@ -105,7 +101,7 @@ class Auditor:
         return self._fetch(record)
 
     def _adopt(self, record: Record) -> None:
-        self._store.note(record)
+        self._store.records.note(record)
         record_notes(self._store, self._database, [record])
 
     def _fetch(self, record: Record) -> str:
@@ -128,21 +124,12 @@ class Auditor:
         tombstone = self._store.tombstones.find(record.key)
         return tombstone is None or not tombstone.forbids(record.stored_at)
 
-    def _originals(self, number: int) -> Iterator[Original]:
-        folder = f"{self._store.root}/originals/{number >> 8:02x}/{number & 255:02x}"
-        extensions = set(EXTENSIONS.values())
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                key, _, extension = entry.name.partition(".")
-                if KEY_PATTERN.fullmatch(key) and extension in extensions:
-                    yield Original(key, extension)
-
     def _look_at(
         self, original: Original, row: Record | None, on_read: Callable[[int], None]
     ) -> Finding | None:
-        noted = self._store.record(original.key)
+        noted = self._store.records.find(original.key)
         record = noted or row
-        path = self._store.root / original.relative
+        path = self._store.originals.path(original)
         try:
             size = path.stat().st_size
             if record and size != record.bytes:
@@ -154,7 +141,7 @@ class Auditor:
         on_read(size)
         if record and digest != record.sha256:
             return self._confirm(Finding(DAMAGED, original.key, record, original))
-        if record and row is None and noted and not self._store.has_note(original.key):
+        if record and row is None and noted and not self._store.records.is_unrecorded(original.key):
             return self._confirm(Finding(UNRECORDED, original.key, record, original))
         if record and noted is None:
             self._adopt(record)  # the row alone knew it
@@ -163,10 +150,10 @@ class Auditor:
     def _confirm(self, finding: Finding) -> Finding | None:
         """Drop a finding that a store or a delete since then explains."""
         assert finding.original
-        same = self._store.record(finding.key) in (finding.record, None)
+        same = self._store.records.find(finding.key) in (finding.record, None)
         if finding.kind == UNRECORDED and self._rows([finding.key]):
             return None
-        return finding if same and self._store.original_or_empty(finding.original) else None
+        return finding if same and self._store.originals.has_file(finding.original) else None
 
     def _from_feeds(self, key: str) -> Record | None:
         for peer in self._peers.all:

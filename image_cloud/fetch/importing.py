@@ -50,7 +50,7 @@ class Importer:
 
         Raises NotAnImage, TruncatedImage, StorageUnavailable, OSError.
         """
-        if self._store.original(url.key):
+        if self._store.originals.find(url.key):
             return Imported(HERE)
         stored_at = round(min(os.fstat(source.fileno()).st_mtime, time.time()), 6)
         try:
@@ -70,7 +70,7 @@ class Importer:
                 url.key, url.text, url.host, fmt.name, width, height, incoming.size, sha256, stored_at,
                 self._source,
             )  # fmt: skip
-            self._store.keep_original(incoming.file, fmt.extension, record)
+            self._store.place(incoming.file, record)
         return record
 
 

@@ -87,7 +87,7 @@ class Cache:
         such a call does not wait for another process's download either.
         Raises what the origin, the picture or the node is guilty of (image_cloud.errors).
         """
-        original = self._store.original(url.key)
+        original = self._store.originals.find(url.key)
         if original:
             return Found(original, HIT)
         # Where not every node keeps every picture, a miss asks the peers anyway.
@@ -107,7 +107,7 @@ class Cache:
             raise StorageUnavailable("storage: it was fetched, but could not be kept")
 
     def _restore_alone(self, record: Record) -> Found:
-        original = self._store.original(record.key)
+        original = self._store.originals.find(record.key)
         if original:
             return Found(original, HIT)
         url = Url.parse(record.url)
@@ -117,7 +117,7 @@ class Cache:
         return found or self._download(url, None, stored_at)
 
     def _load_alone(self, url: Url, slot: Slot | None, use_peers: bool) -> Found:
-        original = self._store.original(url.key)
+        original = self._store.originals.find(url.key)
         if original:
             return Found(original, HIT)
         self._store.tombstones.check_blocked(url.key)
@@ -214,7 +214,7 @@ class Cache:
         original = Original(record.key, fmt.extension)
         if incoming.file:
             try:
-                self._store.keep_original(incoming.file, fmt.extension, record, lasts=lasts)
+                self._store.place(incoming.file, record, lasts=lasts)
                 self._recorder.add(record)
                 return Found(original, source)
             except OSError as error:

@@ -14,7 +14,7 @@ from image_cloud.node_files.accounts import Account, Accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import make_folder
 from image_cloud.node_files.home import Home
-from image_cloud.storage.store import PRIVATE_FOLDERS
+from image_cloud.storage.folders import PRIVATE_FOLDERS, SHARED_FOLDERS
 
 PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
 STICKY = 0o1000  # each may remove but its own files
@@ -36,8 +36,7 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     storage = Path(config.storage.path)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
     _make_all(run, READABLE, *(storage / name for name in PRIVATE_FOLDERS))
-    _make_all(run, SHARED, home.decoding, *(storage / name for name in ("variants", "failures")))
-    _make_all(run, SHARED, storage / "variants/.incoming")
+    _make_all(run, SHARED, home.decoding, *(storage / name for name in SHARED_FOLDERS))
     _make_all(run, SHARED | STICKY, home.beats)
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
     _make_all(sandbox, READABLE, home.sandbox)

@@ -6,6 +6,7 @@ import dataclasses
 
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.url import Url
+from image_cloud.picture.variant import EXTENSIONS
 
 TICK_S = 0.000001
 """Event times are whole microseconds, as PostgreSQL keeps them."""
@@ -38,6 +39,11 @@ class Record:
     sha256: str
     stored_at: float
     stored_from: str
+
+    @property
+    def original(self) -> Original:
+        """Return the file that this is about."""
+        return Original(self.key, EXTENSIONS[self.format])
 
     @property
     def version(self) -> tuple[float, str]:

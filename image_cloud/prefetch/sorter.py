@@ -58,9 +58,9 @@ class Sorter:
         return found
 
     def _is_there(self, key: str, names: list[str]) -> bool:
-        if self._store.original(key) is None:
+        if self._store.originals.find(key) is None:
             return False
-        return all(self._store.has_variant(key, name) for name in names)
+        return all(self._store.variants.has(key, name) for name in names)
 
 
 class _Domains:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from image_cloud.storage.store import SHARED_MODE
+from image_cloud.storage.folders import SHARED_FILE
 
 BLANK = b"-"  # over an id's first digit; marks are all of one length
 
@@ -66,5 +66,5 @@ class Attempts:
     def _open(self) -> None:
         """Open this process's file; the janitor removes those of processes that ended long ago."""
         own = self._folder / str(os.getpid())
-        self._descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, SHARED_MODE)
+        self._descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, SHARED_FILE)
         self._pid = os.getpid()

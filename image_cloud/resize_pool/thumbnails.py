@@ -47,7 +47,7 @@ class Thumbnails:
         """Make what is missing.  Raises what the picture is guilty of, and Busy."""
         for size in sizes:
             recipe = thumbnail_recipe(size, self._settings)
-            if self._store.has_variant(original.key, recipe.name):
+            if self._store.variants.has(original.key, recipe.name):
                 continue
             remembered = self._failures.recall(original.key, RESIZE)
             if remembered:

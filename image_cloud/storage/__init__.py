@@ -1,1 +1,15 @@
-"""Pictures and notes on the disk of one node. Nothing here asks an origin or a peer."""
+"""What stays on disk: originals, variants, records, tombstones and failures, each in a module of its own.
+
+`store.py` holds them together; nothing here fetches, decodes or answers a request.
+
+    originals/ab/cd/<key>.<ext>         as received                                     originals.py
+    variants/ab/cd/<key>/<name>         everything made from one original               variants.py
+    unrecorded/<key>.json               an original that has no row yet, perhaps        records.py
+    records/ab/cd/<key>.json            the same, once its row is committed             records.py
+    tombstones/ab/cd/<key>.json         what was deleted                                tombstones.py
+    unrecorded/<key>.deleted.json       a delete that the database may not know yet     tombstones.py
+    failures/ab/cd/<key>.<kind>.json    what failed, and until when that stands         failures.py
+    quarantine/                         damaged originals, set aside                    store.py
+    incoming/, variants/.incoming/      files on their way, where they need a name      new_file.py
+    cluster/, domains/                  what other parts remember beside the pictures
+"""

@@ -27,8 +27,8 @@ from image_cloud.errors import (
     by_code,
 )
 from image_cloud.picture.key import fan_out
-from image_cloud.storage.new_file import make_dir, remove
-from image_cloud.storage.store import SHARED_DIR, SHARED_MODE
+from image_cloud.storage.files import make_dir, remove
+from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 
 REMEMBERED = (OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage)
 FETCH, RESIZE = "fetch", "resize"
@@ -129,7 +129,7 @@ class Failures:
         path = self._path(key, kind)
         make_dir(os.path.dirname(path), SHARED_DIR)
         temporary = f"{os.path.dirname(path)}/.{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SHARED_MODE)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SHARED_FILE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(entry, file)
         os.replace(temporary, path)

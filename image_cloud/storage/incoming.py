@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from image_cloud.errors import StorageUnavailable
 from image_cloud.storage.new_file import NewFile
-from image_cloud.storage.store import RETRY_AFTER_S, Store
+from image_cloud.storage.space import RETRY_AFTER_S
+from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,9 @@ class Incoming:
 
     def __enter__(self) -> Incoming:
         try:
-            if not self._store.has_room():
+            if not self._store.space.has_room():
                 raise OSError("no room")
-            self.file = self._store.new_original()
+            self.file = self._store.originals.new_file()
         except OSError as error:
             self._move_to_memory(error)
         return self

@@ -8,14 +8,14 @@ flush of the disk's cache.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+
+from image_cloud.storage.files import move, remove, with_folder
 
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -79,7 +79,7 @@ class NewFile:
         """Give it its name, which it takes over from a file that had it.  Raises OSError."""
         if not self._temporary:
             try:
-                _with_folder(self._link, target, folder_mode)
+                with_folder(self._link, target, folder_mode)
                 return
             except FileExistsError:
                 temporary = self._another_name()
@@ -129,44 +129,3 @@ class FoundFile(NewFile):
         """Close it and leave it."""
         self._temporary = ""
         super().close()
-
-
-def move(source: str, target: str, folder_mode: int) -> None:
-    """Rename a file, over one that is there."""
-    _with_folder(lambda name: os.rename(source, name), target, folder_mode)
-
-
-def _with_folder(put: Callable[[str], object], target: str, folder_mode: int) -> None:
-    """Make the target's folder where it is missing, which is rare in a large store."""
-    try:
-        put(target)
-    except FileNotFoundError:
-        make_dir(os.path.dirname(target), folder_mode)
-        put(target)
-
-
-def remove(path: str) -> None:
-    """Remove a file that may not be there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def make_dir(path: str | os.PathLike[str], mode: int) -> None:
-    """Make a folder and its missing parents with `mode` (the processes run with umask 007)."""
-    try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_dir(os.path.dirname(path), mode)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, mode)
-
-
-def sync(path: str) -> None:
-    """Make sure that a file or a folder is on disk as it is: its content, its name's count, its entries."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

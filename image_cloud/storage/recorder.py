@@ -32,11 +32,12 @@ def record_notes(store: Store, database: Database, records: Sequence[Record]) ->
 
     No row says that a picture is here before that is sure to survive a crash of the machine.
     """
-    store.make_last(records)
+    for one in records:
+        store.originals.sync(one.original)
     with database.transaction() as cursor:
         catalog.record(cursor, records)
     for one in records:
-        store.settle_note(one)
+        store.records.settle(one)
 
 
 def record_deletes(
@@ -46,7 +47,7 @@ def record_deletes(
     with database.transaction() as cursor:
         catalog.bury(cursor, tombstones, now)
     for one in tombstones:
-        store.settle_delete(one)
+        store.tombstones.settle(one)
 
 
 class Recorder:

@@ -1,34 +1,35 @@
 """What was deleted, on disk, so that every process decides without the database.
 
     tombstones/ab/cd/<key>.json         {"key", "url", "deleted_at", "blocked"}
+    unrecorded/<key>.deleted.json       the same, until the database knows
 
 A picture whose store is older than its tombstone may not come back, however late it arrives.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.errors import Blocked, DeletedMeanwhile
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import Tombstone
-from image_cloud.storage.new_file import remove
+from image_cloud.storage import notes
+from image_cloud.storage.files import make_dir, remove
+from image_cloud.storage.folders import PRIVATE_DIR
 
 
 class Tombstones:
-    """The folder of tombstones of one storage.
-
-    `root` is the storage folder.
-    """
+    """The tombstones below `root`, the storage folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def find(self, key: str) -> Tombstone | None:
         """Return the tombstone of `key`; an unreadable one is none."""
-        return self._read(self.path(key))
+        return notes.read(self._path(key), Tombstone)
 
     def check_blocked(self, key: str) -> None:
         """Raise Blocked where the URL of `key` is forbidden."""
@@ -42,27 +43,44 @@ class Tombstones:
         if tombstone and tombstone.forbids(stored_at):
             raise Blocked() if tombstone.blocked else DeletedMeanwhile(retry_after_s=1.0)
 
+    def write(self, tombstone: Tombstone) -> None:
+        """Write the note for the database, and then the tombstone.  Raises OSError."""
+        notes.write(self._note(tombstone.key), tombstone)
+        target = self._path(tombstone.key)
+        make_dir(os.path.dirname(target), PRIVATE_DIR)
+        notes.write(target, tombstone)
+
     def all(self) -> Iterator[Tombstone]:
         """Yield every tombstone."""
         for path in (self._root / "tombstones").glob("??/??/*.json"):
-            tombstone = self._read(path)
+            tombstone = notes.read(path, Tombstone)
             if tombstone:
                 yield tombstone
+
+    def unrecorded(self) -> Iterator[Tombstone]:
+        """Yield the deletes that the database may not know."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._root / "unrecorded"):
+                if entry.name.endswith(".deleted.json"):
+                    tombstone = notes.read(entry.path, Tombstone)
+                    if tombstone:
+                        yield tombstone
+
+    def settle(self, tombstone: Tombstone) -> None:
+        """Remove the note of a delete: the database knows it.  A newer delete's note stays."""
+        path = self._note(tombstone.key)
+        if notes.read(path, Tombstone) == tombstone:
+            remove(path)
 
     def expire(self, before: float) -> int:
         """Remove tombstones older than `before`, blocks excepted; return how many."""
         old = [one for one in self.all() if one.deleted_at < before and not one.blocked]
         for one in old:
-            remove(self.path(one.key))
+            remove(self._path(one.key))
         return len(old)
 
-    def path(self, key: str) -> str:
-        """Return the file of `key`."""
+    def _path(self, key: str) -> str:
         return f"{self._root}/tombstones/{fan_out(key)}/{key}.json"
 
-    def _read(self, path: Path | str) -> Tombstone | None:
-        try:
-            with open(path, "rb", buffering=0) as file:
-                return Tombstone(**json.loads(file.read()))
-        except (OSError, ValueError, TypeError):
-            return None
+    def _note(self, key: str) -> str:
+        return f"{self._root}/unrecorded/{key}.deleted.json"

@@ -18,19 +18,18 @@ from image_cloud.fetch.load import Cache
 from image_cloud.node import open_cache, open_peers
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Original, Record
+from image_cloud.storage.originals import Originals
 from image_cloud.storage.store import Store
 from tests.frontdoor.client import jpeg
 from tests.origin import Origin
+from tests.storage import new_store
 
 CONTENT = b"\xff\xd8 and so on"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "storage")
-    store.root.mkdir()
-    store.prepare()
-    return store
+    return new_store(tmp_path / "storage")
 
 
 @pytest.fixture
@@ -57,10 +56,10 @@ def picture(store: Store) -> Record:
         key_of(url), url, "shop.example", "jpeg", 1, 1, len(CONTENT),
         hashlib.sha256(CONTENT).hexdigest(), 1000.0, "origin",
     )  # fmt: skip
-    with store.new_original() as file:
+    with store.originals.new_file() as file:
         file.write(CONTENT)
-        store.keep_original(file, "jpg", record)
-    store.settle_note(record)
+        store.place(file, record)
+    store.records.settle(record)
     return record
 
 
@@ -86,15 +85,16 @@ def test_a_picture_that_is_dropped_while_its_row_is_looked_at(
     with database.transaction() as cursor:
         catalog.record(cursor, [picture])
 
-    class Dropping(Store):
-        def original(self, key: str) -> Original | None:
+    class Dropping(Originals):
+        def find(self, key: str) -> Original | None:
             store.drop(picture)
             with database.transaction() as cursor:
                 catalog.forget(cursor, [picture])
-            return super().original(key)
+            return super().find(key)
 
-    dropping = Auditor(Dropping(store.root), database, open_peers(config), cache)
-    assert dropping.missing("", 10) == ("", [])
+    dropping = dataclasses.replace(store, originals=Dropping(store.root))
+    auditor = Auditor(dropping, database, open_peers(config), cache)
+    assert auditor.missing("", 10) == ("", [])
 
 
 def test_what_the_disk_does_not_take_is_not_restored(config: Config, origin: Origin) -> None:

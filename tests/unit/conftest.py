@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from image_cloud.storage.store import Store
+from tests.storage import new_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty storage."""
-    store = Store(tmp_path)
-    store.prepare()
-    return store
+    return new_store(tmp_path)

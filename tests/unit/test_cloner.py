@@ -86,12 +86,12 @@ def test_the_bytes_are_those_that_the_feed_told_of(
     queue, peers = Queue(monkeypatch, 1), Peers(PeerAway(), b"others", CONTENT)
     clone(store, queue, peers)
     assert peers.asked == ["ic00", "ic01", "ic02"]
-    original = store.original(WANTED.key)
+    original = store.originals.find(WANTED.key)
     assert original
-    assert (store.root / original.relative).read_bytes() == CONTENT
+    assert (store.originals.path(original)).read_bytes() == CONTENT
     assert [(r.stored_at, r.stored_from) for r in queue.recorded] == [(10.0, "ic02")]
     assert (queue.done, queue.postponed) == ([URL], [])
-    assert list(store.unrecorded()) == []
+    assert list(store.records.unrecorded()) == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_clone_that_was_deleted_meanwhile_is_done(
     queue = Queue(monkeypatch, 1)
     store.bury(Tombstone(WANTED.key, URL, 11.0), now=20.0)
     clone(store, queue, Peers(CONTENT))
-    assert (queue.done, queue.recorded, store.original(WANTED.key)) == ([URL], [], None)
+    assert (queue.done, queue.recorded, store.originals.find(WANTED.key)) == ([URL], [], None)
 
 
 def test_what_is_here_already_is_not_fetched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

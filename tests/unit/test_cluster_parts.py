@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from image_cloud.cluster.placement import Placement
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.storage.store import Store
+from image_cloud.storage.tombstones import Tombstones
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
@@ -28,9 +30,9 @@ class Clock:
 
 def keep(store: Store, stored_at: float, content: bytes = b"abc", sha256: str = "0" * 64) -> None:
     record = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, sha256, stored_at, "origin")
-    with store.new_original() as file:
+    with store.originals.new_file() as file:
         file.write(content)
-        store.keep_original(file, "jpg", record)
+        store.place(file, record)
 
 
 # --- deletes ---
@@ -39,19 +41,19 @@ def keep(store: Store, stored_at: float, content: bytes = b"abc", sha256: str = 
 def test_a_store_older_than_its_delete_does_not_come_back(store: Store) -> None:
     keep(store, 10.0)
     assert store.bury(Tombstone(KEY, URL, 11.0), now=20.0)
-    assert store.original(KEY) is None
-    assert store.record(KEY) is None
+    assert store.originals.find(KEY) is None
+    assert store.records.find(KEY) is None
     with pytest.raises(errors.DeletedMeanwhile):
         keep(store, 11.0)
-    assert list(store.unrecorded()) == []
+    assert list(store.records.unrecorded()) == []
     keep(store, 11.000001)
-    assert store.original(KEY)
+    assert store.originals.find(KEY)
 
 
 def test_a_late_delete_of_an_older_store_leaves_the_newer(store: Store) -> None:
     keep(store, 10.0)
     assert not store.bury(Tombstone(KEY, URL, 9.0), now=20.0)
-    assert store.original(KEY)
+    assert store.originals.find(KEY)
     assert not store.bury(Tombstone(KEY, URL, 8.0), now=20.0)
     found = store.tombstones.find(KEY)
     assert found
@@ -73,20 +75,19 @@ def test_a_block_forbids_every_store_until_it_is_lifted(store: Store) -> None:
     keep(store, 15.0)
 
 
-def test_a_delete_with_a_full_disk_removes_first(store: Store, monkeypatch) -> None:
-    import image_cloud.storage.store as disk
-
+def test_a_delete_with_a_full_disk_removes_first(store: Store) -> None:
     keep(store, 10.0)
-    real, failed = disk._write_note, []
+    failed: list[Tombstone] = []
 
-    def full_until_removed(path: str, content: bytes) -> None:
-        if store.original(KEY):
-            failed.append(path)
-            raise OSError(28, "No space left on device")
-        real(path, content)
+    class FullUntilRemoved(Tombstones):
+        def write(self, tombstone: Tombstone) -> None:
+            if store.originals.find(KEY):
+                failed.append(tombstone)
+                raise OSError(28, "No space left on device")
+            super().write(tombstone)
 
-    monkeypatch.setattr(disk, "_write_note", full_until_removed)
-    assert store.bury(Tombstone(KEY, URL, 11.0), now=20.0)
+    full = dataclasses.replace(store, tombstones=FullUntilRemoved(store.root))
+    assert full.bury(Tombstone(KEY, URL, 11.0), now=20.0)
     assert failed
     assert store.tombstones.find(KEY)
 
@@ -94,11 +95,11 @@ def test_a_delete_with_a_full_disk_removes_first(store: Store, monkeypatch) -> N
 def test_notes_of_deletes_stay_until_the_database_knows(store: Store) -> None:
     stone = Tombstone(KEY, URL, 11.0)
     store.bury(stone, now=20.0)
-    assert list(store.unrecorded_deletes()) == [stone]
-    store.settle_delete(Tombstone(KEY, URL, 10.0))
-    assert list(store.unrecorded_deletes()) == [stone]
-    store.settle_delete(stone)
-    assert list(store.unrecorded_deletes()) == []
+    assert list(store.tombstones.unrecorded()) == [stone]
+    store.tombstones.settle(Tombstone(KEY, URL, 10.0))
+    assert list(store.tombstones.unrecorded()) == [stone]
+    store.tombstones.settle(stone)
+    assert list(store.tombstones.unrecorded()) == []
 
 
 def test_tombstones_expire_and_blocks_do_not(store: Store) -> None:
@@ -112,13 +113,13 @@ def test_tombstones_expire_and_blocks_do_not(store: Store) -> None:
 def test_of_two_stores_the_newer_stays(store: Store) -> None:
     keep(store, 10.0, b"new")
     keep(store, 9.0, b"old")
-    original = store.original(KEY)
+    original = store.originals.find(KEY)
     assert original
-    assert (store.root / original.relative).read_bytes() == b"new"
-    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"of the first"})
+    assert (store.originals.path(original)).read_bytes() == b"new"
+    store.variants.keep(KEY, {"1x1-fit-q85.jpg": b"of the first"})
     keep(store, 10.0, b"end", sha256="1" * 64)
-    assert (store.root / original.relative).read_bytes() == b"end"
-    assert not store.has_variant(KEY, "1x1-fit-q85.jpg")
+    assert (store.originals.path(original)).read_bytes() == b"end"
+    assert not store.variants.has(KEY, "1x1-fit-q85.jpg")
 
 
 # --- time ---
@@ -186,11 +187,11 @@ def test_a_node_away_for_longer_than_deletes_are_kept_moves_all_aside(store: Sto
     assert not fresh.ensure()
     clock.now += 2
     assert Freshness(store.root, 90, clock).ensure()
-    assert store.original(KEY) is None
+    assert store.originals.find(KEY) is None
     assert fresh.is_resynchronising()
     assert not fresh.has_begun()
     assert fresh.safe_position() == "e.1.2"
-    assert len(list(store.unrecorded_deletes())) == 1
+    assert len(list(store.tombstones.unrecorded())) == 1
     assert not fresh.ensure()
     fresh.begin([KEY])
     assert fresh.kept() == {KEY}

@@ -17,7 +17,7 @@ from image_cloud.config.fields import Peer
 from image_cloud.db import catalog, clones
 from image_cloud.errors import PeerAway
 from image_cloud.picture.key import key_of
-from image_cloud.storage.store import Store
+from tests.storage import new_store
 
 URL = "http://shop.example/a.jpg"
 STORED = {
@@ -76,8 +76,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
 
 
 def follow(folder: Path, *answers: Any) -> tuple[Follower, PeerStates, list[str]]:
-    store, states, told = Store(folder), PeerStates(folder / "peers.json"), list[str]()
-    store.prepare()
+    store, states, told = new_store(folder), PeerStates(folder / "peers.json"), list[str]()
     return (
         Follower(
             Peer("ic01", "http://ic01"), Peers(*answers), store, Database(), None,

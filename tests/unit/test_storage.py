@@ -13,7 +13,9 @@ from image_cloud.picture.record import Record
 from image_cloud.process.locks import locked
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.folders import PRIVATE_FILE
 from image_cloud.storage.incoming import Incoming, MemoryBudget
+from image_cloud.storage.new_file import NewFile
 from image_cloud.storage.store import Store
 
 URL = "http://shop.example/a.jpg"
@@ -39,18 +41,18 @@ def test_an_original_appears_whole_with_its_note(store: Store) -> None:
         incoming.write(b"c")
         assert files(store) == []
         assert incoming.file
-        store.keep_original(incoming.file, "jpg", RECORD)
-    original = store.original(KEY)
+        store.place(incoming.file, RECORD)
+    original = store.originals.find(KEY)
     assert original
-    assert (store.root / original.relative).read_bytes() == b"abc"
-    assert [record for _, record in store.unrecorded()] == [RECORD]
-    store.settle_note(RECORD)
+    assert (store.originals.path(original)).read_bytes() == b"abc"
+    assert [record for _, record in store.records.unrecorded()] == [RECORD]
+    store.records.settle(RECORD)
     assert files(store) == [
         "cluster/.placing",
         original.relative,
         f"records/{KEY[:2]}/{KEY[2:4]}/{KEY}.json",
     ]
-    assert store.record(KEY) == RECORD
+    assert store.records.find(KEY) == RECORD
 
 
 def test_a_download_that_fails_leaves_nothing(store: Store) -> None:
@@ -66,30 +68,27 @@ def test_an_original_that_cannot_be_placed_leaves_no_note(store: Store) -> None:
         incoming.write(b"abc")
         assert incoming.file
         with pytest.raises(OSError, match="Not a directory"):
-            store.keep_original(incoming.file, "jpg", RECORD)
+            store.place(incoming.file, RECORD)
         assert incoming.data() == b"abc"
-    assert list(store.unrecorded()) == []
+    assert list(store.records.unrecorded()) == []
 
 
-def test_an_original_that_does_not_reach_the_disk_leaves_no_note(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken() -> None:
-        raise OSError(5, "Input/output error")
+def test_an_original_that_does_not_reach_the_disk_leaves_no_note(store: Store) -> None:
+    class Broken(NewFile):
+        def sync(self) -> None:
+            raise OSError(5, "Input/output error")
 
-    with Incoming(store, MemoryBudget(0)) as incoming:
-        incoming.write(b"abc")
-        assert incoming.file
-        monkeypatch.setattr(incoming.file, "sync", broken)
+    with Broken(f"{store.root}/incoming", PRIVATE_FILE) as file:
+        file.write(b"abc")
         with pytest.raises(OSError, match="Input/output error"):
-            store.keep_original(incoming.file, "jpg", RECORD)
+            store.place(file, RECORD)
     assert files(store) == ["cluster/.placing"]
 
 
 def test_a_variant_that_cannot_be_kept_stops_no_other(store: Store) -> None:
     taken = store.root / f"variants/{KEY[:2]}/{KEY[2:4]}/{KEY}/1x1-fit-q85.jpg"
     taken.mkdir(parents=True)
-    failed = store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"a", "2x2-fit-q85.jpg": b"b"})
+    failed = store.variants.keep(KEY, {"1x1-fit-q85.jpg": b"a", "2x2-fit-q85.jpg": b"b"})
     assert list(failed) == ["1x1-fit-q85.jpg"]
     assert files(store) == [f"variants/{KEY[:2]}/{KEY[2:4]}/{KEY}/2x2-fit-q85.jpg"]
 
@@ -119,11 +118,11 @@ def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> N
 
 
 def test_variants_are_replaced_as_a_whole_and_removed_with_the_original(store: Store) -> None:
-    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"old"})
-    store.keep_variants(KEY, {"1x1-fit-q85.jpg": b"new"})
-    assert store.has_variant(KEY, "1x1-fit-q85.jpg")
-    assert not store.remove(KEY)
-    assert files(store) == []
+    store.variants.keep(KEY, {"1x1-fit-q85.jpg": b"old"})
+    store.variants.keep(KEY, {"1x1-fit-q85.jpg": b"new"})
+    assert store.variants.has(KEY, "1x1-fit-q85.jpg")
+    store.drop(RECORD)
+    assert files(store) == ["cluster/.placing"]
 
 
 def failures(tmp_path: Path, clock: Clock) -> Failures:

@@ -1,0 +1,79 @@
+"""Single steps on files: move, remove, make a folder, sync, hash."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def move(source: str, target: str, folder_mode: int) -> None:
+    """Rename a file, over one that is there; make the target's folder where it is missing."""
+    with_folder(lambda name: os.rename(source, name), target, folder_mode)
+
+
+def with_folder(put: Callable[[str], object], target: str, folder_mode: int) -> None:
+    """Call `put(target)`; make the target's folder where it is missing, which is rare in a large store."""
+    try:
+        put(target)
+    except FileNotFoundError:
+        make_dir(os.path.dirname(target), folder_mode)
+        put(target)
+
+
+def remove(path: str) -> None:
+    """Remove a file that may not be there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def make_dir(path: str | os.PathLike[str], mode: int) -> None:
+    """Make a folder and its missing parents with `mode` (the processes run with umask 007)."""
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_dir(os.path.dirname(path), mode)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, mode)
+
+
+def sync(path: str) -> None:
+    """Make sure that a file or a folder is on disk: its content, its name's count, its entries."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def content(path: Path | str) -> bytes:
+    """Return all bytes of a small file.  Raises OSError."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def has_bytes(path: str) -> bool:
+    """Say whether the file is there and not empty."""
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
+
+
+def modified(path: str | os.PathLike[str]) -> float:
+    """Return when a file was last written; one that is gone meanwhile is younger than any other."""
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file.  Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,117 @@
+"""Originals as they were received: `originals/ab/cd/<key>.<ext>`.
+
+Whether one may be placed or must go is decided in `store.py`, under the placing lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from image_cloud.picture.key import KEY_PATTERN, fan_out
+from image_cloud.picture.record import Original
+from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.storage.files import has_bytes, remove, sync
+from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
+from image_cloud.storage.new_file import NewFile
+
+USUAL_EXTENSION = "jpg"
+FOLDERS = 65536
+
+
+class Originals:
+    """The originals below `root`, the storage folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, key: str) -> Original | None:
+        """Return the original of `key`, None where it is not here; an empty file is none."""
+        # Text, not Path: making one of those costs more than the look at the disk.
+        folder = f"{self._root}/originals/{fan_out(key)}"
+        stem = f"{folder}/{key}."
+        if has_bytes(stem + USUAL_EXTENSION):
+            return Original(key, USUAL_EXTENSION)
+        if os.access(folder, os.F_OK):
+            for extension in EXTENSIONS.values():
+                if has_bytes(stem + extension):
+                    return Original(key, extension)
+        return None
+
+    def path(self, original: Original) -> Path:
+        """Return where the original lies, or would."""
+        return self._root / original.relative
+
+    def has_file(self, original: Original) -> bool:
+        """Say whether its file is there, be it empty."""
+        return os.path.exists(self.path(original))
+
+    def version(self, original: Original) -> tuple[int, int] | None:
+        """Return what changes when the file is replaced; None where it is gone."""
+        try:
+            status = os.stat(f"{self._root}/{original.relative}")
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_size
+
+    def placed_at(self, key: str) -> float:
+        """Return when the original of `key` came here, seconds since 1970; 0 where there is none."""
+        original = self.find(key)
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(self.path(original)).st_ctime if original else 0.0
+        return 0.0
+
+    def in_folder(self, number: int) -> Iterator[Original]:
+        """Yield the originals of folder `number` (below FOLDERS) by their keys, empty files too."""
+        folder = f"{self._root}/originals/{number >> 8:02x}/{number & 255:02x}"
+        extensions = set(EXTENSIONS.values())
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in sorted(os.listdir(folder)):
+                key, _, extension = name.partition(".")
+                if KEY_PATTERN.fullmatch(key) and extension in extensions:
+                    yield Original(key, extension)
+
+    def new_file(self) -> NewFile:
+        """Return a file to write an original to.  Raises OSError."""
+        return NewFile(f"{self._root}/incoming", PRIVATE_FILE)
+
+    def place(self, file: NewFile, original: Original, stored_at: float) -> None:
+        """Give `file` its name and the time of its store.  Raises OSError."""
+        os.fchmod(file.descriptor, PRIVATE_FILE)
+        self._stamp(file.descriptor, stored_at)
+        file.place(f"{self._root}/{original.relative}", PRIVATE_DIR)
+
+    def restamp(self, original: Original, stored_at: float) -> None:
+        """Give the file the time of a newer store of the same bytes.  Raises OSError."""
+        self._stamp(self.path(original), stored_at)
+
+    def sync(self, original: Original) -> None:
+        """Make sure that file and name survive a crash of the machine; one that is gone is passed over."""
+        path = f"{self._root}/{original.relative}"
+        with contextlib.suppress(FileNotFoundError):
+            sync(path)
+            sync(os.path.dirname(path))
+
+    def remove(self, key: str) -> None:
+        """Remove every file of `key`: an empty or doubled one, too."""
+        for extension in EXTENSIONS.values():
+            self.remove_file(Original(key, extension))
+
+    def remove_file(self, original: Original) -> None:
+        """Remove this file, if it is there."""
+        remove(f"{self._root}/{original.relative}")
+
+    def quarantine(self, original: Original) -> Path:
+        """Move a damaged original out of the way; return where it is kept."""
+        target = self._root / "quarantine" / f"{original.key}.{original.extension}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path(original), target)
+        return target
+
+    def _stamp(self, file: int | Path, stored_at: float) -> None:
+        """Set what nginx sends as Last-Modified: alike on every node, and never in the future (RFC 9110)."""
+        modified = min(stored_at, time.time())
+        os.utime(file, (modified, modified))

@@ -1,0 +1,75 @@
+"""Everything made from originals: `variants/ab/cd/<key>/<name>`, one folder for each original."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from image_cloud.picture.key import fan_out
+from image_cloud.storage.files import has_bytes
+from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
+from image_cloud.storage.new_file import NewFile, sync_together
+
+
+class Variants:
+    """The variants below `root`, the storage folder; the resize sandbox writes them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def has(self, key: str, name: str) -> bool:
+        """Say whether the variant is on disk; an empty file is none."""
+        return has_bytes(f"{self._root}/{variant_path(key, name)}")
+
+    def names(self, key: str) -> set[str]:
+        """Return the names of what was made from the original of `key`."""
+        try:
+            return set(os.listdir(f"{self._root}/variants/{fan_out(key)}/{key}"))
+        except FileNotFoundError:
+            return set()
+
+    def path(self, key: str, name: str) -> Path:
+        """Return where the variant lies, or would."""
+        return self._root / variant_path(key, name)
+
+    def keep(self, key: str, files: dict[str, bytes]) -> dict[str, OSError]:
+        """Write variants by their names; return those that could not be kept, and why not."""
+        made: dict[str, NewFile] = {}
+        failed: dict[str, OSError] = {}
+        with contextlib.ExitStack() as stack:
+            for name, content in files.items():
+                try:
+                    file = NewFile(f"{self._root}/variants/.incoming", SHARED_FILE)
+                    stack.enter_context(file).write(content)
+                    made[name] = file
+                except OSError as error:
+                    failed[name] = error
+            if made:
+                try:
+                    sync_together(*made.values())
+                except OSError as error:
+                    return dict.fromkeys(files, error)
+            for name, file in made.items():
+                try:
+                    file.place(f"{self._root}/{variant_path(key, name)}", SHARED_DIR)
+                except OSError as error:
+                    failed[name] = error
+        return failed
+
+    def remove(self, key: str, name: str) -> None:
+        """Remove one variant, and its folder if that was the last."""
+        path = self.path(key, name)
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+    def remove_all(self, key: str) -> None:
+        """Remove everything made from the original of `key`."""
+        shutil.rmtree(self._root / "variants" / fan_out(key) / key, ignore_errors=True)
+
+
+def variant_path(key: str, name: str) -> str:
+    """Return a variant's path below the root; nginx computes the same."""
+    return f"variants/{fan_out(key)}/{key}/{name}"
