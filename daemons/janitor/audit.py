@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
+from image_cloud.process import json_file
 from image_cloud.process.locks import locked
 from image_cloud.storage.originals import FOLDERS
 
@@ -20,6 +21,14 @@ ROWS_AT_ONCE = 500
 FOLDERS_AT_ONCE = 256
 LOOK_FOR_MISSING_EVERY_S = 60.0
 LOCK = "0" * 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """The next folder, and until when (seconds since 1970) the audit rests before it."""
+
+    folder: int = 0
+    rest_until: float = 0.0
 
 
 class Audit:
@@ -65,20 +74,21 @@ class Audit:
             self._next_missing = self._clock() + min(self._pause_s, LOOK_FOR_MISSING_EVERY_S)
 
     def _read_some(self) -> None:
-        number, rest_until = self._read_place()
-        if self._clock() < rest_until:
+        place = json_file.read(self._place, Place) or Place()
+        if self._clock() < place.rest_until:
             return
+        number = place.folder % FOLDERS
         self._read_bytes = 0
         for _ in range(FOLDERS_AT_ONCE):
             self._heal(list(self._auditor.folder(number, self._count)))
             number += 1
             if number == FOLDERS:
                 log.info("event=audit_finished")
-                self._write_place(0, self._clock() + self._pause_s)
+                self._write_place(Place(0, self._clock() + self._pause_s))
                 return
             if self._read_bytes >= self._bytes_per_second:
                 break
-        self._write_place(number, 0.0)
+        self._write_place(Place(number))
         self.idle_s = max(0.05, self._read_bytes / self._bytes_per_second)
 
     def _count(self, size: int) -> None:
@@ -96,13 +106,6 @@ class Audit:
                     "event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error
                 )
 
-    def _read_place(self) -> tuple[int, float]:
-        try:
-            place = json.loads(self._place.read_bytes())
-            return int(place["folder"]) % FOLDERS, float(place["rest_until"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0, 0.0
-
-    def _write_place(self, number: int, rest_until: float) -> None:
-        with contextlib.suppress(OSError):
-            self._place.write_text(json.dumps({"folder": number, "rest_until": rest_until}))
+    def _write_place(self, place: Place) -> None:
+        with contextlib.suppress(OSError):  # the same folders are read once more
+            json_file.write(self._place, place)

@@ -21,6 +21,7 @@ from image_cloud.config import Config
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.node import open_auditor, open_cache, open_clock, open_storage
+from image_cloud.process import json_file
 from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.failures import Failures
@@ -123,8 +124,11 @@ class Janitor:
         for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
             if modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
                 path.unlink(missing_ok=True)
-        for path in (self._store.root / "failures").glob("??/??/*.json"):
-            self._failures.expire(path)
+        for name in ("cluster", "domains"):
+            for path in _files(self._store.root / name):
+                if json_file.is_temporary(path.name) and modified(path) < before:
+                    path.unlink(missing_ok=True)
+        self._failures.expire()
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,8 +8,8 @@ peers' feeds are read anew, pictures that a peer still has come back without a t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
-import json
 import logging
 import os
 import secrets
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from image_cloud.process import json_file
 from image_cloud.storage.files import make_dir
 from image_cloud.storage.folders import PRIVATE_DIR, make_folder
 
@@ -26,6 +27,14 @@ log = logging.getLogger(__name__)
 DAY_S = 86400.0
 NOTE_EVERY_S = 1.0
 MOVED = ("originals", "variants", "records", "unrecorded")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contact:
+    """The last contact: when, and up to where in this node's feed others had cloned everything."""
+
+    at: float
+    safe: str
 
 
 class Freshness:
@@ -42,22 +51,19 @@ class Freshness:
         self._clock = clock
         self._note = storage / "cluster" / "contact.json"
         self.aside = storage / "aside"
+        self._kept = self.aside / "kept.json"
         self._safe = self.safe_position()
         self._noted = float("-inf")
 
     def last_contact(self) -> float | None:
         """Return when a peer's feed was last read to its end; None if that never was."""
-        try:
-            return float(json.loads(self._note.read_bytes())["at"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        contact = json_file.read(self._note, Contact)
+        return contact.at if contact else None
 
     def safe_position(self) -> str:
         """Return up to where in this node's feed others had cloned everything at the last contact."""
-        try:
-            return str(json.loads(self._note.read_bytes())["safe"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+        contact = json_file.read(self._note, Contact)
+        return contact.safe if contact else ""
 
     def contact(self, safe_position: str) -> None:
         """Note that a peer's feed has been read to its end now, and what others have of ours."""
@@ -65,21 +71,19 @@ class Freshness:
         if safe == self._safe and now - self._noted < NOTE_EVERY_S:
             return
         self._safe, self._noted = safe, now
-        temporary = self._note.with_name(".contact.new")
-        temporary.write_text(json.dumps({"at": now, "safe": safe}))
-        os.replace(temporary, self._note)
+        json_file.write(self._note, Contact(now, safe))
 
     def begin(self, kept: Iterable[str]) -> None:
         """Note that the catalogue is emptied; `kept` are the keys that only this node may have."""
-        (self.aside / "kept.json").write_text(json.dumps(sorted(kept)))
+        json_file.write(self._kept, sorted(kept), durable=True)
 
     def has_begun(self) -> bool:
         """Say whether the catalogue is emptied: before that, the feed tells of what is aside."""
-        return (self.aside / "kept.json").exists()
+        return self._kept.exists()
 
     def kept(self) -> set[str]:
-        """Return the keys that `begin` was given."""
-        return set(json.loads((self.aside / "kept.json").read_bytes()))
+        """Return the keys that `begin` was given.  Raises OSError, ValueError: none are no guess."""
+        return set(json_file.load(self._kept, list[str]))
 
     def is_resynchronising(self) -> bool:
         """Say whether pictures stand aside until the peers' feeds have been read."""

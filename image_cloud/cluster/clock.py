@@ -7,14 +7,13 @@ to its own from then on; the file keeps it over restarts and hands it to the nod
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +67,9 @@ class ClusterClock:
             self._ahead_s = known
 
     def _read(self) -> dict[str, float]:
-        try:
-            ahead_s = json.loads(self._file.read_bytes())
-            return {str(name): min(max(float(s), 0.0), MOST_AHEAD_S) for name, s in ahead_s.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            return {}
+        ahead_s = json_file.read(self._file, dict[str, float]) or {}
+        return {name: min(max(s, 0.0), MOST_AHEAD_S) for name, s in ahead_s.items()}
 
     def _write(self, ahead_s: dict[str, float]) -> None:
         with contextlib.suppress(OSError):  # the next answer tells it again
-            temporary = self._file.with_name(f".{secrets.token_hex(8)}")
-            temporary.write_text(json.dumps(ahead_s))
-            os.replace(temporary, self._file)
+            json_file.write(self._file, ahead_s)

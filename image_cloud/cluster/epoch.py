@@ -7,20 +7,31 @@ read from the start, and the catalogue is rebuilt from the files (daemons/peer_c
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
-import os
-import secrets
 from pathlib import Path
-from typing import Any
 
 from image_cloud.db import feed
 from image_cloud.db.connect import Database
 from image_cloud.errors import Resynchronising
+from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What is remembered of the feed: its epoch, its next transaction, and that a `rebuild` is due."""
+
+    epoch: str
+    xid: int
+    rebuild: bool = False
+
+    def is_same(self, epoch: str, next_xid: int) -> bool:
+        """Say whether the feed that is there now can be the one that is remembered."""
+        return self.epoch == epoch and self.xid <= next_xid
 
 
 class FeedGuard:
@@ -36,18 +47,21 @@ class FeedGuard:
     def check(self, epoch: str, next_xid: int) -> None:
         """Raise Resynchronising where the feed is not the remembered one: its epoch must end first."""
         known = self._read()
-        if known and not _is_same(known, epoch, next_xid):
+        if known and not known.is_same(epoch, next_xid):
             raise Resynchronising(
                 "the database was replaced; its feed begins anew", retry_after_s=RETRY_AFTER_S
             )
 
     def needs_rebuild(self) -> bool:
         """Say whether the catalogue is still to be rebuilt from the files."""
-        return bool(self._read().get("rebuild"))
+        known = self._read()
+        return known is not None and known.rebuild
 
     def rebuilt(self) -> None:
         """Note that the catalogue is complete again."""
-        self._write({**self._read(), "rebuild": False})
+        known = self._read()
+        if known:
+            json_file.write(self._path, dataclasses.replace(known, rebuild=False))
 
     def step(self) -> bool:
         """Remember how far the feed is, or begin a new epoch; say whether one was begun.
@@ -57,31 +71,17 @@ class FeedGuard:
         known = self._read()
         with self._database.transaction() as cursor:
             epoch, next_xid = feed.state(cursor)
-            replaced = bool(known) and not _is_same(known, epoch, next_xid)
+            replaced = known is not None and not known.is_same(epoch, next_xid)
             if replaced:
                 epoch = feed.renew(cursor)
                 _, next_xid = feed.state(cursor)
-        if replaced:
-            log.warning("event=database_replaced epoch=%s known=%s", epoch, known.get("epoch"))
-        now = {"epoch": epoch, "xid": next_xid}
+        if known and replaced:
+            log.warning("event=database_replaced epoch=%s known=%s", epoch, known.epoch)
         # Files without a file that remembers: an older storage, or a lost one; a rebuild tells.
-        now["rebuild"] = replaced or not known or bool(known.get("rebuild"))
+        now = Known(epoch, next_xid, rebuild=replaced or known is None or known.rebuild)
         if now != known:
-            self._write(now)
+            json_file.write(self._path, now)
         return replaced
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            content = json.loads(self._path.read_bytes())
-            return content if isinstance(content.get("xid"), int) else {}
-        except (OSError, ValueError, AttributeError):
-            return {}
-
-    def _write(self, content: dict[str, Any]) -> None:
-        temporary = self._path.with_name(f".{secrets.token_hex(8)}")
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, self._path)
-
-
-def _is_same(known: dict[str, Any], epoch: str, next_xid: int) -> bool:
-    return bool(known["epoch"] == epoch and known["xid"] <= next_xid)
+    def _read(self) -> Known | None:
+        return json_file.read(self._path, Known)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import os
-import secrets
 import threading
 import time
 from pathlib import Path
+
+from image_cloud.process import json_file
 
 WRITE_EVERY_S = 1.0
 
@@ -32,9 +31,6 @@ class PeerState:
     error: str = ""
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(PeerState))
-
-
 class PeerStates:
     """The file with every peer's state."""
 
@@ -46,15 +42,8 @@ class PeerStates:
 
     def read(self) -> dict[str, PeerState]:
         """Return what the file holds; nothing where it is missing or unreadable."""
-        try:
-            rows = json.loads(self._path.read_bytes())
-            # Another version, in a rolling deploy, may tell more.
-            return {
-                row["name"]: PeerState(**{name: row[name] for name in FIELDS if name in row})
-                for row in rows
-            }
-        except (OSError, ValueError, TypeError, KeyError):
-            return {}
+        states = json_file.read(self._path, list[PeerState]) or []
+        return {state.name: state for state in states}
 
     def update(self, state: PeerState) -> None:
         """Take one peer's new state in; what only repeats the last is written once a second."""
@@ -80,11 +69,8 @@ class PeerStates:
             return self._states.get(name)
 
     def _write(self) -> None:
-        rows = [dataclasses.asdict(state) for state in self._states.values()]
-        temporary = self._path.with_name(f".{secrets.token_hex(8)}")
         with contextlib.suppress(OSError):  # a full disk: the next write tells it again
-            temporary.write_text(json.dumps(rows))
-            os.replace(temporary, self._path)
+            json_file.write(self._path, list(self._states.values()))
             self._written = time.monotonic()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import logging
 import threading
 import time
@@ -24,6 +23,7 @@ from image_cloud.config.sections import Cluster
 from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
+from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Peers:
         if response.status != 200:
             raise _away(peer, f"/changes said {response.status}")
         try:
-            content = json.loads(body)
+            content = json_file.parse(body)
         except ValueError:
             content = None
         if not isinstance(content, dict):

@@ -14,11 +14,9 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import logging
 import os
 import random
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +35,7 @@ from image_cloud.errors import (
     OriginTls,
     UnusableImage,
 )
+from image_cloud.process import json_file
 from image_cloud.process.locks import BYTES_PER_NAME, Locks, offset_of
 
 log = logging.getLogger(__name__)
@@ -94,12 +93,12 @@ class Domains:
 
     def trouble(self, domain: str) -> Trouble | None:
         """Return what is known against `domain`, None for a healthy one."""
-        return _read(self._path(domain))
+        return json_file.read(self._path(domain), Trouble)
 
     def troubles(self) -> Iterator[Trouble]:
         """Yield every troubled domain, for people and metrics."""
         for path in sorted(self._folder.glob("*.json")):
-            trouble = _read(path)
+            trouble = json_file.read(path, Trouble)
             if trouble:
                 yield trouble
 
@@ -122,7 +121,7 @@ class Domains:
         path = self._path(domain)
         if os.path.exists(path):
             with self._changing(domain):
-                trouble = _read(path)
+                trouble = json_file.read(path, Trouble)
                 if trouble is None or trouble.state(self._clock()) != "paused":
                     path.unlink(missing_ok=True)
             if trouble and trouble.opened:
@@ -140,7 +139,7 @@ class Domains:
     def expire(self) -> None:
         """Remove what is long over."""
         for path in self._folder.glob("*.json"):
-            trouble = _read(path)
+            trouble = json_file.read(path, Trouble)
             last = max(trouble.until, trouble.changed) if trouble else 0.0
             if last + FORGET_AFTER_S < self._clock():
                 path.unlink(missing_ok=True)
@@ -192,30 +191,17 @@ class Domains:
 
     def _write(self, trouble: Trouble) -> None:
         """Write the file; a disk that is full must not be an error of its own."""
-        path = self._path(trouble.domain)
-        temporary = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            temporary.write_text(json.dumps(dataclasses.asdict(trouble)), encoding="utf-8")
-            os.replace(temporary, path)
+            json_file.write(self._path(trouble.domain), trouble)
         except OSError as error:
             log.warning(
                 "event=trouble_not_written domain=%s reason=%r", trouble.domain, error.strerror
             )
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=1024)  # a few shops are asked again and again
 def _file_name(domain: str) -> str:
     return hashlib.sha256(domain.encode()).hexdigest()[:16] + ".json"
-
-
-def _read(path: Path) -> Trouble | None:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return Trouble(**json.loads(file.read()))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _with(before: Trouble, error: ImageCloudError, **changes: float) -> Trouble:

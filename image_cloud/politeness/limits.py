@@ -8,11 +8,10 @@ entry covers has `default` for itself.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
-import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.url import Url, is_address
+from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,10 @@ def parse(text: str) -> Limits:
         raise LimitsError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise LimitsError("nested too deeply") from None
+    return _limits(content)
+
+
+def _limits(content: Any) -> Limits:
     if not isinstance(content, dict):
         raise LimitsError('expected an object like {"default": 8, "shop.example": 2}')
     numbers = {name: _number(name, value) for name, value in content.items()}
@@ -166,7 +170,9 @@ class LimitsFile:
             len(self._limits.entries),
             self._limits.default,
         )
-        _keep(self._last_good, text)
+        with contextlib.suppress(OSError):
+            content = {"default": self._limits.default, **self._limits.entries}
+            json_file.write(self._last_good, content)
 
 
 def _state(path: Path) -> object:
@@ -181,16 +187,6 @@ def _state(path: Path) -> object:
 
 def _kept(path: Path) -> Limits:
     try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _limits(json_file.read(path, dict[str, int]))
+    except LimitsError:
         return Limits(CAREFUL, {})
-
-
-def _keep(path: Path, text: str) -> None:
-    """Keep a copy; a disk that is full costs only that."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import json
+import logging
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from image_cloud.process import json_file
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 MOST_CHUNKS = 256  # of one round: what is left waits for the next
@@ -40,10 +43,7 @@ class Traffic:
 
 def load(path: Path) -> Traffic:
     """Return the counters in the file `path`, zeros where it is missing or broken."""
-    try:
-        return Traffic(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return Traffic()
+    return json_file.read(path, Traffic) or Traffic()
 
 
 class TrafficReader:
@@ -62,7 +62,10 @@ class TrafficReader:
         for path in self._logs(traffic):
             for chunk in _whole_lines(path, traffic):
                 used |= _count(traffic, chunk)
-        self._keep(traffic)
+        try:
+            json_file.write(self._counters, traffic)
+        except OSError as error:  # the same lines are counted next time
+            log.warning("event=traffic_not_written reason=%r", error.strerror)
         return used
 
     def _logs(self, traffic: Traffic) -> Iterator[Path]:
@@ -71,11 +74,6 @@ class TrafficReader:
         paths = [path for path in (*rotated, self._log) if path.exists()]
         reached = [number for number, path in enumerate(paths) if _inode(path) == traffic.inode]
         yield from paths[reached[0] :] if reached else paths[-1:]
-
-    def _keep(self, traffic: Traffic) -> None:
-        temporary = self._counters.with_name(f".{secrets.token_hex(8)}")
-        temporary.write_text(json.dumps(dataclasses.asdict(traffic)))
-        os.replace(temporary, self._counters)
 
 
 def _count(traffic: Traffic, chunk: bytes) -> set[str]:

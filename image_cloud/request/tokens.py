@@ -7,7 +7,6 @@ import dataclasses
 import fcntl
 import hashlib
 import hmac
-import json
 import logging
 import os
 import re
@@ -15,6 +14,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,13 @@ class Client:
     def signing_key(self) -> bytes:
         """Return the key that signs this client's URLs; whoever has the token can derive it."""
         return self.sha256.encode()
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """The whole file."""
+
+    clients: tuple[Client, ...]
 
 
 def hash_token(token: str) -> str:
@@ -95,14 +103,7 @@ class TokenStore:
 
 def read_clients(path: Path) -> tuple[Client, ...]:
     """Read the token file.  Raises OSError, ValueError for anything but what `add` writes."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    try:
-        return tuple(
-            Client(str(c["name"]), str(c["sha256"]), tuple(c["scopes"]), float(c["created"]))
-            for c in content["clients"]
-        )
-    except (KeyError, TypeError):
-        raise ValueError("not a token file") from None
+    return json_file.load(path, _File).clients
 
 
 def add(path: Path, name: str, scopes: Iterable[str], token: str | None = None) -> str:
@@ -144,20 +145,6 @@ def _editing(path: Path) -> Iterator[list[Client]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         clients = list(read_clients(path)) if path.exists() else []
         yield clients
-        _write(path, clients)
+        json_file.write(path, _File(tuple(clients)), mode=0o600, durable=True, indent=1)
     finally:
         os.close(lock)
-
-
-def _write(path: Path, clients: list[Client]) -> None:
-    content = {"clients": [dataclasses.asdict(client) for client in clients]}
-    owner = path.stat() if path.exists() else path.parent.stat()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-        if os.geteuid() == 0:
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-    os.replace(temporary, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import secrets
 import threading
 from urllib.parse import urlencode
@@ -12,6 +11,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import Busy, DecoderDied, ImageCloudError, by_code
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
+from image_cloud.process import json_file
 from image_cloud.process.unix_http import UnixConnection
 from image_cloud.request.params import thumbnail_recipe
 from image_cloud.resize_pool.marks import Attempts
@@ -85,7 +85,7 @@ def _problem(body: bytes, retry_after: str | None) -> ImageCloudError:
     """Return the error that a problem document tells of."""
     retry_after_s = float(retry_after) if retry_after and retry_after.isdigit() else None
     try:
-        problem = json.loads(body)
+        problem = json_file.parse(body)
         return by_code(problem["code"])(problem["detail"], retry_after_s=retry_after_s)
     except (ValueError, KeyError, TypeError):
         return Busy("the resize pool gave no answer", retry_after_s=RETRY_AFTER_S)

@@ -3,18 +3,19 @@
 One small JSON file per key and kind (`fetch`: the URL could not be had; `resize`: the original could
 not be resized).  A 404 is remembered for an hour, anything else for 30 s, doubling to 10 min, with
 jitter so that many broken pictures are not tried again all at once.
+
+The resize sandbox may write here, too: nothing in these files is believed that no memory can hold.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import dataclasses
 import os
 import random
-import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from image_cloud.config.sections import Failures as Settings
 from image_cloud.errors import (
@@ -26,12 +27,27 @@ from image_cloud.errors import (
     UnusableImage,
     by_code,
 )
+from image_cloud.origin.redirects import LONGEST_WAIT_S
 from image_cloud.picture.key import fan_out
-from image_cloud.storage.files import make_dir, remove
+from image_cloud.process import json_file
+from image_cloud.storage.files import make_dir
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 
 REMEMBERED = (OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage)
 FETCH, RESIZE = "fetch", "resize"
+MOST_BYTES = 64 * 1024
+LEFT_OVER_AGE_S = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """One failure: it stands `until` (seconds since 1970) and is the `count`th in a row."""
+
+    until: float
+    count: int
+    code: str
+    detail: str
+    upstream_status: int | None
 
 
 class Failures:
@@ -54,13 +70,13 @@ class Failures:
 
     def recall(self, key: str, kind: str = FETCH) -> ImageCloudError | None:
         """Return the error that stands for `key` now, with the time left, or None."""
-        entry = self._read(key, kind)
-        if entry is None or entry["until"] <= self._clock():
+        memory, now = self._read(self._path(key, kind)), self._clock()
+        if memory is None or memory.until <= now:
             return None
-        return by_code(entry["code"])(
-            entry["detail"],
-            upstream_status=entry["upstream_status"],
-            retry_after_s=entry["until"] - self._clock(),
+        return by_code(memory.code)(
+            memory.detail,
+            upstream_status=memory.upstream_status,
+            retry_after_s=memory.until - now,
         )
 
     def remember(self, key: str, error: ImageCloudError, kind: str = FETCH) -> None:
@@ -71,35 +87,37 @@ class Failures:
         if not isinstance(error, REMEMBERED):
             return
         now = self._clock()
-        count = self._earlier(key, kind, now) + 1
+        count = self._earlier(key, kind) + 1
         keep_s = max(self._keep_s(error, count), error.retry_after_s or 0.0)
         error.retry_after_s = keep_s
-        entry = {
-            "until": now + keep_s,
-            "count": count,
-            "code": error.code,
-            "detail": error.detail,
-            "upstream_status": error.upstream_status,
-        }
-        try:
-            self._write(key, kind, entry)
-        except OSError:
-            return
+        path = self._path(key, kind)
+        memory = Memory(now + keep_s, count, error.code, error.detail, error.upstream_status)
+        with contextlib.suppress(OSError):
+            make_dir(os.path.dirname(path), SHARED_DIR)
+            json_file.write(path, memory, mode=SHARED_FILE)
 
     def forget(self, key: str, kind: str = FETCH) -> None:
         """Drop what is remembered: it worked."""
-        remove(self._path(key, kind))
+        with contextlib.suppress(OSError):  # there is none, or something else stands in its place
+            os.unlink(self._path(key, kind))
 
-    def expire(self, path: Path) -> bool:
-        """Remove one memory file that has lost its meaning; say whether it was removed."""
-        try:
-            entry = json.loads(path.read_bytes())
-            over = bool(entry["until"] + self._settings.longest_keep < self._clock())
-        except (OSError, ValueError, KeyError, TypeError):
-            over = True
-        if over:
-            path.unlink(missing_ok=True)
-        return over
+    def expire(self) -> None:
+        """Remove the memories that have lost their meaning, and whatever else lies between them."""
+        for path in _files(f"{self._root}/failures", depth=2):
+            if self._is_over(path):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def _is_over(self, path: str) -> bool:
+        if path.endswith(".json"):
+            memory = self._read(path)
+            return memory is None or not self._is_fresh(memory)
+        with contextlib.suppress(OSError):
+            return os.lstat(path).st_mtime + LEFT_OVER_AGE_S < self._clock()
+        return False
+
+    def _is_fresh(self, memory: Memory) -> bool:
+        return memory.until + self._settings.longest_keep > self._clock()
 
     def _keep_s(self, error: ImageCloudError, count: int) -> float:
         s = self._settings
@@ -109,27 +127,39 @@ class Failures:
             keep_s = min(s.first_keep * 2 ** min(count - 1, 30), s.longest_keep)
         return keep_s * self._jitter(1 - s.jitter, 1 + s.jitter)
 
-    def _earlier(self, key: str, kind: str, now: float) -> int:
-        entry = self._read(key, kind)
-        fresh = entry is not None and entry["until"] + self._settings.longest_keep > now
-        return int(entry["count"]) if entry and fresh else 0
+    def _earlier(self, key: str, kind: str) -> int:
+        memory = self._read(self._path(key, kind))
+        return memory.count if memory and self._is_fresh(memory) else 0
 
     def _path(self, key: str, kind: str) -> str:
         return f"{self._root}/failures/{fan_out(key)}/{key}.{kind}.json"
 
-    def _read(self, key: str, kind: str) -> dict[str, Any] | None:
-        try:
-            with open(self._path(key, kind), "rb", buffering=0) as file:
-                entry = json.loads(file.read())
-            return entry if isinstance(entry, dict) and "until" in entry else None
-        except (OSError, ValueError):
-            return None
+    def _read(self, path: str) -> Memory | None:
+        """Return what the file holds if it can be a memory of ours."""
+        memory = json_file.read(path, Memory, MOST_BYTES)
+        if memory and issubclass(by_code(memory.code), REMEMBERED):
+            return memory if memory.until <= self._clock() + self._most_keep_s() else None
+        return None
 
-    def _write(self, key: str, kind: str, entry: dict[str, Any]) -> None:
-        path = self._path(key, kind)
-        make_dir(os.path.dirname(path), SHARED_DIR)
-        temporary = f"{os.path.dirname(path)}/.{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SHARED_FILE)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(entry, file)
-        os.replace(temporary, path)
+    def _most_keep_s(self) -> float:
+        s = self._settings
+        return max(max(s.not_found_keep, s.longest_keep) * (1 + s.jitter), LONGEST_WAIT_S)
+
+
+def _files(folder: str, depth: int) -> Iterator[str]:
+    """Yield what stands `depth` folders deep, by descriptors: no link leads elsewhere."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(folder, flags)
+    except OSError:
+        return
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                path = f"/proc/self/fd/{descriptor}/{entry.name}"
+                if depth:
+                    yield from _files(path, depth - 1)
+                else:
+                    yield path
+    finally:
+        os.close(descriptor)

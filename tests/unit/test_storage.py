@@ -1,4 +1,3 @@
-import json
 import os
 import threading
 from pathlib import Path
@@ -6,13 +5,11 @@ from pathlib import Path
 import pytest
 
 from image_cloud import errors
-from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.fetch.flights import Flights
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record
 from image_cloud.process.locks import locked
 from image_cloud.resize_pool.marks import Attempts
-from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.folders import PRIVATE_FILE
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import NewFile
@@ -22,13 +19,6 @@ URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
 RECORD = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, "0" * 64, 1.0, "origin")
 DEADLINE_S = 10
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def files(store: Store) -> list[str]:
@@ -123,64 +113,6 @@ def test_variants_are_replaced_as_a_whole_and_removed_with_the_original(store: S
     assert store.variants.has(KEY, "1x1-fit-q85.jpg")
     store.drop(RECORD)
     assert files(store) == ["cluster/.placing"]
-
-
-def failures(tmp_path: Path, clock: Clock) -> Failures:
-    return Failures(tmp_path, FailureSettings(), clock, lambda low, high: 1.0)
-
-
-def test_failures_are_remembered_longer_each_time(tmp_path: Path) -> None:
-    clock = Clock()
-    memory = failures(tmp_path, clock)
-    seen = []
-    for _ in range(7):
-        error = errors.OriginStatus("said 500", upstream_status=500)
-        memory.remember(KEY, error)
-        recalled = memory.recall(KEY)
-        assert isinstance(recalled, errors.OriginStatus)
-        assert (recalled.upstream_status, recalled.detail) == (500, "said 500")
-        seen.append(recalled.retry_after_s)
-        clock.now += (recalled.retry_after_s or 0) + 0.1
-        assert memory.recall(KEY) is None
-    assert seen == [30, 60, 120, 240, 480, 600, 600]
-
-
-def test_not_found_is_remembered_for_an_hour_and_success_forgets(tmp_path: Path) -> None:
-    memory = failures(tmp_path, Clock())
-    memory.remember(KEY, errors.OriginNotFound())
-    recalled = memory.recall(KEY)
-    assert recalled
-    assert recalled.retry_after_s == 3600
-    assert memory.recall(KEY, RESIZE) is None
-    memory.forget(KEY)
-    assert memory.recall(KEY) is None
-
-
-def test_an_origins_retry_after_is_obeyed(tmp_path: Path) -> None:
-    memory = failures(tmp_path, Clock())
-    memory.remember(KEY, errors.OriginStatus("429", upstream_status=429, retry_after_s=500))
-    assert memory.recall(KEY).retry_after_s == 500  # type: ignore[union-attr]
-
-
-def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:
-    memory = failures(tmp_path, Clock())
-    for error in (errors.Busy(), errors.UrlForbidden(), errors.StorageUnavailable()):
-        memory.remember(KEY, error)
-    assert memory.recall(KEY) is None
-
-
-def test_a_broken_memory_is_no_memory_and_old_ones_expire(tmp_path: Path) -> None:
-    clock = Clock()
-    memory = failures(tmp_path, clock)
-    memory.remember(KEY, errors.OriginReset())
-    (path,) = tmp_path.rglob("*.json")
-    assert not memory.expire(path)
-    clock.now += 10_000
-    assert memory.expire(path)
-    memory.remember(KEY, errors.OriginReset())
-    path.write_text(json.dumps([1]))
-    assert memory.recall(KEY) is None
-    assert memory.expire(path)
 
 
 def test_one_flight_per_key_and_its_error_is_shared(tmp_path: Path) -> None:

@@ -99,3 +99,15 @@ def test_what_a_client_writes_into_its_path_counts_for_nothing(
     log.write_text(forged)
     reader.read()
     assert counted(tmp_path)[:2] == ({"200": 1}, {"RESIZED": 1})
+
+
+def test_a_disk_that_takes_no_counters_stops_nothing(log: Path, tmp_path: Path) -> None:
+    log.write_text(hit())
+    (tmp_path / "full").mkdir()
+    reader = TrafficReader(log, tmp_path / "full" / "traffic.json")
+    (tmp_path / "full").rmdir()
+    assert reader.read() == {f"variants/ab/ab/{KEY}/200x200-fit-q85.jpg"}
+    (tmp_path / "full").mkdir()
+    reader.read()
+    reader.read()
+    assert load(tmp_path / "full" / "traffic.json").statuses == {"200": 1}

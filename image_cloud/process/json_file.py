@@ -1,0 +1,178 @@
+"""Small JSON files that processes keep their state in: replaced whole, read without trust.
+
+`read` takes nothing for granted, since some of these files can be written by the resize sandbox: whatever is
+not a small regular file with a value of the expected kind counts as missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import os
+import re
+import secrets
+import stat
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+DEFAULT_MODE = 0o640
+MOST_BYTES = 1 << 20
+MOST_DIGITS = 19
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.new")
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def write(
+    path: str | Path,
+    content: object,
+    *,
+    mode: int = DEFAULT_MODE,
+    durable: bool = False,
+    indent: int | None = None,
+) -> None:
+    """Replace the file at `path`; a reader sees the old content or the new, never a part.
+
+    `content` is JSON or made of dataclasses.  A `durable` file has its bytes on the disk before its name.
+    A file that root writes belongs to the owner of the one before, or of the folder.
+    Raises OSError; then the old file is still there.
+    """
+    text = json.dumps(content, default=dataclasses.asdict, allow_nan=False, indent=indent)
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            _hand_over(file.fileno(), path)
+            os.fchmod(file.fileno(), mode)
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _hand_over(descriptor: int, path: str | Path) -> None:
+    if os.geteuid() == 0:
+        try:
+            owner = os.lstat(path)
+        except FileNotFoundError:
+            owner = os.stat(os.path.dirname(path) or ".")
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether `name` is that of a file on its way: a process died that wrote it, if it is old."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def read(path: str | Path, kind: type[T], most_bytes: int = MOST_BYTES) -> T | None:
+    """Return what the file at `path` holds; None where it is missing, broken or of another kind.
+
+    `kind` is a dataclass, a plain type, or a list, tuple, dict or union of such; see `fit`.
+    """
+    try:
+        return fit(kind, parse(_content(path, most_bytes)))
+    except (OSError, ValueError):
+        return None
+
+
+def load(path: str | Path, kind: type[T]) -> T:
+    """Return what an operator's file holds, of any size, be it a link.  Raises OSError, ValueError."""
+    return fit(kind, parse(Path(path).read_bytes()))
+
+
+def _content(path: str | Path, most_bytes: int) -> bytes:
+    """Read a small regular file.  Raises OSError, ValueError; neither waits nor reads anything else."""
+    descriptor = os.open(path, _FLAGS)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
+            raise ValueError("not a small regular file")
+        return file.read(most_bytes) or b""
+
+
+def parse(content: bytes) -> Any:
+    """Return the JSON value in `content`.  Raises ValueError, also for NaN, infinite and huge numbers."""
+    try:
+        return _DECODER.decode(content.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is not finite")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=_number)
+
+
+def fit(kind: type[T], value: Any) -> T:
+    """Return `value`, as `parse` gives it, as a `kind`.  Raises ValueError where it is none.
+
+    Of an object that becomes a dataclass, unknown names are passed over: a newer version may write more.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    fitted: Any
+    if dataclasses.is_dataclass(kind):
+        fitted = _fit_dataclass(kind, value)
+    elif origin is types.UnionType:
+        fitted = _fit_any(arguments, value)
+    elif origin in (list, tuple) and type(value) is list:
+        fitted = origin(fit(arguments[0], one) for one in value)
+    elif origin is dict and type(value) is dict:
+        fitted = {fit(arguments[0], name): fit(arguments[1], one) for name, one in value.items()}
+    else:
+        fitted = _fit_plain(kind, value)
+    return typing.cast(T, fitted)
+
+
+def _fit_dataclass(kind: Any, value: Any) -> Any:
+    kinds = _kinds(kind)
+    try:
+        return kind(**{name: fit(kinds[name], one) for name, one in value.items() if name in kinds})
+    except (AttributeError, TypeError):  # no object, or one without a name that it must have
+        raise ValueError(f"not a {kind.__name__}") from None
+
+
+@functools.cache
+def _kinds(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _fit_any(kinds: tuple[Any, ...], value: Any) -> Any:
+    for kind in kinds:
+        with contextlib.suppress(ValueError):
+            return fit(kind, value)
+    raise ValueError("none of the expected kinds")
+
+
+def _fit_plain(kind: Any, value: Any) -> Any:
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"not a {kind.__name__}")
+    if kind is str:
+        value.encode()  # no half of a surrogate pair
+    return value
