@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import struct
 import warnings
 import zlib
@@ -18,6 +19,7 @@ DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, LookupError, TypeError,
     ArithmeticError, AttributeError, AssertionError, RuntimeError,
 )  # fmt: skip
+BAD_OFFSETS = (errno.EINVAL, errno.EOVERFLOW)  # of a seek to where the picture says
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -46,7 +48,7 @@ def public_errors(file: BinaryIO, format: formats.Format, max_pixels: int) -> It
 
 
 def _translated(error: Exception, file: BinaryIO, format: formats.Format) -> errors.ImageCloudError:
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError) and error.errno not in (None, *BAD_OFFSETS):
         return errors.StorageUnavailable("The stored original cannot be read.")
     text = str(error).lower()
     if "out of memory" in text or "memory limit" in text:

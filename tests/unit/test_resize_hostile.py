@@ -168,3 +168,9 @@ def test_damage_never_raises_anything_else(
     error = refusal(written(tmp_path, bytes(whole)))
     assert error is None or isinstance(error, errors.UnusableImage | errors.ImageTooLarge)
     assert "secret" not in str(error)
+
+
+def test_an_offset_that_no_file_can_have_is_the_picture_s_fault(tmp_path: Path) -> None:
+    whole = bytearray(noise("tiff"))
+    whole[2] = 43  # BigTIFF: the offset of the first directory has 64 bits
+    assert isinstance(refusal(written(tmp_path, bytes(whole))), errors.UnusableImage)
