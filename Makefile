@@ -1,4 +1,4 @@
-# Every target does the set-up it needs; README.md tells which there are.
+# Every target does the set-up it needs; `make help` tells which there are.
 SHELL := /bin/sh
 PYTHON ?= /usr/bin/python3
 IMAGING ?= pillow-simd
@@ -10,94 +10,107 @@ PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
 TEST_PACKAGES := iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
-# Ubuntu has no such package but a snap; tests that need a browser are skipped there.
-TEST_PACKAGES += $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium)
 
-LINTED := image_cloud falcon_app daemons tests bench
 STACK := .venv/bin/python -m image_cloud.stack
 
-.PHONY: run up down cluster cluster-down node-start node-stop cluster-soak test lint clean setup setup-test \
-    fresh-test bench bench-new bench-prefetch prefetch-soak setup-ansible deploy-test
+.DEFAULT_GOAL := run
+.PHONY: help run up down cluster cluster-down node-start node-stop unit test lint fresh-test deploy-test cluster-soak \
+    prefetch-soak bench bench-new bench-prefetch requirements clean setup setup-test setup-lint setup-ansible
 
-run: setup
+## Start here
+
+help: ## print this list
+	@awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } /^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
+
+## A node, or four, on this machine
+
+run: setup ## start a node in the foreground; Ctrl-C stops it
 	@exec $(STACK) run
 
-up: setup
+up: setup ## start a node in the background; returns once /ready answers 200
 	@exec $(STACK) up
 
-down:
+down: ## stop the node
 	@if [ -x .venv/bin/python ]; then exec $(STACK) down; fi
 
-cluster: setup
+cluster: setup ## start four nodes, ic00 to ic03, in the background
 	@exec $(STACK).cluster up
 
-cluster-down:
+cluster-down: ## stop the four nodes
 	@if [ -x .venv/bin/python ]; then exec $(STACK).cluster down; fi
 
-node-start: setup
+node-start: setup ## start one of the four: NODE=ic02
 	@exec $(STACK).cluster start $(NODE)
 
-node-stop:
+node-stop: ## stop one of the four: NODE=ic02
 	@exec $(STACK).cluster stop $(NODE)
 
-# A random run of half an hour; ARGS="--seconds 60 --seed 7" for another.
-cluster-soak: setup-test
-	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)
+## Checks
 
-test: setup-test setup-ansible
+unit: ## run the unit tests; needs Python 3.11 and pip alone (ARGS="-k url")
+	@exec sh dev/unit.sh $(ARGS)
+
+test: setup-test setup-ansible ## run every test (ARGS="-k hostile" or a file: those alone)
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
 	@exec .venv/bin/python -m tests $(ARGS)
 
-lint: setup-test setup-ansible
+lint: setup-lint setup-ansible ## check style, format, types and the playbooks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy $(LINTED)
+	.venv/bin/mypy image_cloud falcon_app daemons tests bench
 	PATH="$$PWD/.cache/ansible/bin:$$PATH" ansible-lint -q ansible
 
-clean: down
-	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down; fi
-	rm -rf .venv var .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
-	find . -name __pycache__ -prune -exec rm -rf {} +
+fresh-test: ## try ./run on a bare Debian 12; needs root and debootstrap
+	@exec tests/fresh/run
 
-# Image Cloud beside bare nginx, PIL, thumbor, image_filter and ipx; QUICK=1 takes under 3 minutes.
-bench: setup-test
+deploy-test: setup-test setup-ansible ## deploy to four Debian hosts in containers; needs root (ARGS=--list)
+	@sh image_cloud/stack/system_packages.sh systemd-container debootstrap openssh-client iproute2
+	@exec .venv/bin/python -m tests.deploy $(ARGS)
+
+cluster-soak: setup-test ## break four nodes at random for half an hour (ARGS="--seconds 60 --seed 7")
+	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)
+
+prefetch-soak: setup-test ## kill everything in turn, ten times, in the middle of 5,000 URLs each
+	PREFETCH_SOAK=10 .venv/bin/python -m pytest tests/prefetch/test_nothing_lost.py $(ARGS)
+
+## Measurements
+
+bench: setup-test ## compare with bare nginx, PIL, thumbor, image_filter and ipx (QUICK=1: under 3 minutes)
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
 	@sh bench/setup.sh
 	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
-# New thumbnails alone, in turn with thumbor, and the CPU of each part.
-bench-new: setup-test
+bench-new: setup-test ## compare new thumbnails with thumbor, and show the CPU of each part
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
 	@sh bench/setup.sh
 	.venv/bin/python -m bench.new $(ARGS)
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=67108864 .venv/bin/python -m bench.steps
 
-# Prefetch: claims with a million URLs waiting; then URLs a second, CPU per part and memory.
-bench-prefetch: setup-test
+bench-prefetch: setup-test ## measure claims with a million URLs waiting, then URLs a second
 	.venv/bin/python -m bench.prefetch_claims $(ARGS)
 	.venv/bin/python -m bench.prefetch
 
-# Kill everything in turn, ten times over, in the middle of 5,000 URLs each.
-prefetch-soak: setup-test
-	PREFETCH_SOAK=10 .venv/bin/python -m pytest tests/prefetch/test_nothing_lost.py $(ARGS)
+## Upkeep
 
-setup:
+requirements: ## write requirements*.txt with all hashes (ARGS="--upgrade-package NAME")
+	@exec sh dev/requirements.sh $(ARGS)
+
+clean: down cluster-down ## remove what the other targets made
+	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down cluster-down; fi
+	rm -rf .venv var .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info bench/results
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+setup: ## install what a node needs
 	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
 	@sh image_cloud/stack/virtual_environment.sh
 
-setup-test:
+setup-test: ## install what the tests need on top
 	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
 	@sh image_cloud/stack/virtual_environment.sh requirements-test.txt
 
-# Ansible has an environment of its own (.cache/ansible).
-setup-ansible:
+setup-lint: ## install what lint needs on top
+	@sh image_cloud/stack/system_packages.sh $(PACKAGES)
+	@sh image_cloud/stack/virtual_environment.sh requirements-test.txt requirements-lint.txt
+
+setup-ansible: ## install Ansible, in an environment of its own (.cache/ansible)
 	@sh ansible/setup.sh
-
-# Four Debian 12 hosts with systemd on this machine, deployed to over ssh; needs root. ARGS=--list names the stages.
-deploy-test: setup-test setup-ansible
-	@sh image_cloud/stack/system_packages.sh systemd-container debootstrap openssh-client iproute2
-	@exec .venv/bin/python -m tests.deploy $(ARGS)
-
-# A Debian 12 with nothing installed, as root and as a plain user; needs root and debootstrap.
-fresh-test:
-	@exec tests/fresh/run

@@ -25,7 +25,7 @@ flock 9
 
 sources="image_cloud falcon_app daemons setup.cfg pyproject.toml README.md"
 shipped="nginx supervisor.d"
-requirements="requirements.txt requirements-$IMAGING.txt"
+requirements="requirements.txt requirements-build.txt requirements-$IMAGING.txt"
 made_of() { # file names and contents; no times, no owners
     # shellcheck disable=SC2086
     find "$@" -name __pycache__ -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum
@@ -54,30 +54,29 @@ pip() { quietly "$work/build/bin/python" -m pip "$@"; }
 wheels=$work/release/wheels
 mkdir -p "$wheels"
 
-# What is kept beside the releases, as it is the same in many of them.
-kept() { echo "$folder/$1-$( (cat "requirements${2:-}.txt"; echo "$FLAGS"; "$PYTHON" -VV; uname -m) | sha256sum | cut -c1-8)"; }
-
-# 1. what others wrote; binary wheels only: but for pillow-simd nothing is compiled
-others=$(kept wheels)
-if ! [ -d "$others" ]; then
-    pip wheel -q --only-binary :all: -w "$work/others" -r requirements.txt
+# 1. what others wrote; binary wheels only: but for pillow-simd nothing is compiled.
+# Wheels are kept beside the releases, as they are the same in many of them; their hashes are checked each time.
+others=$folder/wheels-$({ cat requirements.txt && "$PYTHON" -VV && uname -m; } | sha256sum | cut -c1-8)
+checked="--no-deps --require-hashes --only-binary :all:"
+# shellcheck disable=SC2086
+if ! "$work/build/bin/python" -m pip download -q $checked --no-index --find-links "$others" -d "$wheels" \
+    -r requirements.txt >"$log" 2>&1; then
+    pip download -q $checked -d "$work/others" -r requirements.txt
+    rm -rf "$others"
     mv "$work/others" "$others"
+    cp "$others"/*.whl "$wheels"
 fi
-cp "$others"/*.whl "$wheels"
-pip install -q --no-index --no-deps "$wheels"/setuptools-* "$wheels"/wheel-* "$wheels"/pybind11-*
+# shellcheck disable=SC2086
+pip install -q $checked -r requirements-build.txt
 
-# 2. PIL: compiled once for the same flags, then kept beside the releases
+# 2. PIL
 if [ "$IMAGING" = pillow-simd ]; then
-    compiled=$(kept pillow-simd -pillow-simd)
-    if ! [ -d "$compiled" ]; then
-        echo "build_release: compiling $IMAGING $FLAGS"
-        CC="${CC:-cc} $FLAGS" pip wheel -q --no-deps --no-cache-dir --no-build-isolation \
-            --no-binary pillow-simd -w "$work/pil" -r requirements-pillow-simd.txt
-        mv "$work/pil" "$compiled"
-    fi
+    # shellcheck disable=SC2086
+    compiled=$(sh image_cloud/stack/compile_pillow_simd.sh "$work/build/bin/python" "$folder" $FLAGS)
     cp "$compiled"/*.whl "$wheels"
 else
-    pip wheel -q --no-deps --only-binary :all: -w "$wheels" -r "requirements-$IMAGING.txt"
+    # shellcheck disable=SC2086
+    pip download -q $checked -d "$wheels" -r "requirements-$IMAGING.txt"
 fi
 
 # 3. our own code, from a copy: a build writes into its folder
@@ -89,7 +88,7 @@ pip wheel -q --no-deps --no-build-isolation --no-index -w "$wheels" "$work/code"
 # 4. all of it in one archive, beside its place first
 # shellcheck disable=SC2086
 cp -r $shipped "$work/release"
-cat $requirements >"$work/release/requirements.txt"
+sh image_cloud/stack/wheel_hashes.sh "$wheels" >"$work/release/requirements.txt"
 echo "$release" >"$work/release/RELEASE"
 find "$work/release" -name __pycache__ -prune -exec rm -rf {} +
 chmod -R u+rwX,go+rX,go-w "$work/release"

@@ -17,5 +17,5 @@ wanted=$("$PYTHON" -VV | cat - requirements-ansible.txt | sha256sum)
 echo "image cloud: installing requirements-ansible.txt"
 rm -rf $place
 "$PYTHON" -m venv $place
-$place/bin/python -m pip install -q -r requirements-ansible.txt
+$place/bin/python -m pip install -q --no-deps --require-hashes --only-binary :all: -r requirements-ansible.txt
 echo "$wanted" >$place/.requirements

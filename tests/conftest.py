@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from image_cloud.db.connect import Database
@@ -17,6 +18,12 @@ SETTINGS = (
     ";download.read_timeout=3 s;resize.decode_timeout=4 s"
     ";tokens.verdict_keep=5 s;janitor.interval=1 s"
 )
+
+
+# Every run sees the same examples; others with: pytest --hypothesis-profile=random
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("random", deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

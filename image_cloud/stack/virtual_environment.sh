@@ -25,11 +25,11 @@ fi
 
 # 2. what others wrote
 version=$(.venv/bin/python -VV)
-for file in requirements.txt "$@"; do
+for file in requirements-build.txt requirements.txt "$@"; do
     wanted=$(echo "$version" | cat - "$file" | sha256sum)
     is_stamped "$file" "$wanted" && continue
     echo "image cloud: installing $file"
-    pip -r "$file"
+    pip --no-deps --require-hashes --only-binary :all: -r "$file"
     echo "$wanted" >".venv/.$file"
 done
 
@@ -39,18 +39,12 @@ if ! is_stamped imaging "$wanted"; then
     quietly .venv/bin/python -m pip uninstall -q -y pillow pillow-simd
     if [ "$IMAGING" = pillow-simd ]; then
         flags= && ! grep -qw avx2 /proc/cpuinfo || flags=-mavx2
-        wheels=wheels-jpeg2000$flags  # older ones were compiled without
-        kept=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/image-cloud/$wheels
-        mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] || kept=$(pwd)/.cache/$wheels
-        offline="--no-index --find-links $kept"
-        if ! .venv/bin/python -m pip install -q --no-deps $offline -r "requirements-$IMAGING.txt" >/dev/null 2>&1; then
-            echo "image cloud: compiling $IMAGING (once; about a minute)"
-            CC="${CC:-cc} $flags" quietly .venv/bin/python -m pip wheel -q --no-deps --no-cache-dir \
-                --no-build-isolation --no-binary pillow-simd -w "$kept" -r "requirements-$IMAGING.txt"
-            pip --no-deps $offline -r "requirements-$IMAGING.txt"
-        fi
+        folder=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/image-cloud
+        mkdir -p "$folder" 2>/dev/null && [ -w "$folder" ] || folder=$(pwd)/.cache
+        compiled=$(sh image_cloud/stack/compile_pillow_simd.sh .venv/bin/python "$folder" $flags)
+        pip --no-deps --no-index --find-links "$compiled" --require-hashes -r "$compiled/requirements.txt"
     else
-        pip --no-deps -r "requirements-$IMAGING.txt"
+        pip --no-deps --require-hashes --only-binary :all: -r "requirements-$IMAGING.txt"
     fi
     echo "$wanted" >.venv/.imaging
 fi

@@ -514,7 +514,6 @@ def test_broken_off(server: wire.Origin, client: Origin, kind: str) -> None:
 
 @hypothesis.settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(st.binary(max_size=60), st.sampled_from([b"", OK, CHUNKED, OK + b"Location: "]))

@@ -159,8 +159,7 @@ def test_odd_queries(ways: Ways) -> None:
     before, pictures = ways.by_nginx_alone(), 0
     kept = ways.stack.token
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(_queries(ways.urls), st.sampled_from(PATHS), _tokens(kept))
     def compare(query: bytes, path: str, headers: dict[str, str]) -> None:
         nonlocal pictures
@@ -179,8 +178,7 @@ def test_odd_queries_for_what_is_nowhere(ways: Ways, origin: Origin) -> None:
     ways.believe()
     before, number, fetched = len(ways.misses()), 0, 0
 
-    @settings(max_examples=MISSES, deadline=None, derandomize=True, database=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(max_examples=MISSES, suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(_queries([url]), st.sampled_from(PATHS), _tokens(ways.stack.token))
     def compare(query: bytes, path: str, headers: dict[str, str]) -> None:
         nonlocal number, fetched

@@ -141,7 +141,7 @@ def test_any_bytes_are_complete_or_not(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", PIL_NAMES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_damaged_files_are_complete_or_not(name: str, data: st.DataObject) -> None:
     whole = bytearray(picture(name))

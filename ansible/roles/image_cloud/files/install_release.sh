@@ -7,9 +7,7 @@ cd "$release"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 rm -rf venv bin
 /usr/bin/python3 -m venv venv
-# setuptools, wheel and pybind11 are for building alone.
-find wheels -name '*.whl' ! -name 'setuptools-*' ! -name 'wheel-*' ! -name 'pybind11-*' -print0 |
-    xargs -0 venv/bin/python -m pip install -q --no-index --no-deps
+venv/bin/python -m pip install -q --no-index --no-deps --find-links wheels --require-hashes -r requirements.txt
 venv/bin/python -m pip check
 venv/bin/python -c 'from PIL import Image, JpegImagePlugin, WebPImagePlugin; Image.core; import falcon_app, psycopg2'
 venv/bin/python -m pip uninstall -q -y pip setuptools
