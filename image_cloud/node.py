@@ -12,6 +12,7 @@ from image_cloud.cluster.epoch import FeedGuard
 from image_cloud.cluster.peers import Peers
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache
@@ -93,29 +94,22 @@ def lock_file(root: Path) -> Path:
     return root / "incoming" / ".slots"
 
 
-def open_cache(
-    config: Config, gate: Gate | None = None, unstored_bytes: int | None = None
-) -> Cache:
-    """Return the way of one original; starts the recorder's thread, so call it after forking.
-
-    `unstored_bytes` is what pictures that cannot be stored may take; None: what the ini says.
-    """
+def open_cache(config: Config, gate: Gate | None = None) -> Cache:
+    """Return the way of one original; starts the recorder's thread, so call it after forking."""
     store, failures = open_storage(config)
     recorder = Recorder(store, Database(config.database))
     recorder.start()
     peers = open_peers(config)
     patience_s = len(peers.all) * config.cluster.read_timeout
     patience_s += config.politeness.slot_wait + config.download.total_timeout + GRACE_S
-    memory = config.storage.unstored_max_bytes if unstored_bytes is None else unstored_bytes
+    budget = MemoryBudget(config.storage.unstored_max_bytes)
     return Cache(
         store=store,
         failures=failures,
         origin=Origin(config.download),
         gate=gate or open_gate(config),
         flights=Flights(store.root / "incoming" / ".flights", patience_s),
-        recorder=recorder,
-        budget=MemoryBudget(memory),
-        accepted=config.resize.formats,
+        arrivals=Arrivals(store, config.resize.formats, recorder.add, budget),
         peers=peers,
         clock=open_clock(config),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import time
@@ -21,12 +20,11 @@ from image_cloud.errors import (
     ImageCloudError,
     NotLocal,
     PeerAway,
-    StorageUnavailable,
 )
+from image_cloud.fetch.arrival import Delivery, Write, take_copy
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.files import sha256_of
-from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import FoundFile
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.store import Store
@@ -150,16 +148,13 @@ class Cloner:
         raise error
 
     def _from_peer(self, peer: Peer, wanted: Record) -> Record:
-        started = time.monotonic()
-        with Incoming(self._store, MemoryBudget(0)) as incoming:
-            sent = self._peers.fetch(peer, Url.parse(wanted.url), incoming.write)
-            if sent.sha256 != wanted.sha256:
-                raise CorruptImage(f"{peer.name} sent other bytes than its feed told of")
-            incoming.start_sync()
-            if incoming.file is None:
-                raise StorageUnavailable("storage: full")
-            record = dataclasses.replace(wanted, stored_from=peer.name)
-            self._store.place(incoming.file, record)
+        started, url = time.monotonic(), Url.parse(wanted.url)
+
+        def deliver(write: Write) -> Delivery:
+            sent = self._peers.fetch(peer, url, write)
+            return Delivery(sent.sha256, wanted.stored_at, peer.name)
+
+        record = take_copy(self._store, wanted, deliver)
         log.info(
             "event=cloned peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, wanted.key, wanted.bytes, time.monotonic() - started,

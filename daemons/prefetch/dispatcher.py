@@ -286,7 +286,7 @@ def create(config: Config) -> Dispatcher:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     store, failures = open_storage(config)
     gate = open_gate(config)
-    cache = open_cache(config, gate, unstored_bytes=0)
+    cache = open_cache(config, gate)
     attempts = Attempts(Path(config.node.run) / "decoding")
     socket_file = socket_path(config.node.run, "resize")
     thumbnails = Thumbnails(

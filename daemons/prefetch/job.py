@@ -17,10 +17,10 @@ from image_cloud.errors import (
     OriginFailed,
     OriginStatus,
     OriginTimeout,
-    StorageUnavailable,
     TruncatedImage,
     Unavailable,
 )
+from image_cloud.fetch import purpose
 from image_cloud.fetch.load import Cache
 from image_cloud.picture.url import Url
 from image_cloud.politeness.slots import Slot
@@ -61,11 +61,9 @@ class Job:
                 if self._is_withdrawn(claimed):
                     error = DeletedMeanwhile("deleted after it was asked for")
                     return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
-                found = self._cache.load(Url.parse(claimed.url), slot)
+                found = self._cache.load(Url.parse(claimed.url), purpose.prefetch(slot))
             finally:
                 slot.give_back()
-            if found.data is not None:
-                raise StorageUnavailable("storage: full")
             self._thumbnails.make(found.original, claimed.thumbnails)
         except ImageCloudError as error:
             return self._outcome(claimed, error)

@@ -14,8 +14,10 @@ from tqdm import tqdm
 from image_cloud.cli.node import CommandError, act_as_run_user, read_config, with_own_rights
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
+from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.importing import Importer
 from image_cloud.node import open_storage
+from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.recorder import record_notes
@@ -52,12 +54,11 @@ def run_import(arguments: argparse.Namespace) -> int:
     database = Database(config.database)
     act_as_run_user(config)
     counts: Counter[str] = Counter()
-    importer, waiting = Importer(store), list[Record]()
+    waiting: list[Record] = []
+    importer = Importer(store, Arrivals(store, FORMATS, waiting.append))
     with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
         for number, url, path in rows:
-            outcome, record = _take(importer, number, url, root / path)
-            counts[outcome] += 1
-            waiting += [record] if record else []
+            counts[_take(importer, number, url, root / path)] += 1
             if len(waiting) >= AT_ONCE:
                 _record(store, database, waiting)
             bar.update()
@@ -66,19 +67,18 @@ def run_import(arguments: argparse.Namespace) -> int:
     return 1 if counts["not taken"] else 0
 
 
-def _take(importer: Importer, number: int, url: str, path: Path) -> tuple[str, Record | None]:
+def _take(importer: Importer, number: int, url: str, path: Path) -> str:
     try:
         with with_own_rights():  # the older store may be root's alone
             source = open(path, "rb")  # noqa: SIM115
         with source:
-            done = importer.take(Url.parse(url), source)
-        return done.outcome, done.record
+            return importer.take(Url.parse(url), source)
     except StorageUnavailable:
         raise
     except (ImageCloudError, OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         tqdm.write(f"{number}: not taken: {url}: {reason}")
-        return "not taken", None
+        return "not taken"
 
 
 def _record(store: Any, database: Database, waiting: list[Record]) -> None:

@@ -31,9 +31,12 @@ class Gate:
         self.domains = domains
         self.patience_s = patience_s
 
-    def visit(self, held: Slot | None = None) -> Visit:
-        """Return the way through for one download: for a user, or for nobody with a `held` slot."""
-        return Visit(self, held)
+    def visit(self, held: Slot | None = None, *, urgent: bool) -> Visit:
+        """Return the way through for one download: `urgent` ones get a slot before all others.
+
+        `held` is a slot that was taken for it; the visit gives it back.
+        """
+        return Visit(self, held, urgent)
 
 
 class Visit:
@@ -43,10 +46,10 @@ class Visit:
     frees everything.
     """
 
-    def __init__(self, gate: Gate, held: Slot | None) -> None:
+    def __init__(self, gate: Gate, held: Slot | None, urgent: bool) -> None:
         self._gate = gate
         self._slot = held
-        self._urgent = held is None
+        self._urgent = urgent
         self._domain: Domain | None = None
         self._probe: Locks | None = None
 

@@ -20,20 +20,19 @@ HEAD_BYTES = 64
 
 
 class MemoryBudget:
-    """What all unstored pictures of one process may take together, bytes."""
+    """What all unstored pictures of one process may take together, bytes; 0: they are refused."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._free = limit_bytes
+        self._is_none = not limit_bytes
         self._mutex = threading.Lock()
 
     def take(self, count: int) -> None:
         """Reserve `count` bytes.  Raises StorageUnavailable when they are not there."""
         with self._mutex:
             if count > self._free:
-                raise StorageUnavailable(
-                    "storage: full, and no memory left to pass the picture through",
-                    retry_after_s=RETRY_AFTER_S,
-                )
+                more = "" if self._is_none else ", and no memory left to pass the picture through"
+                raise StorageUnavailable(f"storage: full{more}", retry_after_s=RETRY_AFTER_S)
             self._free -= count
 
     def give_back(self, count: int) -> None:

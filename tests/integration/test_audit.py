@@ -102,5 +102,5 @@ def test_what_the_disk_does_not_take_is_not_restored(config: Config, origin: Ori
     cache = open_cache(dataclasses.replace(config, storage=storage))
     url = origin.serve("/1.jpg", jpeg(40, 30))
     record = Record(key_of(url), url, "", "jpeg", 1, 1, 3, "a" * 64, 1000.0, "origin")
-    with pytest.raises(StorageUnavailable, match="could not be kept"):
+    with pytest.raises(StorageUnavailable, match="^storage: full$"):
         cache.restore(record)

@@ -26,7 +26,9 @@ from image_cloud.errors import (
     UrlForbidden,
 )
 from image_cloud.fetch.load import Found
+from image_cloud.fetch.purpose import Purpose, prefetch
 from image_cloud.picture.record import Original, Tombstone
+from image_cloud.picture.url import Url
 
 ASKED_AT = 1000.0
 SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0)
@@ -40,15 +42,16 @@ class Slot:
 
 
 class Cache:
-    """Finds, or raises; remembers whether the slot was held when thumbnails were made."""
+    """Finds, or raises."""
 
-    def __init__(self, error: Exception | None = None, data: bytes | None = None) -> None:
-        self.error, self.data = error, data
+    def __init__(self, slot: Slot, error: Exception | None = None) -> None:
+        self.slot, self.error = slot, error
 
-    def load(self, url: str, slot: Any) -> Found:
+    def load(self, url: Url, purpose: Purpose) -> Found:
+        assert purpose == prefetch(self.slot)
         if self.error:
             raise self.error
-        return Found(Original("k", "jpg"), "MISS", self.data)
+        return Found(Original("k", "jpg"), "MISS")
 
 
 class Thumbnails:
@@ -72,12 +75,11 @@ class Tombstones:
 def outcome(
     error: Exception | None = None,
     tries: int = 0,
-    data: bytes | None = None,
     later: Exception | None = None,
     deleted_at: float | None = None,
 ) -> Any:
     slot: Any = Slot()
-    cache: Any = Cache(error, data)
+    cache: Any = Cache(slot, error)
     thumbnails: Any = Thumbnails(slot, later)
     tombstones: Any = Tombstones(deleted_at)
     job = Job(cache, tombstones, thumbnails, SETTINGS, jitter=lambda low, high: 1.0)
@@ -123,10 +125,6 @@ def test_what_was_deleted_since_it_was_asked_for_is_not_fetched() -> None:
 def test_what_is_not_the_urls_fault_uses_no_try_up(error: ImageCloudError) -> None:
     found = outcome(error, tries=2)
     assert (found.tries, found.wait_s) == (0, max(1.0, error.retry_after_s or 0))
-
-
-def test_a_picture_that_could_not_be_stored_waits() -> None:
-    assert outcome(data=b"x").code == "storage_unavailable"
 
 
 def test_the_unexpected_is_tried_again_and_then_fails() -> None:

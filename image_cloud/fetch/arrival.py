@@ -1,0 +1,164 @@
+"""How bytes become an original: received, looked at, recorded and kept, wherever they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection
+
+from image_cloud.errors import (
+    CorruptImage,
+    NotAnImage,
+    StorageUnavailable,
+    TruncatedImage,
+    UnsupportedFormat,
+)
+from image_cloud.picture import formats
+from image_cloud.picture.dimensions import dimensions
+from image_cloud.picture.record import Original, Record
+from image_cloud.picture.url import Url
+from image_cloud.storage.incoming import Incoming, MemoryBudget
+from image_cloud.storage.space import RETRY_AFTER_S, unavailable
+from image_cloud.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+NO_MEMORY = MemoryBudget(0)
+ORIGIN, IMPORT = "origin", "import"
+SENT = {ORIGIN: "the origin sent", IMPORT: "the file is"}
+"""How errors begin that tell what came from there; a peer goes by its name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Delivery:
+    """Bytes that came in full: their SHA-256 (hex), when they count as stored, and from where."""
+
+    sha256: str
+    stored_at: float
+    source: str
+
+
+Write = Callable[[bytes], object]
+Deliver = Callable[[Write], Delivery]
+Describe = Callable[[Incoming, Delivery], Record]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrived:
+    """A picture that came.  `data` is None where it is on disk, else its bytes: the storage is full."""
+
+    record: Record
+    original: Original
+    data: bytes | None = None
+
+
+class Arrivals:
+    """The way into the store for pictures that nobody has judged yet.
+
+    Those of the `accepted` formats are taken.  `tell` hears of each record that is on disk, but whose
+    row is still to be committed.  `budget` is for what a full storage leaves in memory.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        accepted: Collection[str],
+        tell: Callable[[Record], object],
+        budget: MemoryBudget = NO_MEMORY,
+    ) -> None:
+        self._store = store
+        self._accepted = accepted
+        self._tell = tell
+        self._budget = budget
+
+    def take(self, url: Url, deliver: Deliver, *, must_last: bool) -> Arrived:
+        """Keep the picture of `url` that `deliver` writes.
+
+        With `must_last` it is on disk, to survive a crash of the machine, or StorageUnavailable is
+        raised; without, a full storage leaves it in memory.
+        Raises NotAnImage, UnsupportedFormat, TruncatedImage, Blocked and DeletedMeanwhile, and
+        what `deliver` raises.
+        """
+
+        def describe(incoming: Incoming, delivery: Delivery) -> Record:
+            return self._describe(url, incoming, delivery)
+
+        budget = NO_MEMORY if must_last else self._budget
+        arrived = _receive(self._store, budget, deliver, describe, must_last=must_last)
+        if arrived.data is None:
+            self._tell(arrived.record)
+        return arrived
+
+    def _describe(self, url: Url, incoming: Incoming, delivery: Delivery) -> Record:
+        fmt = self._format(incoming, delivery)
+        with incoming.open() as file:
+            if not formats.is_complete(file, incoming.size, fmt):
+                raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
+            width, height = dimensions(file)
+        return Record(
+            url.key, url.text, url.host, fmt.name, width, height, incoming.size,
+            delivery.sha256, delivery.stored_at, delivery.source,
+        )  # fmt: skip
+
+    def _format(self, incoming: Incoming, delivery: Delivery) -> formats.Format:
+        fmt = formats.sniff(incoming.head)
+        if fmt is None:
+            raise NotAnImage(f"{_sent(delivery)} {formats.describe(incoming.head)}")
+        if fmt.name not in self._accepted:
+            allowed = ", ".join(self._accepted)
+            raise UnsupportedFormat(f"{_sent(delivery)} {fmt.name}; supported are {allowed}")
+        return fmt
+
+
+def take_copy(store: Store, wanted: Record, deliver: Deliver) -> Record:
+    """Keep another node's original, which has to be what `wanted` says; return its record here.
+
+    That node has judged it, so it is kept as it is.
+    Raises CorruptImage, StorageUnavailable, Blocked and DeletedMeanwhile, and what `deliver` raises.
+    """
+
+    def describe(incoming: Incoming, delivery: Delivery) -> Record:
+        return _compare(wanted, incoming, delivery)
+
+    return _receive(store, NO_MEMORY, deliver, describe, must_last=True).record
+
+
+def _receive(
+    store: Store, budget: MemoryBudget, deliver: Deliver, describe: Describe, *, must_last: bool
+) -> Arrived:
+    with Incoming(store, budget) as incoming:
+        delivery = deliver(incoming.write)
+        incoming.start_sync()
+        record = describe(incoming, delivery)
+        try:
+            return Arrived(record, _place(store, incoming, record, must_last))
+        except StorageUnavailable:
+            if must_last:
+                raise
+        store.tombstones.check(record.key, record.stored_at)
+        return Arrived(record, record.original, incoming.data())
+
+
+def _place(store: Store, incoming: Incoming, record: Record, must_last: bool) -> Original:
+    if incoming.file is None:
+        raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
+    try:
+        return store.place(incoming.file, record, lasts=must_last)
+    except OSError as error:
+        log.warning("event=not_stored key=%s reason=%r", record.key, error.strerror)
+        raise unavailable(error) from error
+
+
+def _compare(wanted: Record, incoming: Incoming, delivery: Delivery) -> Record:
+    """Return the record of a copy.  Raises CorruptImage where bytes or format are others."""
+    if delivery.sha256 != wanted.sha256:
+        raise CorruptImage(f"{_sent(delivery)} other bytes than its feed told of")
+    fmt = formats.sniff(incoming.head)
+    if fmt is None or fmt.name != wanted.format:
+        came = formats.describe(incoming.head)
+        raise CorruptImage(f"{_sent(delivery)} {came}, its feed told of {wanted.format}")
+    return dataclasses.replace(wanted, bytes=incoming.size, stored_from=delivery.source)
+
+
+def _sent(delivery: Delivery) -> str:
+    return SENT.get(delivery.source, f"{delivery.source} sent")
