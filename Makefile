@@ -9,13 +9,13 @@ export PYTHON IMAGING
 PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
-TEST_PACKAGES := iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
+TEST_PACKAGES := git iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
 
 STACK := .venv/bin/python -m image_cloud.stack
 
 .DEFAULT_GOAL := run
 .PHONY: help run up down cluster cluster-down node-start node-stop unit test lint fresh-test deploy-test cluster-soak \
-    prefetch-soak bench bench-new bench-prefetch requirements clean setup setup-test setup-lint setup-ansible
+    prefetch-soak bench bench-new bench-prefetch requirements release clean setup setup-test setup-lint setup-ansible
 
 ## Start here
 
@@ -57,7 +57,7 @@ test: setup-test setup-ansible ## run every test (ARGS="-k hostile" or a file: t
 lint: setup-lint setup-ansible ## check style, format, types and the playbooks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy image_cloud falcon_app daemons tests bench
+	.venv/bin/mypy image_cloud falcon_app daemons tests bench dev
 	PATH="$$PWD/.cache/ansible/bin:$$PATH" ansible-lint -q ansible
 
 fresh-test: ## try ./run on a bare Debian 12; needs root and debootstrap
@@ -94,6 +94,9 @@ bench-prefetch: setup-test ## measure claims with a million URLs waiting, then U
 
 requirements: ## write requirements*.txt with all hashes (ARGS="--upgrade-package NAME")
 	@exec sh dev/requirements.sh $(ARGS)
+
+release: ## release VERSION=1.0.0: version, changelog section, commit and tag
+	@exec $(PYTHON) dev/release.py "$$VERSION"
 
 clean: down cluster-down ## remove what the other targets made
 	@if [ -n "$$IMAGE_CLOUD_HOME" ]; then IMAGE_CLOUD_HOME= $(MAKE) down cluster-down; fi
