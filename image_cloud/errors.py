@@ -45,7 +45,7 @@ class BadParameter(ImageCloudError):
 
 
 class BadRequestBody(ImageCloudError):
-    """The request body is not what this address takes."""
+    """The request body is malformed."""
 
     code = "bad_body"
 
@@ -57,25 +57,25 @@ class RequestTooLarge(ImageCloudError):
 
 
 class TokenMissing(ImageCloudError):
-    """This address needs a token."""
+    """This endpoint needs a token."""
 
     code = "token_missing"
 
 
 class TokenUnknown(ImageCloudError):
-    """The token is not known here."""
+    """The token is unknown."""
 
     code = "token_unknown"
 
 
 class Forbidden(ImageCloudError):
-    """This may not be done."""
+    """This is forbidden."""
 
     code = "forbidden"
 
 
 class ScopeMissing(Forbidden):
-    """The token's client lacks the scope that this address needs."""
+    """The client lacks the scope that this endpoint needs."""
 
     code = "scope_missing"
 
@@ -93,7 +93,7 @@ class SignatureExpired(Forbidden):
 
 
 class UrlForbidden(Forbidden):
-    """This URL may not be fetched."""
+    """This URL must not be fetched."""
 
     code = "url_forbidden"
 
@@ -105,7 +105,7 @@ class NotLocal(ImageCloudError):
 
 
 class BatchUnknown(ImageCloudError):
-    """There is no such batch."""
+    """No such batch."""
 
     code = "batch_unknown"
 
@@ -126,7 +126,7 @@ class OriginNotFound(ImageCloudError):
 
 
 class OriginFailed(ImageCloudError):
-    """The origin did not deliver."""
+    """The origin failed."""
 
     code = "origin_failed"
 
@@ -138,7 +138,7 @@ class OriginRefused(OriginFailed):
 
 
 class OriginReset(OriginFailed):
-    """The origin broke the connection off."""
+    """The origin closed the connection early."""
 
     code = "origin_reset"
 
@@ -150,7 +150,7 @@ class OriginDns(OriginFailed):
 
 
 class OriginTls(OriginFailed):
-    """No secure connection to the origin was possible."""
+    """The TLS connection to the origin failed."""
 
     code = "origin_tls"
 
@@ -162,7 +162,7 @@ class OriginStatus(OriginFailed):
 
 
 class OriginProtocol(OriginFailed):
-    """The origin's answer is not understandable HTTP."""
+    """The origin did not send valid HTTP."""
 
     code = "origin_protocol"
 
@@ -225,7 +225,7 @@ class UnusableImage(ImageCloudError):
 
 
 class NotAnImage(UnusableImage):
-    """What the origin sent is not a picture."""
+    """The origin did not send a picture."""
 
     code = "not_an_image"
 
@@ -237,7 +237,7 @@ class UnsupportedFormat(UnusableImage):
 
 
 class TruncatedImage(UnusableImage):
-    """The picture is cut short."""
+    """The picture is truncated."""
 
     code = "truncated_image"
 
@@ -249,13 +249,13 @@ class CorruptImage(UnusableImage):
 
 
 class DecoderDied(UnusableImage):
-    """The picture broke the decoder."""
+    """The picture crashed the decoder."""
 
     code = "decoder_died"
 
 
 class DecodeTimeout(UnusableImage):
-    """The picture takes too long to decode."""
+    """Decoding the picture took too long."""
 
     code = "decode_timeout"
 
@@ -264,49 +264,49 @@ class DecodeTimeout(UnusableImage):
 
 
 class Unavailable(ImageCloudError):
-    """This node cannot answer at the moment."""
+    """This node cannot answer right now."""
 
     code = "unavailable"
 
 
 class Busy(Unavailable):
-    """This node has as much to do as it takes on at once."""
+    """This node is busy."""
 
     code = "busy"
 
 
 class OriginPaused(Busy):
-    """The origin is left alone at the moment."""
+    """Requests to this origin are paused."""
 
     code = "origin_paused"
 
 
 class StorageUnavailable(Unavailable):
-    """The storage cannot be used at the moment."""
+    """The storage is unavailable."""
 
     code = "storage_unavailable"
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached at the moment."""
+    """The database is unavailable."""
 
     code = "database_unavailable"
 
 
 class DeletedMeanwhile(Unavailable):
-    """The picture was deleted while it was on its way."""
+    """The picture was deleted while it was being fetched."""
 
     code = "deleted_meanwhile"
 
 
 class PeerAway(Unavailable):
-    """A peer cannot be reached at the moment."""
+    """A peer is unreachable."""
 
     code = "peer_away"
 
 
 class Resynchronising(Unavailable):
-    """This node was away for long and is finding out what was deleted meanwhile."""
+    """This node was away for a long time and is catching up on deletes."""
 
     code = "resynchronising"
 

@@ -21,7 +21,7 @@ OTHER_PROTOCOLS_PORTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """This node: its name and where it answers."""
+    """This node: its name and its address."""
 
     name: str = f.text(
         "ic00", "This node's name.", pattern=r"[a-z0-9][a-z0-9-]{0,62}", form="a host name"
@@ -32,13 +32,13 @@ class Node:
         pattern=r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|\*):\d{1,5}",
         form="ADDRESS:PORT",
     )
-    run: str = f.path("{home}/run", "Folder of sockets and of what a restart may forget.")
+    run: str = f.path(
+        "{home}/run", "Folder of sockets and other files that do not outlive a restart."
+    )
     access_log: str = f.path(
-        "{home}/log/nginx/access.log", "nginx's access log, counted for /metrics."
+        "{home}/log/nginx/access.log", "nginx's access log; /metrics counts its lines."
     )
-    log_level: str = f.choice(
-        "info", ("debug", "info", "warning", "error"), "Least level that is logged."
-    )
+    log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Lowest level to log.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +50,20 @@ class Storage:
         256 * MB,
         0,
         1000 * GB,
-        "Memory of each fetch process for pictures that pass through while the storage is full.",
+        "Memory in each fetch process for pictures passed through while the storage is full.",
     )
     variants_max_bytes: int = f.size(
-        100 * GB, 0, 10**15, "Variants are evicted, least recently used first, past this."
+        100 * GB,
+        0,
+        10**15,
+        "Total size of variants; beyond it the least recently used are evicted.",
     )
     min_free_bytes: int = f.size(
         16 * MB,
         0,
         10**13,
-        "Reserve: with less free space than this nothing more is stored, so that deletes, the\n"
-        "database and logs still have room.",
+        "Free space to keep in reserve. Nothing is stored while less is free, which leaves room for\n"
+        "deletes, the database and logs.",
     )
 
 
@@ -78,33 +81,35 @@ class Http:
 
 @dataclasses.dataclass(frozen=True)
 class Resize:
-    """How pictures are resized, and what is too much."""
+    """How pictures are resized, and the limits."""
 
     formats: tuple[str, ...] = f.listing(
         ("jpeg", "png", "webp", "gif", "bmp", "tiff"),
-        "Formats that are taken from origins and decoded; anything else is refused.",
+        "Formats to accept from origins; anything else is refused.",
         item=f.choice_item(*DECODABLE),
         form="a list out of " + ", ".join(DECODABLE),
         at_least=1,
     )
     max_side: int = f.whole(
-        5000, 1, 65535, "Largest width or height that may be asked for, pixels."
+        5000, 1, 65535, "Largest width or height a client may ask for, in pixels."
     )
-    format_when_resize: str = f.choice("jpeg", ENCODABLE, "Format of resized pictures.")
-    quality: int = f.whole(85, 1, 100, "Quality of resized pictures, in formats that have one.")
+    format_when_resize: str = f.choice("jpeg", ENCODABLE, "Default format of resized pictures.")
+    quality: int = f.whole(
+        85, 1, 100, "Default quality of resized pictures, in formats that have one."
+    )
     thumbnail_sizes: tuple[int, ...] = f.listing(
         (100, 200, 250, 400, 800),
-        "Sizes that /get_thumbnail makes, pixels.",
+        "Sizes that /get_thumbnail offers, in pixels.",
         item=f.whole_item(1, 65535),
         form="a list of whole numbers, 1 to 65535",
         at_least=1,
     )
-    thumbnail_size: int = f.whole(200, 1, 65535, "Size of /get_thumbnail where none is asked for.")
+    thumbnail_size: int = f.whole(200, 1, 65535, "Default size of /get_thumbnail.")
     thumbnail_quality: int = f.whole(85, 1, 100, "JPEG quality of /get_thumbnail.")
     thumbnails_together: tuple[int, ...] = f.listing(
         (200, 250),
-        "Thumbnail sizes that are usually asked for together: one decode makes all of them. Those\n"
-        "that are not in thumbnail_sizes do not count.",
+        "Thumbnail sizes that clients usually request together; one decode makes them all. Sizes\n"
+        "missing from thumbnail_sizes are ignored.",
         item=f.whole_item(1, 65535),
         form="a list of whole numbers, 1 to 65535, or nothing",
     )
@@ -112,12 +117,12 @@ class Resize:
         768,
         0,
         4096,
-        "Longest side of the small copy that further sizes of a JPEG are made from, pixels; 0: none.",
+        "Longest side of the reduced copy that further sizes of a JPEG are made from; 0: no copy.",
     )
-    max_pixels: int = f.whole(50_000_000, 1, 2**31 - 1, "Largest picture that is decoded, pixels.")
-    max_frames: int = f.whole(1000, 1, 10**6, "Most frames of an animated picture.")
-    max_scans: int = f.whole(100, 1, 10**4, "Most scans of a progressive JPEG.")
-    decode_timeout: float = f.duration(20.0, 0.1, 600.0, "Longest that one resize may take.")
+    max_pixels: int = f.whole(50_000_000, 1, 2**31 - 1, "Largest picture to decode, in pixels.")
+    max_frames: int = f.whole(1000, 1, 10**6, "Most frames in an animated picture.")
+    max_scans: int = f.whole(100, 1, 10**4, "Most scans in a progressive JPEG.")
+    decode_timeout: float = f.duration(20.0, 0.1, 600.0, "Time limit for one resize.")
     worker_memory: int = f.size(1 * GIB, 128 * MIB, 64 * GIB, "Memory limit of one resize worker.")
     reducing_gap: float = f.number(
         1.0, 1.0, 4.0, "A JPEG is decoded at no less than this many times the wanted size."
@@ -126,44 +131,44 @@ class Resize:
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-    """How pictures are fetched from origins, and from which."""
+    """Which origins may be fetched from, and the limits of a download."""
 
     allow_networks: tuple[f.Network, ...] = f.listing(
         (),
-        "Networks that may be fetched from although they are private, local or reserved.",
+        "Private, local or reserved networks that may be fetched from all the same.",
         item=f.network_item,
         form="a list of networks like 10.0.0.0/8, or nothing",
     )
     allow_domains: tuple[str, ...] = f.listing(
-        (), "Only these domains (and their sub-domains) may be fetched from; nothing: all.",
+        (), "The only domains (with their sub-domains) to fetch from; empty: all.",
         item=f.domain_item, form="a list of domain names, or nothing",
     )  # fmt: skip
     deny_domains: tuple[str, ...] = f.listing(
-        (), "These domains (and their sub-domains) may not be fetched from.",
+        (), "Domains (with their sub-domains) never to fetch from.",
         item=f.domain_item, form="a list of domain names, or nothing",
     )  # fmt: skip
     allow_ports: tuple[int, ...] = f.listing(
-        (), "Only these ports may be fetched from; nothing: all but deny_ports.",
+        (), "The only ports to fetch from; empty: all except deny_ports.",
         item=f.whole_item(1, 65535), form="a list of ports, 1 to 65535, or nothing",
     )  # fmt: skip
     deny_ports: tuple[int, ...] = f.listing(
-        OTHER_PROTOCOLS_PORTS, "These ports may not be fetched from.",
+        OTHER_PROTOCOLS_PORTS, "Ports never to fetch from.",
         item=f.whole_item(1, 65535), form="a list of ports, 1 to 65535, or nothing",
     )  # fmt: skip
-    max_bytes: int = f.size(50 * MB, 1 * KB, 2 * GB, "Largest file that is taken from an origin.")
-    max_redirects: int = f.whole(5, 0, 20, "Most redirects that are followed.")
-    connect_timeout: float = f.duration(5.0, 0.1, 120.0, "Longest wait for a connection.")
-    read_timeout: float = f.duration(10.0, 0.1, 600.0, "Longest silence of an origin.")
-    total_timeout: float = f.duration(30.0, 0.1, 3600.0, "Longest that a whole download may take.")
+    max_bytes: int = f.size(50 * MB, 1 * KB, 2 * GB, "Largest file to accept from an origin.")
+    max_redirects: int = f.whole(5, 0, 20, "Most redirects to follow.")
+    connect_timeout: float = f.duration(5.0, 0.1, 120.0, "Time limit for connecting.")
+    read_timeout: float = f.duration(10.0, 0.1, 600.0, "Longest time an origin may send nothing.")
+    total_timeout: float = f.duration(30.0, 0.1, 3600.0, "Time limit for a whole download.")
     user_agent: str = f.text(
         "ImageCloud/0.1 (+mailto:postmaster@localhost)",
-        "User-Agent sent to origins: name the operator in it.",
+        "User-Agent sent to origins; put the operator's contact in it.",
         pattern=r"[\x20-\x7e]{1,200}",
         form="1 to 200 printable ASCII characters",
     )
     ca_file: str = f.text(
         "",
-        "File of certificates that origins are checked against; nothing: the well-known ones.",
+        "CA certificates to check origins against; empty: the bundled ones.",
         pattern=r"(/[^\0]*)?",
         form="an absolute path, or nothing",
     )
@@ -177,7 +182,7 @@ class Download:
 
 @dataclasses.dataclass(frozen=True)
 class Politeness:
-    """How many downloads run at once from each domain, and when a domain is left alone."""
+    """How many downloads run at once per domain, and when to pause a domain."""
 
     limits_file: str = f.path(
         "{home}/max_downloads.json",
@@ -188,57 +193,64 @@ class Politeness:
         10.0,
         0.0,
         600.0,
-        "Longest that a request waits for its turn at a domain before it gets a 503.",
+        "Longest time a request waits for a domain's slot before it gets a 503.",
     )
-    failures: int = f.whole(
-        20, 1, 10**6, "After so many failures in a row a whole domain is left alone."
+    failures: int = f.whole(20, 1, 10**6, "Failures in a row after which the domain is paused.")
+    first_pause: float = f.duration(30.0, 0.1, DAY, "First pause of a domain.")
+    longest_pause: float = f.duration(
+        600.0, 0.1, 30 * DAY, "Longest pause; each one is twice as long as the one before."
     )
-    first_pause: float = f.duration(30.0, 0.1, DAY, "For how long, the first time.")
-    longest_pause: float = f.duration(600.0, 0.1, 30 * DAY, "Doubling each time up to this.")
-    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each time is shortened or lengthened.")
+    jitter: float = f.number(0.2, 0.0, 0.9, "Random variation of each time, as a share of it.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Prefetch:
-    """POST /fire_and_forget, and the daemon that works it off."""
+    """POST /fire_and_forget, and the daemon that fetches what it takes."""
 
-    threads: int = f.whole(64, 1, 1000, "Downloads at once of the daemon, all domains together.")
-    resizes: int = f.whole(1, 1, 256, "Thumbnails at once that it asks the resize pool for.")
-    tries: int = f.whole(4, 1, 100, "A URL that failed so often stands in its batch's failures.")
+    threads: int = f.whole(64, 1, 1000, "Downloads that the daemon runs at once, over all domains.")
+    resizes: int = f.whole(1, 1, 256, "Thumbnails that the daemon has made at once.")
+    tries: int = f.whole(4, 1, 100, "Tries after which a URL counts as failed.")
     first_wait: float = f.duration(30.0, 0.05, DAY, "Wait before the second try.")
-    longest_wait: float = f.duration(3600.0, 0.05, 30 * DAY, "Doubling with each try up to this.")
-    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each wait is shortened or lengthened.")
+    longest_wait: float = f.duration(
+        3600.0,
+        0.05,
+        30 * DAY,
+        "Longest wait between tries; each is twice as long as the one before.",
+    )
+    jitter: float = f.number(0.2, 0.0, 0.9, "Random variation of each wait, as a share of it.")
     lease: float = f.duration(
         120.0,
         5.0,
         DAY,
-        "A URL whose daemon does not say within this time that it still works on it is given to\n"
-        "another; one whose process has died is given away at once.",
+        "Time after which another daemon takes over a URL whose daemon gives no sign of life; the\n"
+        "URLs of a dead process are taken over at once.",
     )
     idle: float = f.duration(0.25, 0.01, 60.0, "Pause between two looks for new work.")
     keep_batches: float = f.duration(
-        30 * DAY, 60.0, 3650 * DAY, "Finished batches are forgotten then."
+        30 * DAY, 60.0, 3650 * DAY, "How long finished batches are kept."
     )
-    max_bodies: int = f.whole(
-        2, 1, 64, "POST /fire_and_forget: bodies that are read at once; more wait."
-    )
+    max_bodies: int = f.whole(2, 1, 64, "Bodies of POST /fire_and_forget read at once; more wait.")
     body_wait: float = f.duration(30.0, 0.0, 600.0, "Longest such wait before the call gets a 503.")
     memory: int = f.size(
         1 * GIB,
         128 * MIB,
         64 * GIB,
-        "Memory limit of the daemon, and of the pool that takes the calls.",
+        "Memory limit of the daemon and of each intake process.",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Failures:
-    """How long failed URLs are remembered, so that a storm of requests costs the origin one."""
+    """How long failed URLs are remembered, so that many requests cost the origin only one."""
 
-    not_found_keep: float = f.duration(3600.0, 1.0, 30 * DAY, "After a 404 or 410 of the origin.")
-    first_keep: float = f.duration(30.0, 0.1, DAY, "After any other failure, the first time.")
-    longest_keep: float = f.duration(600.0, 0.1, 30 * DAY, "Doubling with each failure up to this.")
-    jitter: float = f.number(0.2, 0.0, 0.9, "Share by which each time is shortened or lengthened.")
+    not_found_keep: float = f.duration(
+        3600.0, 1.0, 30 * DAY, "After the origin answered 404 or 410."
+    )
+    first_keep: float = f.duration(30.0, 0.1, DAY, "After the first of any other failures.")
+    longest_keep: float = f.duration(
+        600.0, 0.1, 30 * DAY, "Longest time; each one is twice as long as the one before."
+    )
+    jitter: float = f.number(0.2, 0.0, 0.9, "Random variation of each time, as a share of it.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,20 +263,22 @@ class Database:
         pattern=r".+",
         form="a libpq connection string",
     )
-    connect_timeout: float = f.duration(3.0, 1.0, 60.0, "Longest wait for a connection.")
-    statement_timeout: float = f.duration(30.0, 0.1, 3600.0, "Longest that one statement may take.")
+    connect_timeout: float = f.duration(3.0, 1.0, 60.0, "Time limit for connecting.")
+    statement_timeout: float = f.duration(30.0, 0.1, 3600.0, "Time limit for one statement.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Tokens:
     """Who may do what."""
 
-    file: str = f.path("{home}/tokens.json", "Clients, scopes and hashed tokens; mode 0600.")
+    file: str = f.path(
+        "{home}/tokens.json", "File of clients, scopes and hashed tokens; its mode must be 0600."
+    )
     verdict_keep: float = f.duration(
         20.0,
         0.0,
         28.0,
-        "How long nginx believes that a token may read; a revoked one works no longer than this.",
+        "How long nginx caches that a token may read; a revoked token stops working within this time.",
     )
 
 
@@ -273,84 +287,92 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 
 @dataclasses.dataclass(frozen=True)
 class Clients:
-    """How much one client may ask, how slow it may be, and TLS (docs/operations.md)."""
+    """Limits per client, timeouts for slow clients, and TLS (docs/operations.md)."""
 
     rate: int = f.whole(
         0,
         0,
         10**6,
-        "Requests a second of one token that may read, past which it gets a 429; 0: any number.",
+        "Requests a second allowed to one token; more get a 429; 0: no limit.",
     )
-    burst: int = f.whole(1000, 0, 10**6, "So many more are let through at once.")
+    burst: int = f.whole(
+        1000, 0, 10**6, "Requests beyond the rate that are let through in a burst."
+    )
     rate_without_token: int = f.whole(
         0,
         0,
         10**6,
-        "The same for one address that sends no token, an unknown one, or signed URLs; 0: any number.",
+        "Requests a second allowed to an address without a valid token, or with signed URLs; 0: no limit.",
     )
-    burst_without_token: int = f.whole(1000, 0, 10**6, "So many more are let through at once.")
+    burst_without_token: int = f.whole(
+        1000, 0, 10**6, "Requests beyond the rate that are let through in a burst."
+    )
     connections: int = f.whole(
         0,
         0,
         10**6,
-        "Requests at the same time of one address, past which it gets a 429; 0: any number.",
+        "Simultaneous requests allowed to one address; more get a 429; 0: no limit.",
     )
     unlimited: tuple[f.Network, ...] = f.listing(
         LOOPBACK,
-        "Networks that none of these limits hold for: the peers, what asks for health.",
+        "Networks exempt from these limits: peers, health checks.",
         item=f.network_item,
         form="a list of networks like 10.0.0.0/8, or nothing",
     )
     trusted_proxies: tuple[f.Network, ...] = f.listing(
         (),
-        "Networks of load balancers, whose X-Forwarded-For tells the client's address.",
+        "Networks of load balancers whose X-Forwarded-For is believed.",
         item=f.network_item,
         form="a list of networks like 10.0.0.0/8, or nothing",
     )
     header_timeout: float = f.duration(
-        10.0, 1.0, 600.0, "Longest that a request's head may take; also a TLS handshake."
+        10.0, 1.0, 600.0, "Time limit for a request's head, and for a TLS handshake."
     )
-    body_timeout: float = f.duration(15.0, 1.0, 600.0, "Longest silence within a request's body.")
+    body_timeout: float = f.duration(15.0, 1.0, 600.0, "Longest pause within a request's body.")
     send_timeout: float = f.duration(
-        30.0, 1.0, 600.0, "Longest that a client may take nothing of an answer."
+        30.0, 1.0, 600.0, "Longest time a client may read nothing of a response."
     )
-    keepalive: float = f.duration(75.0, 0.0, 3600.0, "How long an idle connection is kept.")
+    keepalive: float = f.duration(75.0, 0.0, 3600.0, "How long to keep an idle connection.")
     tls_listen: str = f.text(
         "",
-        "Where nginx also listens, for TLS alone.",
+        "A second address for nginx, with TLS only.",
         pattern=r"((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|\*):\d{1,5})?",
         form="ADDRESS:PORT, or nothing",
     )
     tls_certificate: str = f.optional_path(
-        "PEM file with the certificate and its chain; read anew when nginx reloads."
+        "PEM file of the certificate with its chain; nginx reads it when it reloads."
     )
-    tls_key: str = f.optional_path(
-        "PEM file with its key; the user that nginx runs as must be able to read it."
-    )
+    tls_key: str = f.optional_path("PEM file of its key; nginx's user must be able to read it.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Pools:
-    """How many processes and threads serve, and how many requests may wait."""
+    """Processes, threads and queues of the pools."""
 
-    front_workers: int = f.whole(2, 1, 64, "Processes that check tokens and look at the disk.")
-    front_threads: int = f.whole(4, 1, 64, "Threads of each.")
-    fetch_workers: int = f.whole(2, 1, 64, "Processes that download.")
-    fetch_threads: int = f.whole(64, 4, 1024, "Threads, and so downloads at once, of each.")
-    fetch_queue: int = f.whole(
-        256, 1, 100_000, "Requests in the fetch pool, waiting ones included."
+    front_workers: int = f.whole(
+        2, 1, 64, "Processes of the front pool, which checks tokens and looks at the disk."
     )
-    intake_threads: int = f.whole(8, 2, 64, "Threads that take POST /fire_and_forget.")
-    intake_queue: int = f.whole(64, 1, 100_000, "Such requests, waiting ones included.")
-    resize_workers: int = f.whole(2, 1, 256, "Processes that resize, one picture at a time each.")
+    front_threads: int = f.whole(4, 1, 64, "Threads of each.")
+    fetch_workers: int = f.whole(2, 1, 64, "Processes of the fetch pool, which downloads.")
+    fetch_threads: int = f.whole(64, 4, 1024, "Threads of each, and so its downloads at once.")
+    fetch_queue: int = f.whole(
+        256, 1, 100_000, "Most requests in the fetch pool, waiting ones included."
+    )
+    intake_threads: int = f.whole(
+        8, 2, 64, "Threads of the intake pool, which takes POST /fire_and_forget."
+    )
+    intake_queue: int = f.whole(
+        64, 1, 100_000, "Most requests in the intake pool, waiting ones included."
+    )
+    resize_workers: int = f.whole(2, 1, 256, "Processes that resize, each one picture at a time.")
     resize_queue: int = f.whole(
-        128, 1, 100_000, "Requests in the resize pool, waiting ones included."
+        128, 1, 100_000, "Most requests in the resize pool, waiting ones included."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Watchdog:
-    """What counts as a program that runs but cannot serve; such a one is killed and started again."""
+    """When to restart a program that runs but no longer serves."""
 
     unanswered: float = f.duration(
         20.0,
@@ -360,7 +382,7 @@ class Watchdog:
         "longest request may take, is hung.",
     )
     longest_step: float = f.duration(
-        3600.0, 60.0, 30 * DAY, "A daemon whose one step takes longer is hung."
+        3600.0, 60.0, 30 * DAY, "A daemon whose step takes longer than this is hung."
     )
 
 
@@ -370,7 +392,10 @@ class Janitor:
 
     interval: float = f.duration(10.0, 0.1, 3600.0, "Pause between two rounds.")
     audit_bytes_per_second: int = f.size(
-        5 * MB, 0, 10 * GB, "How fast originals are read again to find damaged ones; 0 B: never."
+        5 * MB,
+        0,
+        10 * GB,
+        "How fast the audit re-reads originals to find damaged ones, per second; 0 B: never.",
     )
     audit_pause: float = f.duration(
         86400.0, 0.0, 365 * DAY, "Pause between two audits of the whole storage."
@@ -379,28 +404,29 @@ class Janitor:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The other nodes: cloning, deletes, who has what."""
+    """The other nodes: cloning, deletes, replicas."""
 
     peers: tuple[f.Peer, ...] = f.listing(
         (),
-        "All nodes that clone from each other; this node's own name among them is passed over, so\n"
-        "that the same line serves everywhere.",
+        "All nodes that clone from each other. A node skips its own name, so every node can have\n"
+        "the same line.",
         item=f.peer_item,
         form="a list of NAME=URL like ic01=http://ic01:5000, or nothing",
     )
     token_file: str = f.path(
         "{home}/peer_token",
-        "File (mode 0600) with the token, of the scopes peer and read, that peers are asked with.",
+        "File (mode 0600) of the token, with scopes peer and read, that is sent to peers.",
     )
     accept_deletes: bool = f.flag(
-        True, "This node takes /delete_image. True on one node (ic00); the others follow it."
+        True,
+        "Whether this node accepts /delete_image: true on one node (ic00), which the others follow.",
     )
-    legacy_get_delete: bool = f.flag(False, "/delete_image answers GET, too.")
+    legacy_get_delete: bool = f.flag(False, "Whether /delete_image answers GET as well.")
     tombstone_days: float = f.number(
         90.0,
         0.0,
         3650.0,
-        "Days for which deletes are remembered. A node that heard of no peer for longer compares\n"
+        "Days for which deletes are kept. A node without contact to any peer for longer compares\n"
         "all its pictures with the peers before it serves them again.",
     )
     replicas: int = f.whole(
@@ -410,23 +436,23 @@ class Cluster:
         600.0,
         0.0,
         30 * DAY,
-        "With replicas limited: a copy that belongs to other nodes alone is kept for so long.",
+        "With limited replicas: how long to keep a copy that belongs on other nodes.",
     )
     shared_storage: bool = f.flag(
         False,
-        "Several nodes use this storage folder and this database; nothing is cloned between them.",
+        "Whether several nodes share this storage folder and database; nothing is cloned then.",
     )
-    workers: int = f.whole(8, 1, 256, "Clones that are fetched at once.")
-    connect_timeout: float = f.duration(1.0, 0.01, 60.0, "Longest wait for a connection to a peer.")
-    read_timeout: float = f.duration(5.0, 0.1, 600.0, "Longest silence of a peer.")
-    poll: float = f.duration(5.0, 0.1, 60.0, "Longest that a peer holds an answer back until news.")
+    workers: int = f.whole(8, 1, 256, "Clones to fetch at once.")
+    connect_timeout: float = f.duration(1.0, 0.01, 60.0, "Time limit for connecting to a peer.")
+    read_timeout: float = f.duration(5.0, 0.1, 600.0, "Longest time a peer may send nothing.")
+    poll: float = f.duration(
+        5.0, 0.1, 60.0, "Longest time a peer holds a feed request open while it has no news."
+    )
     retry: float = f.duration(
-        2.0, 0.05, 3600.0, "First wait after a clone that failed; it doubles."
+        2.0, 0.05, 3600.0, "Wait after a clone first fails; doubled each time."
     )
-    longest_retry: float = f.duration(
-        600.0, 0.1, 86400.0, "Longest wait after a clone that failed."
-    )
-    max_bytes: int = f.size(2 * GB, 1 * KB, 100 * GB, "Largest file that is taken from a peer.")
+    longest_retry: float = f.duration(600.0, 0.1, 86400.0, "Longest wait after a failed clone.")
+    max_bytes: int = f.size(2 * GB, 1 * KB, 100 * GB, "Largest file to accept from a peer.")
 
 
 @dataclasses.dataclass(frozen=True)
