@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import ada_url
+
 from image_cloud.config.sections import Download, Resize
 from image_cloud.origin import Origin
 from image_cloud.picture.url import Url
@@ -17,6 +19,7 @@ from image_cloud.storage.folders import make_folders
 from image_cloud.storage.store import Store
 
 ROUNDS = 7
+PARTS = ("hostname", "port", "pathname", "search")
 SHOPS, HOSTS = 200, 50
 
 
@@ -25,6 +28,10 @@ def main() -> None:
     print("| of a batch of 100,000 | us per URL |\n|---|---|")
     print(f"| parse | {cpu_us(lambda: [Url.parse(text) for text in texts]):.2f} |")
     print(f"| parse and hash | {cpu_us(lambda: [Url.parse(text).key for text in texts]):.2f} |")
+    print(
+        f"| parse, with the target | {cpu_us(lambda: [Url.parse(text).target for text in texts]):.2f} |"
+    )
+    print(f"| ada-url | {cpu_us(lambda: [ada_url.parse_url(text, PARTS) for text in texts]):.2f} |")
     with tempfile.TemporaryDirectory() as folder:
         sorter = _sorter(Path(folder))
         print(f"| sort: nothing is here yet | {cpu_us(lambda: sorter.sort(Order(texts))):.2f} |")

@@ -31,6 +31,8 @@ from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
 Enter = Callable[[Url], object]
+# What servers say to a raw %, |, [ or the like in the request line.
+REFUSES_THE_TARGET = (400, 404)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +110,17 @@ class Origin:
 
     @contextlib.contextmanager
     def _answered(self, url: Url, deadline: Deadline) -> Iterator[Answer]:
+        """Give the answer; a server that refuses what browsers send is asked in RFC 3986's letters."""
+        with self._exchanged(url, deadline) as answer:
+            strict = url.strict if answer.status in REFUSES_THE_TARGET else None
+            if not strict:
+                yield answer
+                return
+        with self._exchanged(strict, deadline) as answer:
+            yield answer
+
+    @contextlib.contextmanager
+    def _exchanged(self, url: Url, deadline: Deadline) -> Iterator[Answer]:
         """Give the answer, then keep the connection if nothing is left on it, else close it."""
         exchange = Exchange(url, deadline)
         response, answer = self._ask(exchange)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-import urllib.parse
 
 from image_cloud.errors import BadParameter, OriginProtocol
+from image_cloud.picture.location import resolve
 from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -21,12 +21,9 @@ def follow(url: Url, location: str | None, status: int) -> Url:
     """
     if not location:
         raise OriginProtocol("the origin redirects to nowhere", upstream_status=status)
-    text = _utf8(location.strip())
     try:
-        if not re.match(r"https?://", text, re.IGNORECASE):
-            text = urllib.parse.urljoin(url.text, text)
-        return Url.parse(text)
-    except (BadParameter, ValueError) as error:
+        return resolve(url, _utf8(location))
+    except BadParameter as error:
         raise OriginProtocol(
             "the origin redirects to something that is not a URL", upstream_status=status
         ) from error

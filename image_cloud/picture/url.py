@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import ipaddress
 import re
-import socket
-
-import idna
 
 from image_cloud.errors import BadParameter, UrlForbidden
+from image_cloud.picture import host as hosts
+from image_cloud.picture import target as targets
 from image_cloud.picture.key import key_of
 
 MAX_CHARACTERS = 8000
@@ -20,10 +18,9 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"//([^/?#]*)([^#]*)")
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]*))?")
 _NAMED = re.compile(r"([^:\[\]]+)(?::([0-9]*))?")
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-_LAST_LABEL_OF_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+# What browsers strip at both ends; a NUL stays, and is refused: PostgreSQL keeps none.
+_OUTER_BLANKS = "".join(map(chr, range(1, 0x21)))
 _NEVER = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
-_TO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^\x21-\x7e]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +28,15 @@ class Url:
     """An absolute http or https URL; two are equal where their texts are.
 
     `text` is the URL as given.  `host` is lower-case ASCII without brackets and without a trailing
-    dot; an address stands in its usual form (127.0.0.1 for 0x7f.1).  `tail` is path and query as
-    given, without the fragment.
+    dot, `host_header` what the header of that name says.  `tail` is path and query as given, without
+    the fragment.
     """
 
     text: str
     scheme: str = dataclasses.field(compare=False)
     host: str = dataclasses.field(compare=False)
     port: int = dataclasses.field(compare=False)
+    host_header: str = dataclasses.field(compare=False)
     tail: str = dataclasses.field(compare=False)
 
     @classmethod
@@ -51,10 +49,9 @@ class Url:
         scheme, rest = _split_scheme(text)
         match = _AUTHORITY.match(rest)
         if not match:
-            raise _bad(f"no // follows {scheme}:", "http://HOST/PATH or https://HOST/PATH")
+            raise bad(f"no // follows {scheme}:", "http://HOST/PATH or https://HOST/PATH")
         authority, tail = match.groups()
-        host, port = _server(scheme, authority)
-        return cls(text, scheme, host, port, tail)
+        return cls(text, scheme, *server(scheme, authority), tail)
 
     def __str__(self) -> str:
         return self.text
@@ -67,13 +64,13 @@ class Url:
     @functools.cached_property
     def target(self) -> str:
         """Return path and query as they are sent in the request line."""
-        return _wire_target(self.tail)
+        return targets.of(self.tail)
 
     @property
-    def host_header(self) -> str:
-        """Return the value of the Host header: the port only where it is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+    def strict(self) -> Url | None:
+        """Return the URL for a server that takes RFC 3986 at its word, None where that is the same."""
+        tail = targets.strict(self.target)
+        return None if tail == self.target else dataclasses.replace(self, tail=tail)
 
 
 def is_address(host: str) -> bool:
@@ -82,13 +79,23 @@ def is_address(host: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)  # long lists of URLs name the same few servers
-def _server(scheme: str, authority: str) -> tuple[str, int]:
+def server(scheme: str, authority: str, odd_ipv4: bool = False) -> tuple[str, int, str]:
+    """Return host, port and Host header of what stands between `//` and the path.
+
+    `odd_ipv4` allows forms like 0x7f.1.  Raises BadParameter.
+    """
     host_text, port_text = _split_authority(authority)
-    host = _address(host_text) if authority.startswith("[") else _name_or_ipv4(host_text)
-    return host, _port(port_text, scheme)
+    port = _port(port_text, scheme)
+    if authority.startswith("["):
+        host = _ipv6(host_text)
+        shown = f"[{host}]"
+    else:
+        host, shown = _name_or_ipv4(host_text, odd_ipv4)
+    return host, port, shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}"
 
 
-def _bad(came: str, allowed: str) -> BadParameter:
+def bad(came: str, allowed: str) -> BadParameter:
+    """Return the error for a URL: what `came`, and what is `allowed`."""
     return BadParameter(f"url: {came}; allowed is {allowed}")
 
 
@@ -99,15 +106,16 @@ def _shown(text: str) -> str:
 
 def _split_scheme(text: str) -> tuple[str, str]:
     if len(text) > MAX_CHARACTERS:
-        raise _bad(f"{len(text)} characters came", f"at most {MAX_CHARACTERS}")
-    if found := _NEVER.search(text):
-        raise _bad(
-            f"the character {found[0]!r} stands at position {found.start()}",
-            "no control character and no backslash",
+        raise bad(f"{len(text)} characters came", f"at most {MAX_CHARACTERS}")
+    inner = text.strip(_OUTER_BLANKS)
+    if found := _NEVER.search(inner):
+        raise bad(
+            f"the character {found[0]!r} stands at position {text.index(inner) + found.start()}",
+            "no control character inside and no backslash",
         )
-    match = _SCHEME.fullmatch(text)
+    match = _SCHEME.fullmatch(inner)
     if not match:
-        raise _bad(f"{_shown(text)} came", "an absolute URL that starts with http:// or https://")
+        raise bad(f"{_shown(inner)} came", "an absolute URL that starts with http:// or https://")
     scheme = match[1].lower()
     if scheme not in DEFAULT_PORTS:
         raise UrlForbidden(f"url: the scheme {scheme[:20]!r} came; allowed are http and https")
@@ -116,48 +124,36 @@ def _split_scheme(text: str) -> tuple[str, str]:
 
 def _split_authority(authority: str) -> tuple[str, str]:
     if "@" in authority:
-        raise _bad("a user name or password came", "HOST or HOST:PORT")
+        raise bad("a user name or password came", "HOST or HOST:PORT")
     match = (_BRACKETED if authority.startswith("[") else _NAMED).fullmatch(authority)
     if not match:
-        raise _bad(f"the host {_shown(authority)} came", "HOST, HOST:PORT or [IPV6]:PORT")
+        raise bad(f"the host {_shown(authority)} came", "HOST, HOST:PORT or [IPV6]:PORT")
     return match[1], match[2] or ""
 
 
-def _address(text: str) -> str:
+def _ipv6(text: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(text))
+        return hosts.ipv6(text)
     except ValueError:
-        raise _bad(f"[{text[:60]}] came", "an IPv6 address between the brackets") from None
+        raise bad(f"[{text[:60]}] came", "an IPv6 address between the brackets") from None
 
 
-def _name_or_ipv4(text: str) -> str:
-    name = (text if text.isascii() else _idna(text)).lower().removesuffix(".")
-    if not _NAME.fullmatch(name):
-        raise _bad(f"the host {_shown(text)} came", "a host name or an address")
-    if not _LAST_LABEL_OF_IPV4.fullmatch(name):
-        return name
-    try:  # 127.1, 0x7f.1, 0177.0.0.1 and 2130706433 are what the resolver would make of them
-        return socket.inet_ntoa(socket.inet_aton(name))
-    except OSError:
-        raise _bad(f"the host {_shown(text)} came", "an IPv4 address like 192.0.2.1") from None
-
-
-def _idna(text: str) -> str:
+def _name_or_ipv4(text: str, odd_ipv4: bool) -> tuple[str, str]:
+    """Return the host, and as browsers show it: a name keeps the dot at its end."""
     try:
-        return idna.encode(text, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):
-        raise _bad(f"the host {_shown(text)} came", "a name that IDNA can encode") from None
+        shown = hosts.name(text)
+        address = hosts.ipv4(shown.removesuffix("."))
+    except ValueError:
+        raise bad(f"the host {_shown(text)} came", "a host name or an address") from None
+    if address and address != text and not odd_ipv4:
+        raise bad(f"the host {_shown(text)} came", "IPv4 as four decimal numbers: 192.0.2.1")
+    return address or shown.removesuffix("."), address or shown
 
 
 def _port(text: str, scheme: str) -> int:
     if not text:
         return DEFAULT_PORTS[scheme]
-    if len(text) > 5 or not 1 <= int(text) <= 65535:
-        raise _bad(f"port {text[:10]} came", "1 to 65535")
-    return int(text)
-
-
-def _wire_target(tail: str) -> str:
-    """Return path and query for the request line; valid escapes stay as they are."""
-    raw = (tail if tail.startswith("/") else "/" + tail).encode("utf-8")
-    return _TO_ESCAPE.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii")
+    digits = text.lstrip("0")
+    if not 1 <= len(digits) <= 5 or int(digits) > 65535:
+        raise bad(f"port {text[:10]} came", "1 to 65535")
+    return int(digits)

@@ -7,6 +7,7 @@ import email.utils
 import hashlib
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -96,7 +97,7 @@ def test_what_is_sent(server: wire.Origin, client: Origin) -> None:
     server.serve("/a", b"x")
     fetch(client, server.url("/a?b=%c3%A4&c=ä b&d=%"))
     request = server.requests[0]
-    assert request.target == "/a?b=%c3%A4&c=%C3%A4%20b&d=%25"
+    assert request.target == "/a?b=%c3%A4&c=%C3%A4%20b&d=%"
     assert request.headers == {
         "host": f"127.0.0.1:{server.port}",
         "user-agent": "ImageCloudTest/1",
@@ -218,17 +219,65 @@ def test_retry_after_that_says_nothing(server: wire.Origin, client: Origin, head
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
-    "location", ["/b/ä%c3?x=1", "b/ä%c3?x=1", "//{}/b/ä%c3?x=1", "http://{}/b/ä%c3?x=1"]
-)
+    "location",
+    [
+        "/b/ä%c3?x=1", "b/ä%c3?x=1", "//{}/b/ä%c3?x=1", "http://{}/b/ä%c3?x=1",
+        "HTTP://{}/b/ä%c3?x=1#top",
+        "\\b\\ä%c3?x=1",
+        "\\\\{}\\b/ä%c3?x=1", "http:\\\\{}/b/ä%c3?x=1", "http:b/ä%c3?x=1", "/c/.%2E/b/ä%c3?x=1",
+        "/\t/{}/b/ä\t%c3?x=1\t",
+    ],
+)  # fmt: skip
 def test_redirects(server: wire.Origin, client: Origin, status: int, location: str) -> None:
     server.serve("/b/%C3%A4%c3", BODY)
     there = location.format(f"127.0.0.1:{server.port}").encode().decode("latin-1")
     server.behave("/a", wire.redirect(there, status))
     told, body = fetch(client, server.url("/a"))
     assert body == BODY
-    assert told.url.text == server.url("/b/ä%c3?x=1")
+    assert told.url.text == server.url("/b/%C3%A4%c3?x=1")
     assert "referer" not in server.requests[1].headers
     assert server.connections == 1
+
+
+def strict_server(status: int) -> wire.Behaviour:
+    """Refuse what RFC 3986 does not allow in a request line, as Tomcat, Jetty and IIS do."""
+    allowed = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})+")
+
+    def behave(call: wire.Call) -> None:
+        if allowed.fullmatch(call.request.target):
+            call.reply(BODY)
+        else:
+            call.reply(b"invalid character in the request target", status=status)
+
+    return behave
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/100%.jpg", ["/100%.jpg", "/100%25.jpg"]),
+        ("/a|b[1].jpg?c=^`{d}|", ["/a|b[1].jpg?c=^`{d}|", "/a%7Cb%5B1%5D.jpg?c=%5E%60%7Bd%7D%7C"]),
+        ("/{a}^b %41.jpg?'", ["/%7Ba%7D%5Eb%20%41.jpg?%27"]),
+    ],
+)
+def test_a_server_that_takes_rfc_3986_at_its_word(
+    server: wire.Origin, settings: Download, status: int, path: str, sent: list[str]
+) -> None:
+    for target in sent:
+        server.behave(target, strict_server(status))
+    client = Origin(dataclasses.replace(settings, max_redirects=0))
+    assert fetch(client, server.url(path))[1] == BODY
+    assert [request.target for request in server.requests] == sent
+    assert server.connections == 1
+
+
+def test_a_refusal_of_both_spellings(server: wire.Origin, client: Origin) -> None:
+    with pytest.raises(errors.OriginNotFound):
+        fetch(client, server.url("/a|b"))
+    with pytest.raises(errors.OriginNotFound):
+        fetch(client, server.url("/a'b(c)"))
+    assert [request.target for request in server.requests] == ["/a|b", "/a%7Cb", "/a'b(c)"]
 
 
 def test_as_many_redirects_as_the_ini_says(server: wire.Origin, settings: Download) -> None:
@@ -287,10 +336,10 @@ def test_redirects_are_checked_against_the_settings(
 # --- which addresses ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]"],
-)
+ODD_LOOPBACK = ["0x7f.1", "2130706433", "0177.0.0.1", "127.1", "127.0.0.1.", "１２７。0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost.", "[::ffff:127.0.0.1]"])
 def test_loopback_is_refused(server: wire.Origin, settings: Download, host: str) -> None:
     strict = Origin(dataclasses.replace(settings, allow_networks=()))
     server.serve("/a", BODY)
@@ -299,12 +348,19 @@ def test_loopback_is_refused(server: wire.Origin, settings: Download, host: str)
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("host", ["0x7f.1", "2130706433", "127.1", "[::ffff:127.0.0.1]"])
-def test_loopback_in_odd_forms_is_reached_where_allowed(
-    server: wire.Origin, client: Origin, host: str
+@pytest.mark.parametrize("host", [*ODD_LOOPBACK, "[::ffff:127.0.0.1]"])
+def test_redirect_to_an_odd_form_of_loopback(
+    server: wire.Origin, settings: Download, host: str
 ) -> None:
-    server.serve("/a", BODY)
-    assert fetch(client, server.url("/a", host))[1] == BODY
+    server.serve("/b", BODY)
+    strict = dataclasses.replace(settings, allow_networks=(ipaddress.ip_network("127.0.0.2/32"),))
+    with wire.Origin(address="127.0.0.2") as shop:
+        there = server.url("/b", host).encode().decode("latin-1")
+        shop.behave("/a", wire.redirect(there))
+        assert fetch(Origin(settings), shop.url("/a"))[1] == BODY
+        with pytest.raises(errors.UrlForbidden):
+            fetch(Origin(strict), shop.url("/a"))
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -332,7 +388,7 @@ def test_the_host_header_stays_the_name(server: wire.Origin, settings: Download)
     server.serve("/a", BODY)
     client = Origin(settings, resolve=resolver("127.0.0.1"))
     assert fetch(client, server.url("/a", "Shop.Example."))[1] == BODY
-    assert server.requests[0].headers["host"] == f"shop.example:{server.port}"
+    assert server.requests[0].headers["host"] == f"shop.example.:{server.port}"
 
 
 def test_a_name_that_changes_its_address(server: wire.Origin, settings: Download) -> None:

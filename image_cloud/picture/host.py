@@ -1,0 +1,107 @@
+"""Host names and addresses of URLs, as browsers read them (WHATWG URL standard, "host parsing")."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import unquote_to_bytes
+
+import idna
+
+_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-7]*)|([1-9][0-9]*)")
+_JOINERS = "\u200c\u200d"
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
+
+
+def name(text: str) -> str:
+    """Return the host name `text` in lower-case ASCII; a dot at its end stays.
+
+    Percent-escapes are decoded and other scripts become A-labels (xn--...).  Raises ValueError for
+    what IDNA forbids, and for what has no place in the DNS: empty or long labels, other characters
+    than letters, digits, `-` and `_`.
+    """
+    found = _to_ascii(_unescaped(text))
+    if not _NAME.fullmatch(found):
+        raise ValueError
+    return found
+
+
+def ipv4(name: str) -> str | None:
+    """Return the IPv4 address that `name` spells, None where it is an ordinary name.
+
+    `0x7f.1`, `017700000001` and `2130706433` are 127.0.0.1.  Raises ValueError for a name that ends
+    in a number and is no address.
+    """
+    if not _ENDS_IN_A_NUMBER.fullmatch(name):
+        return None
+    *leading, last = [_number(part) for part in name.split(".")]
+    if (
+        len(leading) > 3
+        or any(number > 255 for number in leading)
+        or last >= 256 ** (4 - len(leading))
+    ):
+        raise ValueError
+    whole = sum(number << 8 * (3 - place) for place, number in enumerate(leading)) + last
+    return str(ipaddress.IPv4Address(whole))
+
+
+def ipv6(text: str) -> str:
+    """Return the IPv6 address `text`, which stood between brackets, in its usual form.
+
+    Raises ValueError.
+    """
+    if "%" in text:
+        raise ValueError
+    return str(ipaddress.IPv6Address(text))
+
+
+def _number(part: str) -> int:
+    match = _NUMBER.fullmatch(part)
+    if not match:
+        raise ValueError
+    hexadecimal, octal, decimal = match.groups()
+    if hexadecimal is not None:
+        return int(hexadecimal or "0", 16)
+    return int(decimal) if decimal else int(octal or "0", 8)
+
+
+def _unescaped(text: str) -> str:
+    return unquote_to_bytes(text).decode() if "%" in text else text
+
+
+def _to_ascii(domain: str) -> str:
+    """Apply UTS 46 as the URL standard does: non-transitional, any hyphens, ASCII taken as it is."""
+    if domain.isascii():
+        return domain.lower()
+    labels = [_unicode(label) for label in idna.uts46_remap(domain, std3_rules=False).split(".")]
+    is_bidi = any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in "".join(labels)
+    )
+    for label in filter(None, labels):
+        _check(label, is_bidi)
+    return ".".join(
+        label if label.isascii() else "xn--" + label.encode("punycode").decode() for label in labels
+    )
+
+
+def _unicode(label: str) -> str:
+    """Decode an A-label, strictly; leave other labels as they are."""
+    if not label.startswith("xn--"):
+        return label
+    decoded = label.removeprefix("xn--").encode("ascii").decode("punycode")
+    if decoded.isascii() or idna.uts46_remap(decoded, std3_rules=False) != decoded:
+        raise ValueError
+    return decoded
+
+
+def _check(label: str, is_bidi: bool) -> None:
+    """Raise ValueError where the validity criteria of UTS 46 do not hold."""
+    idna.check_initial_combiner(label)
+    if is_bidi:
+        idna.check_bidi(label, check_ltr=True)
+    places = (place for place, character in enumerate(label) if character in _JOINERS)
+    if label.startswith("xn--") or not all(idna.valid_contextj(label, place) for place in places):
+        raise ValueError
