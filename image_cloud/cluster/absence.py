@@ -7,18 +7,17 @@ peers' feeds are read anew, pictures that a peer still has come back without a t
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import logging
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from image_cloud.process import json_file
+from image_cloud.process.locks import exclusive
 from image_cloud.storage.files import make_dir
 from image_cloud.storage.folders import PRIVATE_DIR, make_folder
 
@@ -91,7 +90,7 @@ class Freshness:
 
     def ensure(self) -> bool:
         """Move everything aside if the last contact is too long ago; say whether it was moved."""
-        with self._locked():
+        with exclusive(self._storage / "cluster" / ".fresh"):
             contact = self.last_contact()
             if contact is None or self._clock() - contact <= self._keep_s:
                 return False
@@ -122,12 +121,3 @@ class Freshness:
             os.rename(note, self._storage / "unrecorded" / note.name)
         make_folder(self._storage, "variants/.incoming")
         os.rename(draft, self.aside)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(self._storage / "cluster" / ".fresh", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)

@@ -24,6 +24,7 @@ from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooMan
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
+from image_cloud.process.reread import Reread
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Peers:
         self.placement = Placement(own, [peer.name for peer in self.all], settings.replicas)
         self._settings = settings
         self._health = {peer.name: _Health(clock) for peer in self.all}
-        self._token = _TokenFile(Path(settings.token_file))
+        self._token = Reread(Path(settings.token_file), _token_of, "", "peer_token")
         self._pools = {peer.name: self._pool(peer) for peer in self.all}
 
     def _pool(self, peer: Peer) -> HTTPConnectionPool:
@@ -197,23 +198,11 @@ class Peers:
             raise _away(peer, type(error).__name__) from error
 
     def _headers(self) -> dict[str, str]:
-        return {"X-Image-Cloud-Token": self._token.read(), "Accept-Encoding": "identity"}
+        return {"X-Image-Cloud-Token": self._token.current(), "Accept-Encoding": "identity"}
 
 
-class _TokenFile:
-    """The token that peers are asked with, read again when its file changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen = 0
-        self._token = ""
-
-    def read(self) -> str:
-        with contextlib.suppress(OSError):
-            seen = self._path.stat().st_mtime_ns
-            if seen != self._seen:
-                self._token, self._seen = self._path.read_text().strip(), seen
-        return self._token
+def _token_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _picture(url: Url) -> str:

@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +20,13 @@ from typing import Any
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.url import Url, is_address
 from image_cloud.process import json_file
+from image_cloud.process.reread import Reread
 
 log = logging.getLogger(__name__)
 
 DEFAULT = 8
 MOST = 1000
 CAREFUL = 1  # with a broken file and no earlier one
-RELOAD_S = 1.0
 USUAL_PORTS = (80, 443)
 
 
@@ -128,61 +127,31 @@ def _host(name: str) -> str:
 
 
 class LimitsFile:
-    """The file as it stands, looked at again once a second; a broken one is not taken.
+    """The file as it stands; a broken one is not taken.
 
-    `last_good` is where a copy is kept for a process that starts while `path` is broken.
+    `last_good` is where a copy is kept for a process that starts while the file at `path` is broken.
     """
 
     def __init__(
         self, path: Path, last_good: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._path = path
         self._last_good = last_good
-        self._clock = clock
-        self._mutex = threading.Lock()
-        self._looked = float("-inf")
-        self._seen: object = None
-        self._limits: Limits | None = None
+        self._file = Reread(path, self._read, _kept(last_good), "limits", clock)
 
     def current(self) -> Limits:
         """Return the limits that hold now."""
-        with self._mutex:
-            if self._clock() - self._looked >= RELOAD_S or self._limits is None:
-                self._looked = self._clock()
-                self._look()
-            assert self._limits is not None
-            return self._limits
+        return self._file.current()
 
-    def _look(self) -> None:
-        state = _state(self._path)
-        if self._limits is not None and state == self._seen:
-            return
-        self._seen = state
+    def _read(self, path: Path) -> Limits:
         try:
-            text = self._path.read_text(encoding="utf-8") if state else "{}"
-            self._limits = parse(text)
-        except (OSError, ValueError) as error:
-            log.error("event=limits_refused file=%s reason=%r", self._path.name, str(error))
-            self._limits = self._limits or _kept(self._last_good)
-            return
-        log.info(
-            "event=limits_read entries=%d default=%d",
-            len(self._limits.entries),
-            self._limits.default,
-        )
-        with contextlib.suppress(OSError):
-            content = {"default": self._limits.default, **self._limits.entries}
-            json_file.write(self._last_good, content)
-
-
-def _state(path: Path) -> object:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return error.errno
-    return found.st_mtime_ns, found.st_size, found.st_ino
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = "{}"
+        limits = parse(text)
+        log.info("event=limits_read entries=%d default=%d", len(limits.entries), limits.default)
+        with contextlib.suppress(OSError):  # a full disk costs only the copy
+            json_file.write(self._last_good, {"default": limits.default, **limits.entries})
+        return limits
 
 
 def _kept(path: Path) -> Limits:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import math
 import os
 import re
 import secrets
 import stat
-import types
-import typing
 from pathlib import Path
 from typing import Any, TypeVar
+
+from image_cloud.process.typed import fit
 
 T = TypeVar("T")
 
@@ -80,7 +79,7 @@ def is_temporary(name: str) -> bool:
 def read(path: str | Path, kind: type[T], most_bytes: int = MOST_BYTES) -> T | None:
     """Return what the file at `path` holds; None where it is missing, broken or of another kind.
 
-    `kind` is a dataclass, a plain type, or a list, tuple, dict or union of such; see `fit`.
+    `kind` is what `typed.fit` knows.
     """
     try:
         return fit(kind, parse(_content(path, most_bytes)))
@@ -125,54 +124,3 @@ def _whole(text: str) -> int:
 
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=_number)
-
-
-def fit(kind: type[T], value: Any) -> T:
-    """Return `value`, as `parse` gives it, as a `kind`.  Raises ValueError where it is none.
-
-    Of an object that becomes a dataclass, unknown names are passed over: a newer version may write more.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    fitted: Any
-    if dataclasses.is_dataclass(kind):
-        fitted = _fit_dataclass(kind, value)
-    elif origin is types.UnionType:
-        fitted = _fit_any(arguments, value)
-    elif origin in (list, tuple) and type(value) is list:
-        fitted = origin(fit(arguments[0], one) for one in value)
-    elif origin is dict and type(value) is dict:
-        fitted = {fit(arguments[0], name): fit(arguments[1], one) for name, one in value.items()}
-    else:
-        fitted = _fit_plain(kind, value)
-    return typing.cast(T, fitted)
-
-
-def _fit_dataclass(kind: Any, value: Any) -> Any:
-    kinds = _kinds(kind)
-    try:
-        return kind(**{name: fit(kinds[name], one) for name, one in value.items() if name in kinds})
-    except (AttributeError, TypeError):  # no object, or one without a name that it must have
-        raise ValueError(f"not a {kind.__name__}") from None
-
-
-@functools.cache
-def _kinds(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
-def _fit_any(kinds: tuple[Any, ...], value: Any) -> Any:
-    for kind in kinds:
-        with contextlib.suppress(ValueError):
-            return fit(kind, value)
-    raise ValueError("none of the expected kinds")
-
-
-def _fit_plain(kind: Any, value: Any) -> Any:
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise ValueError(f"not a {kind.__name__}")
-    if kind is str:
-        value.encode()  # no half of a surrogate pair
-    return value

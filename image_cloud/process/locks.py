@@ -89,6 +89,14 @@ class Locks:
 
 
 @contextlib.contextmanager
+def exclusive(lock_file: Path) -> Iterator[None]:
+    """Hold `lock_file` as a whole, among all processes and threads, as soon as it is free."""
+    with Locks(lock_file) as locks:
+        locks.wait(0)
+        yield
+
+
+@contextlib.contextmanager
 def locked(lock_file: Path, key: str, patience_s: float) -> Iterator[None]:
     """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
     offset = int(key[:15], 16)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import hmac
-import logging
-import os
 import re
 import secrets
 import time
@@ -16,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from image_cloud.process import json_file
-
-log = logging.getLogger(__name__)
+from image_cloud.process.locks import exclusive
+from image_cloud.process.reread import Reread
 
 SCOPES = ("read", "prefetch", "delete", "peer", "ops")
-RECHECK_S = 1.0
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -52,17 +48,10 @@ def hash_token(token: str) -> str:
 
 
 class TokenStore:
-    """Reads the file for the web side: the last good content stays when a new one is broken.
-
-    Reads `path` lazily and looks for a change at most every RECHECK_S seconds of `clock`.
-    """
+    """The clients in the file at `path`, for the web side."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
-        self._clock = clock
-        self._checked = float("-inf")
-        self._seen: tuple[int, int, int] | None = None
-        self._clients: tuple[Client, ...] = ()
+        self._clients: Reread[tuple[Client, ...]] = Reread(path, _clients_of, (), "tokens", clock)
 
     def by_token(self, token: str) -> Client | None:
         """Return the client that holds `token`; every stored hash is compared in constant time."""
@@ -75,30 +64,16 @@ class TokenStore:
 
     def _find(self, matches: Callable[[Client], bool]) -> Client | None:
         """Look among all clients; a client that is not there may have been added this moment."""
-        self._refresh(RECHECK_S)
-        found = [client for client in self._clients if matches(client)]
-        if not found:
-            self._refresh(0.0)
-            found = [client for client in self._clients if matches(client)]
+        found = list(filter(matches, self._clients.current()))
+        found = found or list(filter(matches, self._clients.current(max_age_s=0.0)))
         return found[0] if found else None
 
-    def _refresh(self, older_than_s: float) -> None:
-        now = self._clock()
-        if now - self._checked >= older_than_s:
-            self._checked = now
-            self._reread()
 
-    def _reread(self) -> None:
-        try:
-            status = os.stat(self._path)
-            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if seen != self._seen:
-                self._clients = read_clients(self._path)
-                self._seen = seen
-        except FileNotFoundError:
-            self._clients, self._seen = (), None
-        except (OSError, ValueError) as error:
-            log.error("event=token_file_unreadable error=%s kept=last_good", type(error).__name__)
+def _clients_of(path: Path) -> tuple[Client, ...]:
+    try:
+        return read_clients(path)
+    except FileNotFoundError:
+        return ()
 
 
 def read_clients(path: Path) -> tuple[Client, ...]:
@@ -140,11 +115,7 @@ def revoke(path: Path, name: str) -> None:
 @contextlib.contextmanager
 def _editing(path: Path) -> Iterator[list[Client]]:
     """Hold the file's lock; write the list back, atomically and 0600, if the block succeeds."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        clients = list(read_clients(path)) if path.exists() else []
+    with exclusive(path.with_name(path.name + ".lock")):
+        clients = list(_clients_of(path))
         yield clients
         json_file.write(path, _File(tuple(clients)), mode=0o600, durable=True, indent=1)
-    finally:
-        os.close(lock)

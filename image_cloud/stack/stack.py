@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from image_cloud.config import Config
@@ -19,9 +17,11 @@ from image_cloud.node_files.accounts import Accounts, find_accounts, let_through
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import Planned, all_stand, make_folder
 from image_cloud.node_files.home import Home
+from image_cloud.process.locks import exclusive
 from image_cloud.stack import ports, postgres, processes, ready, supervisord
 
 STOP_S = 120.0  # all programs one after the other, each within its stopwaitsecs
+START_LOCK = ".start"
 SAMPLE_ADDRESS = "127.0.0.1"
 
 
@@ -50,7 +50,7 @@ class Stack:
         """
         accounts = find_accounts()
         layout.make_root(self.home, accounts)
-        with _locked(self.home.root):
+        with exclusive(self.home.root / START_LOCK):  # one start at a time
             plan = self._plan(accounts)
             if self._serves(plan):
                 return False
@@ -171,14 +171,3 @@ class Stack:
             stderr=subprocess.PIPE,
             **accounts.run.popen_arguments(),
         )
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one start at a time work in `folder`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -51,12 +51,6 @@ def sync(path: str) -> None:
         os.close(descriptor)
 
 
-def content(path: Path | str) -> bytes:
-    """Return all bytes of a small file.  Raises OSError."""
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
-
-
 def has_bytes(path: str) -> bool:
     """Say whether the file is there and not empty."""
     try:

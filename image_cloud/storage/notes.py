@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from image_cloud.picture.record import Record, Tombstone
-from image_cloud.storage.files import content
+from image_cloud.process import json_file
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile
 
@@ -35,7 +35,4 @@ def write(path: str, noted: Record | Tombstone) -> None:
 
 def read(path: Path | str, kind: type[Noted]) -> Noted | None:
     """Return what is noted in `path`; None where that is not one of `kind`."""
-    try:
-        return kind(**json.loads(content(path)))
-    except (OSError, ValueError, TypeError):
-        return None
+    return json_file.read(path, kind)

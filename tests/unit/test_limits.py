@@ -9,6 +9,7 @@ import pytest
 from image_cloud.picture.url import Url
 from image_cloud.politeness import limits
 from image_cloud.politeness.limits import Domain, Limits, LimitsError, LimitsFile
+from image_cloud.process.reread import RECHECK_S
 
 LIMITS = Limits(8, {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db8::1": 5})
 
@@ -78,11 +79,11 @@ def test_a_change_is_seen_and_a_broken_file_is_refused(
     assert file.current().default == 2
     write(path, '{"default": 33}')
     assert file.current().default == 2  # looked at once a second
-    clock.now += limits.RELOAD_S
+    clock.now += RECHECK_S
     assert file.current().default == 33
     write(path, '{"default": oops}')
     for _ in range(3):
-        clock.now += limits.RELOAD_S
+        clock.now += RECHECK_S
         assert file.current().default == 33
     refusals = [one for one in caplog.records if "limits_refused" in one.message]
     assert len(refusals) == 1
@@ -90,7 +91,7 @@ def test_a_change_is_seen_and_a_broken_file_is_refused(
     assert LimitsFile(path, tmp_path / "kept", clock).current().default == 33  # a new process
     assert LimitsFile(path, tmp_path / "nowhere", clock).current() == Limits(limits.CAREFUL, {})
     write(path, '{"default": 5}')
-    clock.now += limits.RELOAD_S
+    clock.now += RECHECK_S
     assert file.current().default == 5
 
 

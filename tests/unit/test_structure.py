@@ -105,3 +105,20 @@ def test_sql_stands_in_the_database_package_alone() -> None:
         and any(word in path.read_text() for word in words)
     ]
     assert not elsewhere
+
+
+def test_state_files_and_locks_have_one_way_each() -> None:
+    """A temporary file that is renamed, and a lock, are easy to get slightly wrong."""
+    ways = {
+        "os.replace(": {"image_cloud/process/json_file.py"},
+        "import fcntl": {"image_cloud/process/locks.py"},
+        "st_mtime_ns": {"image_cloud/process/reread.py"},
+    }
+    found: dict[str, set[str]] = {word: set() for word in ways}
+    for package in ("image_cloud", "falcon_app", "daemons"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text()
+            for word in ways:
+                if word in text:
+                    found[word].add(str(path.relative_to(ROOT)))
+    assert found == ways

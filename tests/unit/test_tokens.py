@@ -3,11 +3,13 @@ import hmac
 import json
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from image_cloud.errors import BadSignature, SignatureExpired
+from image_cloud.process.reread import RECHECK_S
 from image_cloud.request import signing, tokens
 from image_cloud.request.query import Query
 
@@ -40,7 +42,7 @@ def test_a_change_of_the_file_is_seen(file: Path) -> None:
     token = tokens.add(file, "web", ["read"])
     assert store.by_token(token), "a new token works at once"
     tokens.revoke(file, "web")
-    clock.now += tokens.RECHECK_S
+    clock.now += RECHECK_S
     assert store.by_token(token) is None
 
 
@@ -50,7 +52,7 @@ def test_a_broken_file_leaves_the_last_good_one_in_force(file: Path) -> None:
     store = tokens.TokenStore(file, clock)
     assert store.by_token(token)
     file.write_text("{")
-    clock.now += tokens.RECHECK_S
+    clock.now += RECHECK_S
     assert store.by_token(token)
 
 
@@ -69,6 +71,23 @@ def test_names_are_taken_once_and_revoked_once(file: Path) -> None:
     tokens.revoke(file, "a")
     with pytest.raises(ValueError, match="no client"):
         tokens.revoke(file, "a")
+
+
+def test_clients_that_are_added_at_the_same_time_are_all_kept(file: Path) -> None:
+    def add(start: int) -> None:
+        for number in range(start, start + 5):
+            tokens.add(file, f"c{number}", ["read"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(0, 20, 5)))
+    assert len(tokens.read_clients(file)) == 20
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"clients": [{}]}', '{"clients": 3}', "[" * 100_000])
+def test_a_file_without_clients_is_refused(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ValueError, match="."):
+        tokens.read_clients(file)
 
 
 @pytest.fixture
