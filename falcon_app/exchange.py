@@ -16,6 +16,7 @@ from image_cloud.storage.variants import variant_path
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 QUERY = "image_cloud.query"  # in the WSGI environment
+RESIZED = "RESIZED"  # X-Cache of a variant that was just made
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
 
@@ -40,8 +41,14 @@ def send_original(resp: falcon.Response, original: Original, x_cache: str) -> No
 
 def send_variant(resp: falcon.Response, key: str, recipe: Recipe, x_cache: str) -> None:
     """Let nginx send a variant."""
-    extension = recipe.name.rpartition(".")[2]
-    _send_file(resp, variant_path(key, recipe.name), extension, x_cache)
+    _send_file(resp, variant_path(key, recipe.name), recipe.extension, x_cache)
+
+
+def send_data(resp: falcon.Response, data: bytes, extension: str, x_cache: str) -> None:
+    """Send a picture that is no file that nginx could send."""
+    resp.data = data
+    resp.content_type = MIMES[extension]
+    resp.set_header("X-Cache", x_cache)
 
 
 def send_nothing(resp: falcon.Response, x_cache: str) -> None:
@@ -56,14 +63,6 @@ def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> N
     resp.set_header("X-Accel-Redirect", f"{address}?{query}")
     # nginx keeps this answer's Content-Type, charset and all, until the next one brings its own.
     resp.content_type = "application/octet-stream"
-
-
-def hand_to_resize(
-    resp: falcon.Response, original: Original, variant: str, *, no_image: bool
-) -> None:
-    """Let nginx ask the resize pool for `variant` of an original that is on disk."""
-    arguments = {"key": original.key, "extension": original.extension, "variant": variant}
-    hand_on(resp, "/_resize", {**arguments, "no_image": str(int(no_image))})
 
 
 def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:

@@ -21,12 +21,17 @@ from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slots
+from image_cloud.process.sockets import socket_path
+from image_cloud.resize_pool.client import ResizePool
+from image_cloud.resize_pool.marks import Attempts
+from image_cloud.resize_pool.no_answer import NoAnswer
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.recorder import Recorder
 from image_cloud.storage.store import Store
 
 GRACE_S = 5.0
+RESIZE_QUEUE_S = 30.0  # that a picture may wait for its turn in the resize pool
 
 
 def open_storage(config: Config) -> tuple[Store, Failures]:
@@ -87,6 +92,14 @@ def open_gate(config: Config) -> Gate:
     slots = Slots(lock_file(Path(config.storage.path)))
     politeness = config.politeness
     return Gate(open_limits(config), slots, open_domains(config), politeness.slot_wait)
+
+
+def open_resize_pool(config: Config) -> ResizePool:
+    """Return what has pictures resized."""
+    _, failures = open_storage(config)
+    no_answer = NoAnswer(Attempts(Path(config.node.run) / "decoding"), failures)
+    timeout_s = config.resize.decode_timeout + RESIZE_QUEUE_S
+    return ResizePool(socket_path(config.node.run, "resize"), no_answer, timeout_s)
 
 
 def lock_file(root: Path) -> Path:

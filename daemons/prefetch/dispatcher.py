@@ -16,10 +16,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from daemons.prefetch.job import Job
+from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.config import Config
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_outcomes, prefetch_queue
@@ -27,15 +27,12 @@ from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
 from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
-from image_cloud.node import lock_file, open_cache, open_gate, open_storage
+from image_cloud.node import lock_file, open_cache, open_gate, open_resize_pool, open_storage
 from image_cloud.politeness.breaker import Trouble
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import Limits
 from image_cloud.politeness.slots import Slot
 from image_cloud.process.locks import Locks, offset_of
-from image_cloud.process.sockets import socket_path
-from image_cloud.resize_pool.marks import Attempts
-from image_cloud.resize_pool.thumbnails import Thumbnails
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -287,10 +284,9 @@ def create(config: Config) -> Dispatcher:
     store, failures = open_storage(config)
     gate = open_gate(config)
     cache = open_cache(config, gate)
-    attempts = Attempts(Path(config.node.run) / "decoding")
-    socket_file = socket_path(config.node.run, "resize")
+    resize_pool = open_resize_pool(config)
     thumbnails = Thumbnails(
-        store, failures, attempts, socket_file, config.resize, config.prefetch.resizes
+        store.variants, failures, resize_pool, config.resize, config.prefetch.resizes
     )
     job = Job(cache, store.tombstones, thumbnails, config.prefetch)
     locks = Locks(lock_file(store.root))

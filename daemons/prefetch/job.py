@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable
 
+from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
@@ -24,7 +25,6 @@ from image_cloud.fetch import purpose
 from image_cloud.fetch.load import Cache
 from image_cloud.picture.url import Url
 from image_cloud.politeness.slots import Slot
-from image_cloud.resize_pool.thumbnails import Thumbnails
 from image_cloud.storage.tombstones import Tombstones
 
 log = logging.getLogger(__name__)

@@ -20,22 +20,20 @@ from image_cloud.node import (
     open_deletes,
     open_freshness,
     open_guard,
+    open_resize_pool,
     open_storage,
 )
-from image_cloud.process.sockets import socket_path
-from image_cloud.resize_pool.client import ResizeClient
 
 
 def create_fetch(config: Config) -> App:
     """Return the pool that downloads."""
     _, failures = open_storage(config)
     cache = open_cache(config)
-    timeout_s = config.resize.decode_timeout + config.download.total_timeout
-    resizer = ResizeClient(socket_path(config.node.run, "resize"), timeout_s)
+    resize_pool = open_resize_pool(config)
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/health", Health())
-    app.add_route("/_fetch", Fetch(cache, failures, resizer))
+    app.add_route("/_fetch", Fetch(cache, failures, resize_pool))
     app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
     app.add_route("/_changes", ChangesAnswer(_feed_pages(config)))
     return app

@@ -28,6 +28,7 @@ from image_cloud.node import (
 from image_cloud.request.tokens import TokenStore
 from image_cloud.resize.writable import writable_formats
 from image_cloud.resize_pool.marks import Attempts
+from image_cloud.resize_pool.no_answer import NoAnswer
 
 
 def create_front(config: Config) -> App:
@@ -50,7 +51,7 @@ def create_front(config: Config) -> App:
     app.add_route("/health", Health())
     app.add_route("/ready", ready)
     app.add_route("/metrics", metrics)
-    app.add_route("/_no_resize", DecoderDeath(attempts, failures))
+    app.add_route("/_no_resize", DecoderDeath(NoAnswer(attempts, failures)))
     _add_cluster(app, config)
     return app
 

@@ -6,7 +6,6 @@ import falcon
 
 from falcon_app.exchange import (
     hand_on,
-    hand_to_resize,
     query_of,
     send_nothing,
     send_original,
@@ -16,7 +15,7 @@ from image_cloud.cluster.peers import SHA256, STORED_AT
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotLocal
 from image_cloud.fetch.load import HIT
-from image_cloud.picture.record import Original
+from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
@@ -48,7 +47,7 @@ class Finder:
         if original is None:
             self._fetch(resp, wanted)
         elif recipe:
-            self._resize(resp, wanted, original)
+            self._resize(resp, ResizeRequest(original, recipe, wanted.no_image))
         elif wanted.no_image:
             send_nothing(resp, HIT)
         else:
@@ -67,20 +66,13 @@ class Finder:
         self._store.tombstones.check_blocked(wanted.key)
         if wanted.only_local:
             raise NotLocal()
-        remembered = self._failures.recall(wanted.key)
-        if remembered and not wanted.use_peers:
-            raise remembered
-        arguments = {"no_image": str(int(wanted.no_image)), "peers": str(int(wanted.use_peers))}
-        if wanted.recipe:
-            arguments["variant"] = wanted.recipe.name
-        hand_on(resp, "/_fetch", {"url": wanted.url.text, **arguments})
+        if not wanted.use_peers:
+            self._failures.check(wanted.key)
+        hand_on(resp, "/_fetch", FetchRequest.of(wanted).arguments())
 
-    def _resize(self, resp: falcon.Response, wanted: ImageRequest, original: Original) -> None:
-        remembered = self._failures.recall(wanted.key, RESIZE)
-        if remembered:
-            raise remembered
-        assert wanted.recipe
-        hand_to_resize(resp, original, wanted.recipe.name, no_image=wanted.no_image)
+    def _resize(self, resp: falcon.Response, asked: ResizeRequest) -> None:
+        self._failures.check(asked.original.key, RESIZE)
+        hand_on(resp, "/_resize", asked.arguments())
 
 
 class GetImage:

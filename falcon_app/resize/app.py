@@ -14,6 +14,7 @@ from image_cloud.config import Config
 from image_cloud.node import (
     open_storage,
 )
+from image_cloud.resize_pool.maker import Maker
 from image_cloud.resize_pool.marks import Attempts
 
 
@@ -24,5 +25,5 @@ def create_resize(config: Config) -> App:
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/health", Health())
-    app.add_route("/_resize", Resize(store, failures, attempts, config.resize))
+    app.add_route("/_resize", Resize(Maker(store, failures, attempts, config.resize)))
     return app

@@ -100,9 +100,7 @@ class Cache:
 
     def _from_origin(self, url: Url, purpose: Purpose) -> Found:
         """Ask the origin, unless it failed a moment ago; remember how it goes."""
-        remembered = self._failures.recall(url.key)
-        if remembered:
-            raise remembered
+        self._failures.check(url.key)
         try:
             found = self._download(url, purpose, self._store_time(url))
         except ImageCloudError as error:

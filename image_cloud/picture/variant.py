@@ -36,11 +36,16 @@ class Recipe:
     quality: int = 85
 
     @property
+    def extension(self) -> str:
+        """Return the extension of the variant's file name."""
+        return EXTENSIONS[self.format]
+
+    @property
     def name(self) -> str:
         """Return the variant's file name; nginx computes the same one (nginx/lua/hot_path.lua)."""
         up = "-up" if self.enlarge and self.mode != "stretch" else ""
         box = f"{self.width}x{self.height}"
-        return f"{box}-{self.mode}{up}-q{self.quality}.{EXTENSIONS[self.format]}"
+        return f"{box}-{self.mode}{up}-q{self.quality}.{self.extension}"
 
     @classmethod
     def from_name(cls, name: str) -> Recipe:

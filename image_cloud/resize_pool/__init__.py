@@ -1,1 +1,1 @@
-"""How other processes talk to the resize pool. Nothing here decodes."""
+"""The resize pool: what makes variants in its sandbox (`maker`), and how others ask it (`client`)."""

@@ -79,6 +79,11 @@ class Failures:
             retry_after_s=memory.until - now,
         )
 
+    def check(self, key: str, kind: str = FETCH) -> None:
+        """Raise the error that stands for `key` now."""
+        if error := self.recall(key, kind):
+            raise error
+
     def remember(self, key: str, error: ImageCloudError, kind: str = FETCH) -> None:
         """Keep `error` for its time and write that time into it; other errors pass unchanged.
 

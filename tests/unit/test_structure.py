@@ -35,6 +35,12 @@ def row_of(module: str) -> tuple[int, str]:
 
 
 def imports(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports."""
+    ours = {"image_cloud", *APART}
+    return {name for name in all_imports(path) if name.partition(".")[0] in ours}
+
+
+def all_imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -44,7 +50,7 @@ def imports(path: Path) -> set[str]:
             for alias in node.names:
                 deeper = (package / f"{alias.name}.py").exists() or (package / alias.name).is_dir()
                 found.add(f"{node.module}.{alias.name}" if deeper else node.module)
-    return {name for name in found if name.partition(".")[0] in {"image_cloud", *APART}}
+    return found
 
 
 def test_imports_go_one_way() -> None:
@@ -79,6 +85,12 @@ def test_no_pool_and_no_daemon_imports_another() -> None:
             for path in (ROOT / package / part).rglob("*.py"):
                 wrong += [f"{path} imports {n}" for n in imports(path) if n.startswith(others)]
     assert not wrong
+
+
+def test_the_core_knows_nothing_of_the_web_framework() -> None:
+    for package in ("image_cloud", "daemons"):
+        for path in (ROOT / package).rglob("*.py"):
+            assert "falcon" not in {name.partition(".")[0] for name in all_imports(path)}, path
 
 
 def _is_code(path: Path) -> bool:

@@ -1,0 +1,262 @@
+"""/get_image on its way through front, fetch and resize: what each pool sends or hands on."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import falcon
+import pytest
+from falcon.testing import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falcon_app.exchange import hand_on
+from falcon_app.fetch.originals import Fetch
+from falcon_app.front.decoder_death import DecoderDeath
+from falcon_app.front.images import Finder, GetImage, GetThumbnail
+from falcon_app.resize.variants import Resize as ResizeResource
+from image_cloud.config.sections import Failures as FailureSettings
+from image_cloud.config.sections import Resize
+from image_cloud.errors import (
+    BadParameter,
+    Busy,
+    CorruptImage,
+    DecoderDied,
+    ImageCloudError,
+    OriginNotFound,
+)
+from image_cloud.fetch.load import Found
+from image_cloud.picture.record import Original, Record
+from image_cloud.picture.url import Url
+from image_cloud.picture.variant import Recipe
+from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.request.query import Query
+from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.store import Store
+from tests.unit.web import client, redirect
+
+URL = Url.parse("http://shop.example/a b.jpg?x=1&y=%20+ä")
+ORIGINAL, RECIPE, IDENTITY = Original(URL.key, "jpg"), Recipe(200, 0), "a" * 32
+
+
+class Cache:
+    """Has the original on disk, or (without) only its bytes."""
+
+    def __init__(self, data: bytes | None = None) -> None:
+        self._data = data
+        self.asked: list[tuple[str, bool]] = []
+
+    def load(self, url: Url, *, use_peers: bool) -> Found:
+        self.asked.append((url.text, use_peers))
+        return Found(ORIGINAL, "MISS", self._data)
+
+
+class ResizePool:
+    def resize(self, data: bytes, original: Original, recipe: Recipe, request_id: str) -> bytes:
+        return b" ".join([data, original.key.encode(), recipe.name.encode(), request_id.encode()])
+
+
+class Maker:
+    def __init__(self, keeps: bool = True) -> None:
+        self._keeps = keeps
+
+    def make(self, original: Original, recipe: Recipe, request_id: str) -> bytes | None:
+        return None if self._keeps else b"made"
+
+    def resize(self, source: Any, original: Original, recipe: Recipe, request_id: str) -> bytes:
+        return bytes(source.read())[::-1]
+
+
+class NoAnswer:
+    def __init__(self, error: ImageCloudError) -> None:
+        self._error = error
+
+    def reason(self, request_id: str) -> ImageCloudError:
+        assert request_id == IDENTITY
+        return self._error
+
+
+@pytest.fixture
+def failures(store: Store) -> Failures:
+    return Failures(store.root, FailureSettings())
+
+
+def ask(web: TestClient, address: str, asked: FetchRequest | ResizeRequest, **more: Any) -> Any:
+    return web.simulate_get(
+        address, params=asked.arguments(), headers={"X-Request-Id": IDENTITY}, **more
+    )
+
+
+# --- front ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def front(store: Store, failures: Failures) -> TestClient:
+    finder = Finder(store, failures)
+    return client(
+        {
+            "/get_image": GetImage(finder, Resize(), ("jpeg", "png")),
+            "/get_thumbnail": GetThumbnail(finder, Resize()),
+        }
+    )
+
+
+def keep(store: Store) -> None:
+    record = Record(URL.key, URL.text, URL.host, "jpeg", 1, 1, 3, "5" * 64, 10.5, "origin")
+    with store.originals.new_file() as file:
+        file.write(b"abc")
+        store.place(file, record)
+
+
+def test_what_is_nowhere_is_fetched(front: TestClient) -> None:
+    parameters = {"url": URL.text, "resize_width": 200, "use_alternativ_clouds": 1}
+    target = redirect(front.simulate_get("/get_image", params=parameters))
+    address, _, query = target.partition("?")
+    asked = FetchRequest.read(Query(query))
+    assert (address, asked) == ("/_fetch", FetchRequest(URL, RECIPE, use_peers=True))
+
+
+def test_an_original_is_sent_and_peers_hear_of_its_record(front: TestClient, store: Store) -> None:
+    keep(store)
+    answer = front.simulate_get("/get_image", params={"url": URL.text, "only_send_if_local": 1})
+    assert redirect(answer) == f"/_files/{ORIGINAL.relative}"
+    assert (answer.headers["X-Cache"], answer.headers["Content-Type"]) == ("HIT", "image/jpeg")
+    assert (answer.headers["X-Stored-At"], answer.headers["X-Sha256"]) == ("10.500000", "5" * 64)
+
+
+def test_a_missing_variant_is_resized_and_one_that_is_there_is_sent(
+    front: TestClient, store: Store
+) -> None:
+    keep(store)
+    parameters = {"url": URL.text, "resize_width": 200}
+    address, _, query = redirect(front.simulate_get("/get_image", params=parameters)).partition("?")
+    assert (address, ResizeRequest.read(Query(query))) == (
+        "/_resize",
+        ResizeRequest(ORIGINAL, RECIPE),
+    )
+    store.variants.keep(URL.key, {RECIPE.name: b"small"})
+    target = redirect(front.simulate_get("/get_image", params=parameters))
+    assert target.endswith(f"{URL.key}/{RECIPE.name}")
+    answer = front.simulate_get("/get_image", params={**parameters, "no_image": 1})
+    assert (answer.status_code, answer.headers["X-Cache"]) == (204, "HIT")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "status"), [(FETCH, OriginNotFound(), 404), (RESIZE, CorruptImage(), 422)]
+)
+def test_a_remembered_failure_is_told_at_once(
+    front: TestClient, store: Store, failures: Failures,
+    kind: str, error: ImageCloudError, status: int,
+) -> None:  # fmt: skip
+    if kind == RESIZE:
+        keep(store)
+    failures.remember(URL.key, error, kind)
+    answer = front.simulate_get("/get_thumbnail", params={"url": URL.text})
+    assert (answer.status_code, answer.json["code"]) == (status, error.code)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_node_that_may_not_look_elsewhere_says_so(front: TestClient) -> None:
+    answer = front.simulate_get("/get_image", params={"url": URL.text, "only_send_if_local": 1})
+    assert (answer.status_code, answer.json["code"]) == (404, "not_local")
+
+
+# --- fetch ----------------------------------------------------------------------------------------
+
+
+def fetch(cache: Cache, failures: Failures) -> TestClient:
+    return client({"/_fetch": Fetch(cache, failures, ResizePool())})
+
+
+@given(st.text(), st.booleans(), st.booleans(), st.none() | st.just(RECIPE))
+def test_what_is_handed_on_is_what_is_read(
+    path: str, no_image: bool, use_peers: bool, recipe: Recipe | None
+) -> None:
+    with contextlib.suppress(BadParameter):
+        url = Url.parse(f"http://shop.example/{path}")
+        asked, resp = FetchRequest(url, recipe, no_image, use_peers), falcon.Response()
+        hand_on(resp, "/_fetch", asked.arguments())
+        query = str(resp.get_header("X-Accel-Redirect")).partition("?")[2]
+        assert FetchRequest.read(Query(query)) == asked
+
+
+def test_a_fetched_original_is_sent_by_nginx(failures: Failures) -> None:
+    answer = ask(fetch(Cache(), failures), "/_fetch", FetchRequest(URL))
+    assert redirect(answer) == f"/_files/{ORIGINAL.relative}"
+    assert answer.headers["X-Cache"] == "MISS"
+
+
+def test_a_fetched_original_goes_on_to_be_resized(failures: Failures) -> None:
+    asked = FetchRequest(URL, RECIPE, no_image=True)
+    target = redirect(ask(fetch(Cache(), failures), "/_fetch", asked))
+    address, _, query = target.partition("?")
+    assert address == "/_resize"
+    assert ResizeRequest.read(Query(query)) == ResizeRequest(ORIGINAL, RECIPE, no_image=True)
+
+
+def test_what_is_on_no_disk_is_sent_or_resized_by_the_pool(failures: Failures) -> None:
+    web = fetch(Cache(b"bytes"), failures)
+    whole = ask(web, "/_fetch", FetchRequest(URL))
+    assert (whole.content, whole.headers["X-Cache"]) == (b"bytes", "MISS")
+    small = ask(web, "/_fetch", FetchRequest(URL, Recipe(20, 0, format="png")))
+    assert small.content == f"bytes {URL.key} 20x0-fit-q85.png {IDENTITY}".encode()
+    assert (small.headers["X-Cache"], small.headers["Content-Type"]) == ("RESIZED", "image/png")
+    nothing = ask(web, "/_fetch", FetchRequest(URL, no_image=True))
+    assert (nothing.status_code, nothing.content) == (204, b"")
+
+
+@pytest.mark.parametrize("data", [None, b"bytes"])
+def test_a_picture_that_cannot_be_resized_is_not_tried_again(
+    failures: Failures, data: bytes | None
+) -> None:
+    failures.remember(URL.key, DecoderDied(), RESIZE)
+    answer = ask(fetch(Cache(data), failures), "/_fetch", FetchRequest(URL, RECIPE))
+    assert (answer.status_code, answer.json["code"]) == (422, "decoder_died")
+
+
+@pytest.mark.parametrize("query", ["variant=x", "url=http://a/&variant=x", "peers=1"])
+def test_a_bad_question_is_refused(failures: Failures, query: str) -> None:
+    answer = fetch(Cache(), failures).simulate_get("/_fetch", query_string=query)
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_parameter")
+
+
+# --- resize ---------------------------------------------------------------------------------------
+
+
+def resize(keeps: bool = True) -> TestClient:
+    return client({"/_resize": ResizeResource(Maker(keeps))})
+
+
+def test_a_variant_is_sent_by_nginx_or_as_it_is() -> None:
+    asked = ResizeRequest(ORIGINAL, RECIPE)
+    assert redirect(ask(resize(), "/_resize", asked)).endswith(f"{URL.key}/{RECIPE.name}")
+    unkept = ask(resize(keeps=False), "/_resize", asked)
+    assert (unkept.content, unkept.headers["X-Cache"]) == (b"made", "RESIZED")
+    nothing = ask(resize(), "/_resize", ResizeRequest(ORIGINAL, RECIPE, no_image=True))
+    assert nothing.status_code == 204
+
+
+def test_a_body_is_resized() -> None:
+    answer = resize().simulate_post(
+        "/_resize", params=ResizeRequest(ORIGINAL, RECIPE).arguments(), body=b"abc"
+    )
+    assert (answer.content, answer.headers["Content-Type"]) == (b"cba", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [({"key": "../x"}, "key"), ({"extension": "exe"}, "extension"), ({"variant": "x"}, "variant")],
+)
+def test_a_bad_order_is_refused(changes: dict[str, str], names: str) -> None:
+    parameters = {**ResizeRequest(ORIGINAL, RECIPE).arguments(), **changes}
+    answer = resize().simulate_get("/_resize", params=parameters)
+    assert answer.status_code == 400
+    assert answer.json["detail"].startswith(f"{names}: ")
+
+
+@pytest.mark.parametrize(("error", "status"), [(DecoderDied(), 422), (Busy(retry_after_s=2), 503)])
+def test_a_pool_without_an_answer_is_explained(error: ImageCloudError, status: int) -> None:
+    web = client({"/_no_resize": DecoderDeath(NoAnswer(error))})
+    answer = web.simulate_get("/_no_resize", headers={"X-Request-Id": IDENTITY})
+    assert (answer.status_code, answer.json["code"]) == (status, error.code)
