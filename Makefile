@@ -80,10 +80,10 @@ bench: setup-test ## compare with bare nginx, PIL, thumbor, image_filter and ipx
 	@sh bench/setup.sh
 	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
-bench-new: setup-test ## compare new thumbnails with thumbor, and show the CPU of each part
-	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES)
+bench-new: setup-test ## measure new thumbnails beside thumbor's (AGAINST=CHECKOUT: and beside that build)
+	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk
 	@sh bench/setup.sh
-	.venv/bin/python -m bench.new $(ARGS)
+	.venv/bin/python -m bench.new $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=67108864 .venv/bin/python -m bench.steps
 
 bench-prefetch: setup-test ## measure claims with a million URLs waiting, then URLs a second

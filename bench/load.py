@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 CONNECTIONS = 32
@@ -22,6 +23,15 @@ done = function(summary, latency, requests)
         latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
+
+
+T = TypeVar("T")
+
+
+def rotated(all_of_them: Sequence[T], number: int) -> list[T]:
+    """Return the order of round `number`: everyone takes a turn in every place."""
+    first = number % len(all_of_them)
+    return [*all_of_them[first:], *all_of_them[:first]]
 
 
 def wrk(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import procs, quality
-from bench.load import pull
+from bench.load import pull, rotated
 from bench.systems import LOOP, THUMBOR, System
 from tests.stack.running import CHECKOUT
 
@@ -44,8 +44,7 @@ def turns(
     """
     seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for number in range(rounds):
-        first = number % len(asked)
-        for system, sizes in (*asked[first:], *asked[:first]):
+        for system, sizes in rotated(asked, number):
             for size in sizes:
                 folder = work / f"{system.name}-{size}".replace(" ", "-")
                 keep = None if number else folder

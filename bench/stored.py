@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import requests
 
-from bench.load import pull, wrk
+from bench.load import pull, rotated, wrk
 from bench.systems import BARE, System
 from image_cloud.picture.key import fan_out, key_of
 from tests import origin as behave
@@ -27,11 +27,7 @@ def against_bare(
     cases: dict[str, tuple[str, tuple[str, ...]]], bare: str, rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
     """Return rate and ratio to `bare` (medians over rounds in which all take turns)."""
-    rates: dict[str, list[float]] = {name: [] for name in (BARE, *cases)}
-    for _ in range(rounds):
-        rates[BARE].append(wrk([bare], (), seconds)["per_s"])
-        for name, (address, headers) in cases.items():
-            rates[name].append(wrk([address], headers, seconds)["per_s"])
+    rates = in_turn({BARE: (bare, ()), **cases}, rounds, seconds)
     return {
         name: {
             "per_s": statistics.median(values),
@@ -39,6 +35,18 @@ def against_bare(
         }
         for name, values in rates.items()
     }
+
+
+def in_turn(
+    cases: dict[str, tuple[str, tuple[str, ...]]], rounds: int, seconds: float
+) -> dict[str, list[float]]:
+    """Return each case's requests a second in every round; each round starts with another case."""
+    rates: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(rounds):
+        for name in rotated(list(cases), number):
+            address, headers = cases[name]
+            rates[name].append(wrk([address], headers, seconds)["per_s"])
+    return rates
 
 
 def latency(

@@ -45,10 +45,13 @@ def files(folder: Path, work: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
-def cloud(home: Path, settings: str = "") -> Iterator[tuple[System, Stack]]:
-    """Image Cloud itself, by `make up`."""
+def cloud(
+    home: Path, settings: str = "", checkout: Path = CHECKOUT, name: str = CLOUD
+) -> Iterator[tuple[System, Stack]]:
+    """Image Cloud itself, by `make up` in `checkout`."""
     allowed = "download.allow_networks=127.0.0.0/8"
-    with Stack(home, settings=f"{allowed};{settings}" if settings else allowed) as stack:
+    settings = f"{allowed};{settings}" if settings else allowed
+    with Stack(home, settings=settings, checkout=checkout) as stack:
 
         def address(url: str, side: int) -> str:
             if side in (100, 200, 250, 400, 800):
@@ -56,7 +59,7 @@ def cloud(home: Path, settings: str = "") -> Iterator[tuple[System, Stack]]:
             return f"{stack.url}/get_image?resize_width={side}&resize_height={side}&url={quote(url, '/:')}"
 
         header = f"X-Image-Cloud-Token: {stack.token}"
-        yield System(CLOUD, address, lambda: list(stack.processes()), (header,)), stack
+        yield System(name, address, lambda: list(stack.processes()), (header,)), stack
 
 
 @contextlib.contextmanager

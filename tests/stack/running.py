@@ -18,10 +18,13 @@ class Refused(Exception):
 
 
 class Stack:
-    """One stack in `home`; without `listen` on a free port of 127.0.0.1."""
+    """One stack in `home`, of the code in `checkout`; without `listen` on a free port of 127.0.0.1."""
 
-    def __init__(self, home: Path, *, listen: str = "", settings: str = "") -> None:
+    def __init__(
+        self, home: Path, *, listen: str = "", settings: str = "", checkout: Path = CHECKOUT
+    ) -> None:
         self.home = home
+        self.checkout = checkout
         self.listen = listen or f"127.0.0.1:{free_port()}"
         self.settings = settings
 
@@ -67,13 +70,12 @@ class Stack:
         return self._run("make", "--no-print-directory", target, timeout=START_S)
 
     def cli(self, *arguments: str) -> str:
-        return self._run(str(CHECKOUT / ".venv/bin/image-cloud"), *arguments)
+        return self._run(str(self.checkout / ".venv/bin/image-cloud"), *arguments)
 
     def supervisorctl(self, *arguments: str) -> str:
         conf = self.home / "run/supervisord.conf"
-        return self._run(
-            str(CHECKOUT / ".venv/bin/supervisorctl"), "-c", str(conf), *arguments, check=False
-        )
+        program = self.checkout / ".venv/bin/supervisorctl"
+        return self._run(str(program), "-c", str(conf), *arguments, check=False)
 
     def psql(self, query: str) -> str:
         """Return the rows of `query`, columns separated by `|`."""
@@ -105,7 +107,7 @@ class Stack:
 
     def _run(self, *command: str, check: bool = True, timeout: float = 60.0) -> str:
         done = subprocess.run(
-            command, cwd=CHECKOUT, env=self.env(), timeout=timeout, text=True,
+            command, cwd=self.checkout, env=self.env(), timeout=timeout, text=True,
             stdin=subprocess.DEVNULL, capture_output=True,
         )  # fmt: skip
         if check and done.returncode:
