@@ -30,3 +30,4 @@ for group in $(sed -n '/^\[dependency-groups\]/,/^\[/s/^\([a-z-]*\) = .*/\1/p' p
     # test and lint share requirements.txt's environment
     compile "requirements-$group.txt" --group "pyproject.toml:$group" -c requirements.txt "$@"
 done
+rm -rf image_cloud.egg-info # setuptools', from reading setup.cfg
