@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import falcon
+from falcon.media import JSONHandler
 
 from falcon_app.exchange import request_id
 from image_cloud import errors
@@ -43,7 +44,11 @@ def status_of(error: type[errors.ImageCloudError]) -> int:
 
 
 def install(app: falcon.App[Any, Any]) -> None:
-    """Make `app` answer every error, expected or not, with a problem document."""
+    """Make `app` answer every error, expected or not, with a problem document.
+
+    Its JSON is ASCII: what a client sent may hold lone surrogates, which no UTF-8 can carry.
+    """
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json.dumps)
     app.add_error_handler(Exception, _on_unexpected)
     app.add_error_handler(falcon.HTTPError, _on_falcon_error)
     app.add_error_handler(errors.ImageCloudError, _on_error)

@@ -29,6 +29,8 @@ from image_cloud.request.tokens import TokenStore
 from image_cloud.resize.writable import writable_formats
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.resize_pool.no_answer import NoAnswer
+from image_cloud.supervision.metrics import NodeMetrics
+from image_cloud.supervision.readiness import Readiness
 
 
 def create_front(config: Config) -> App:
@@ -40,17 +42,19 @@ def create_front(config: Config) -> App:
     attempts = Attempts(Path(config.node.run) / "decoding")
     thumbnail = GetThumbnail(finder, config.resize)
     database = Database(config.database)
-    ready = Ready(config.node.name, store, database)
+    readiness = Readiness(store.space, database)
     run_folder = Path(config.node.run)
-    metrics = Metrics(ready, store.root, run_folder, config.pools, open_domains(config), database)
+    metrics = NodeMetrics(
+        readiness, store.root, run_folder, attempts, config.pools, open_domains(config), database
+    )
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
     app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
     app.add_route("/health", Health())
-    app.add_route("/ready", ready)
-    app.add_route("/metrics", metrics)
+    app.add_route("/ready", Ready(config.node.name, readiness))
+    app.add_route("/metrics", Metrics(metrics))
     app.add_route("/_no_resize", DecoderDeath(NoAnswer(attempts, failures)))
     _add_cluster(app, config)
     return app

@@ -11,8 +11,6 @@ import falcon
 from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.config.fields import Peer
 
-STALE_S = 30.0  # a follower hears of a live peer much more often; without one nothing is known
-
 
 class AlternativeClouds:
     """GET /alternative_clouds.
@@ -45,7 +43,7 @@ def _describe(peer: Peer, state: PeerState) -> dict[str, object]:
     return {
         "name": peer.name,
         "url": peer.url,
-        "alive": state.alive and seen is not None and time.time() - seen < STALE_S,
+        "alive": state.is_alive(time.time()),
         "last_seen": datetime.fromtimestamp(seen, UTC).isoformat() if seen else None,
         "backlog": state.backlog,
     }

@@ -32,8 +32,7 @@ class DeleteImage:
     on_post = on_delete
 
     def _taker(self) -> str:
-        states = self._peers.read().values()
-        takers = [f"{state.name} ({state.url})" for state in states if state.accepts_deletes]
+        takers = [f"{peer.name} ({peer.url})" for peer in self._peers.takers_of_deletes()]
         return " or ".join(takers) or "another node, which this one has not met yet"
 
 

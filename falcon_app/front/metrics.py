@@ -2,135 +2,25 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import itertools
-import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
-
 import falcon
 
-from falcon_app.health import Ready
-from image_cloud.config.sections import Pools
-from image_cloud.db import clones, prefetch_batches
-from image_cloud.db.connect import Database
-from image_cloud.errors import DatabaseUnavailable
-from image_cloud.politeness.breaker import Domains
-from image_cloud.process import traffic
-from image_cloud.resize_pool.marks import BLANK
+from image_cloud.supervision.metrics import NodeMetrics
 
-MOST_DOMAINS = 1000
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Counts by nginx's access log (the janitor adds them up) and the state of right now.
-
-    `ready` knows the state of storage and database; `run` is the folder of counters and marks.
-    """
+    """GET /metrics."""
 
     scope = "ops"
 
-    def __init__(
-        self,
-        ready: Ready,
-        storage: Path,
-        run: Path,
-        pools: Pools,
-        domains: Domains,
-        database: Database,
-    ) -> None:
-        self._domains = domains
-        self._database = database
-        self._ready = ready
-        self._storage = storage
-        self._counters = run / "pools" / "traffic.json"
-        self._decoding = run / "decoding"
-        self._pools = pools
+    def __init__(self, metrics: NodeMetrics) -> None:
+        self._metrics = metrics
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with all metrics."""
-        resp.text = "".join(f"{line}\n" for line in self._lines())
+        resp.text = self._metrics.text()
         resp.content_type = CONTENT_TYPE
         resp.set_header("Cache-Control", "no-store")
 
     on_head = on_get
-
-    def _lines(self) -> Iterator[str]:
-        seen = traffic.load(self._counters)
-        yield from _metric(
-            "responses_total", "counter", "Answers by status.", "status", seen.statuses
-        )
-        yield from _metric(
-            "pictures_total", "counter", "Pictures by where they came from.", "cache", seen.caches
-        )
-        yield from _metric("sent_bytes_total", "counter", "Bytes sent.", "", {"": seen.bytes})
-        up = {part: int(state == "ok") for part, state in self._ready.state().items()}
-        yield from _metric("up", "gauge", "1 where the part works.", "part", up)
-        running = {
-            "fetch": _count(self._storage / "incoming"),
-            "resize": _marked(self._decoding),
-        }
-        yield from _metric("pool_running", "gauge", "Requests at work.", "pool", running)
-        limits = {"fetch": self._pools.fetch_queue, "resize": self._pools.resize_queue}
-        yield from _metric(
-            "pool_limit", "gauge", "Most requests, waiting ones included.", "pool", limits
-        )
-        unrecorded = {"": _count(self._storage / "unrecorded")}
-        yield from _metric(
-            "unrecorded_originals",
-            "gauge",
-            "Originals that the database does not know.",
-            "",
-            unrecorded,
-        )
-        yield from self._prefetch(bool(up["database"]))
-
-    def _prefetch(self, database_answers: bool) -> Iterator[str]:
-        """Tell which domains are left alone, and what waits."""
-        now = time.time()
-        states: dict[str, int] = collections.Counter()
-        left_s: dict[str, int] = {}
-        for trouble in itertools.islice(self._domains.troubles(), MOST_DOMAINS):
-            states[trouble.state(now)] += 1
-            left_s[trouble.domain] = max(0, round(trouble.until - now))
-        yield from _metric("domains", "gauge", "Troubled domains by state.", "state", states)
-        yield from _metric(
-            "domain_pause_seconds", "gauge", "Time until a domain is asked again.", "domain", left_s
-        )
-        if database_answers:
-            with contextlib.suppress(DatabaseUnavailable), self._database.transaction() as cursor:
-                backlog = prefetch_batches.backlog(cursor)
-                waiting = {"waiting": backlog.urls, "under_way": backlog.under_way}
-                yield from _metric("prefetch_urls", "gauge", "The queue.", "state", waiting)
-                left = {"": clones.count(cursor)}
-                yield from _metric("clone_requests", "gauge", "Pictures to clone.", "", left)
-
-
-def _metric(name: str, kind: str, help: str, label: str, values: dict[str, int]) -> Iterator[str]:
-    yield f"# HELP image_cloud_{name} {help}"
-    yield f"# TYPE image_cloud_{name} {kind}"
-    for key, value in sorted(values.items()):
-        labels = f'{{{label}="{key}"}}' if label else ""
-        yield f"image_cloud_{name}{labels} {value}"
-
-
-def _count(folder: Path) -> int:
-    try:
-        return sum(not name.startswith(".") for name in os.listdir(folder))
-    except OSError:
-        return 0
-
-
-def _marked(folder: Path) -> int:
-    """Count the resize workers that are at a picture (image_cloud/resize_pool/marks.py)."""
-    marks = []
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if not Path("/proc", path.name).exists():
-                continue  # it was killed at it
-            with contextlib.suppress(OSError):
-                marks.append(path.read_bytes()[:1])
-    return sum(mark not in (b"", BLANK) for mark in marks)

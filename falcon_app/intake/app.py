@@ -19,6 +19,7 @@ from image_cloud.node import (
     open_storage,
 )
 from image_cloud.origin import Origin
+from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
 from image_cloud.request.tokens import TokenStore
 
@@ -30,7 +31,8 @@ def create_intake(config: Config) -> App:
     database = Database(config.database)
     app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
     http_errors.install(app)
-    prefetch = FireAndForget(sorter, database, open_clock(config), config.resize, config.prefetch)
-    app.add_route("/fire_and_forget", prefetch)
+    sizes = config.resize.thumbnail_sizes
+    intake = Intake(sorter, database, open_clock(config), sizes, config.prefetch)
+    app.add_route("/fire_and_forget", FireAndForget(intake))
     app.add_route("/health", Health())
     return app

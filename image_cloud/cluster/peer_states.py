@@ -14,6 +14,7 @@ from pathlib import Path
 from image_cloud.process import json_file
 
 WRITE_EVERY_S = 1.0
+STALE_S = 30.0  # a follower hears of a live peer much more often
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,10 @@ class PeerState:
     held_s: float = 0.0  # for how long a transaction has held its feed back
     error: str = ""
 
+    def is_alive(self, now: float) -> bool:
+        """Say whether it answered lately: without a follower nothing is known."""
+        return self.alive and self.last_seen is not None and now - self.last_seen < STALE_S
+
 
 class PeerStates:
     """The file with every peer's state."""
@@ -44,6 +49,10 @@ class PeerStates:
         """Return what the file holds; nothing where it is missing or unreadable."""
         states = json_file.read(self._path, list[PeerState]) or []
         return {state.name: state for state in states}
+
+    def takers_of_deletes(self) -> list[PeerState]:
+        """Return the peers that accept deletes, as far as the file tells."""
+        return [state for state in self.read().values() if state.accepts_deletes]
 
     def update(self, state: PeerState) -> None:
         """Take one peer's new state in; what only repeats the last is written once a second."""

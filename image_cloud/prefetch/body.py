@@ -14,9 +14,11 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from image_cloud.errors import BadRequestBody, RequestTooLarge
+from image_cloud.process.readable import Readable
 
 MAX_BYTES = 32 * 2**20
 MAX_URLS = 100_000
+READ_BYTES = 2**20
 PRIORITIES = range(-1000, 1001)
 EXPECTED = 'expected is {"urls": ["http://...", ...]}'
 LONGEST_OTHER_MEMBER = 4096  # characters
@@ -36,6 +38,28 @@ class Order:
     priority: int = 0
 
 
+class Body:
+    """A body that is still to be read from `stream`; `length` is what its sender declares, if anything."""
+
+    def __init__(self, stream: Readable, length: int | None) -> None:
+        self._stream = stream
+        self._length = length
+
+    def order(self, thumbnail_sizes: tuple[int, ...]) -> Order:
+        """Read it.  Raises what `read_order` raises, as early as may be."""
+        return read_order(self._read(), thumbnail_sizes)
+
+    def _read(self) -> bytes:
+        if (self._length or 0) > MAX_BYTES:
+            raise _too_many_bytes()
+        body = bytearray()
+        while block := self._stream.read(READ_BYTES):
+            body += block
+            if len(body) > MAX_BYTES:
+                raise _too_many_bytes()
+        return bytes(body)
+
+
 def read_order(body: bytes, thumbnail_sizes: tuple[int, ...]) -> Order:
     """Read a body.  Raises BadRequestBody that names member and place, and RequestTooLarge."""
     reader = _Reader(_text(body))
@@ -47,7 +71,7 @@ def read_order(body: bytes, thumbnail_sizes: tuple[int, ...]) -> Order:
     return Order(members["urls"], thumbnails, _priority(members.get("priority", 0)))
 
 
-def too_many_bytes() -> RequestTooLarge:
+def _too_many_bytes() -> RequestTooLarge:
     """Return the error of a body that is too long."""
     return RequestTooLarge(
         f"the body is larger than {MAX_BYTES // 2**20} MiB ({MAX_BYTES} bytes), the most for one call"

@@ -10,12 +10,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from image_cloud.config.sections import Resize as Settings
 from image_cloud.errors import Busy, DecodeTimeout, ImageCloudError
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
+from image_cloud.process.readable import Readable
 from image_cloud.request.params import companions
 from image_cloud.resize import LADDER, Steps, resize, resize_from_ladder, resize_with_ladder
 from image_cloud.resize_pool.marks import Attempts
@@ -23,13 +24,6 @@ from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
-
-
-class Source(Protocol):
-    """Bytes to be read, like a request's body."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most `size` bytes (-1: all), none at the end."""
 
 
 class Maker:
@@ -63,7 +57,9 @@ class Maker:
             kept = []
         return None if recipe.name in kept else made[0]
 
-    def resize(self, source: Source, original: Original, recipe: Recipe, request_id: str) -> bytes:
+    def resize(
+        self, source: Readable, original: Original, recipe: Recipe, request_id: str
+    ) -> bytes:
         """Return a variant of an `original` that is on no disk: `source` has its bytes."""
         with _in_memory(source) as path, self._attempt(original, request_id):
             return resize(path, recipe, self._settings)
@@ -123,7 +119,7 @@ class Maker:
 
 
 @contextlib.contextmanager
-def _in_memory(source: Source) -> Iterator[Path]:
+def _in_memory(source: Readable) -> Iterator[Path]:
     """Give a file that holds what `source` has to read, and is on no disk."""
     descriptor = os.memfd_create("unstored")
     try:

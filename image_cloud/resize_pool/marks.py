@@ -52,8 +52,19 @@ class Attempts:
                     return key
         return None
 
+    def running(self) -> int:
+        """Return how many workers are at a picture now."""
+        return sum(self._is_running(path) for path in self._marks())
+
+    def _is_running(self, path: Path) -> bool:
+        if not Path("/proc", path.name).exists():
+            return False  # it was killed at it
+        with contextlib.suppress(OSError):
+            return path.read_bytes()[:1] not in (b"", BLANK)
+        return False
+
     def _marks(self) -> Iterator[Path]:
-        with os.scandir(self._folder) as entries:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 yield Path(entry.path)
 

@@ -68,6 +68,23 @@ def test_imports_go_one_way() -> None:
     assert not wrong
 
 
+def test_a_resource_parses_calls_the_core_and_sets_headers() -> None:
+    """What handles errors, files, rows or pixels belongs into image_cloud."""
+    core = {"os", "pathlib", "contextlib", "shutil", "PIL", "psycopg2", "image_cloud.db"}
+    wrong = []
+    for path in [ROOT / "falcon_app/health.py", *(ROOT / "falcon_app").glob("*/*.py")]:
+        if path.name == "app.py":
+            continue  # it wires
+        wrong += [
+            f"{path}: {n}"
+            for n in all_imports(path)
+            if n in core or n.startswith("image_cloud.db.")
+        ]
+        tree = ast.walk(ast.parse(path.read_text()))
+        wrong += [f"{path}: try" for node in tree if isinstance(node, ast.Try)]
+    assert not wrong
+
+
 def test_no_folder_is_too_full_or_holds_one_module() -> None:
     for package in ("image_cloud", "falcon_app", "daemons"):
         for folder in (ROOT / package).rglob("__init__.py"):

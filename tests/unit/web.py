@@ -9,21 +9,23 @@ import falcon
 from falcon.testing import TestClient
 
 from falcon_app import http_errors
+from image_cloud.request.tokens import Client
 
 
-class Scopes:
-    """Stands for the token check: every request has these scopes."""
+class Anyone:
+    """Stands for the token check: every request comes from one client, with these scopes."""
 
     def __init__(self, scopes: Sequence[str]) -> None:
-        self._scopes = scopes
+        self._scopes = tuple(scopes)
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         req.context.scopes = self._scopes
+        req.context.client = Client("tests", "", self._scopes, 0)
 
 
 def client(routes: dict[str, Any], scopes: Sequence[str] = ()) -> TestClient:
     """Return a client of an application with these resources."""
-    app = falcon.App(middleware=[Scopes(scopes)])
+    app = falcon.App(middleware=[Anyone(scopes)])
     http_errors.install(app)
     for address, resource in routes.items():
         app.add_route(address, resource)

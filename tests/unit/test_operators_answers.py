@@ -1,0 +1,143 @@
+"""/health, /ready, /metrics and /alternative_clouds: what a node says of itself and of its peers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from falcon_app.front.clouds import AlternativeClouds
+from falcon_app.front.metrics import Metrics
+from falcon_app.health import Health, Ready
+from image_cloud.cluster.peer_states import PeerState, PeerStates
+from image_cloud.config.fields import Peer
+from image_cloud.config.sections import Politeness, Pools
+from image_cloud.errors import DatabaseUnavailable, OriginStatus, StorageUnavailable
+from image_cloud.politeness.breaker import Domains
+from image_cloud.resize_pool.marks import Attempts
+from image_cloud.supervision.metrics import NodeMetrics
+from image_cloud.supervision.readiness import Readiness
+from tests.unit.web import client
+
+
+class Space:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.checked = 0
+
+    def check_writable(self) -> None:
+        self.checked += 1
+        if self.error:
+            raise self.error
+
+
+class Database:
+    """Is away, or does what the test says when it is asked."""
+
+    def __init__(self, check: Callable[[], object] = lambda: None) -> None:
+        self.check = check
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        raise DatabaseUnavailable
+        yield
+
+
+def away() -> None:
+    raise DatabaseUnavailable("refused")
+
+
+# --- ready ----------------------------------------------------------------------------------------
+
+
+def test_a_process_that_is_up_says_so() -> None:
+    answer = client({"/health": Health()}).simulate_get("/health")
+    assert (answer.json, answer.headers["Cache-Control"]) == ({"status": "ok"}, "no-store")
+
+
+@pytest.mark.parametrize(
+    ("space", "database", "state"),
+    [
+        (Space(), Database(), {"storage": "ok", "database": "ok"}),
+        (Space(), Database(away), {"storage": "ok", "database": "refused"}),
+        (Space(StorageUnavailable("storage: full")), Database(),
+         {"storage": "storage: full", "database": "ok"}),
+    ],
+)  # fmt: skip
+def test_details_are_for_operators(space: Space, database: Database, state: dict[str, str]) -> None:
+    status = "ok" if set(state.values()) == {"ok"} else "degraded"
+    readiness = Readiness(space, database)
+    for scopes, details in ((), {}), (("ops",), {"node": "ic00", **state}):
+        web = client({"/ready": Ready("ic00", readiness)}, scopes)
+        answer = web.simulate_get("/ready")
+        assert (answer.status_code, answer.json) == (200, {"status": status, **details})
+    assert space.checked == 1, "it was known"
+
+
+def test_a_database_that_never_answers_holds_nobody_up() -> None:
+    over = threading.Event()
+    state = Readiness(Space(), Database(lambda: over.wait(60))).state()
+    over.set()
+    assert state == {"storage": "ok", "database": "the database does not answer"}
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+def test_metrics_do_without_the_database(tmp_path: Path) -> None:
+    for name in ("domains", "incoming", "unrecorded", "run", "run/decoding"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "unrecorded" / "a.json").write_text("{}")
+    domains = Domains(tmp_path / "domains", tmp_path / "locks", Politeness(jitter=0))
+    domains.failed("shop.example", OriginStatus(upstream_status=429, retry_after_s=60))
+    attempts = Attempts(tmp_path / "run" / "decoding")
+    metrics = NodeMetrics(
+        Readiness(Space(), Database(away)), tmp_path, tmp_path / "run", attempts,
+        Pools(resize_queue=7), domains, Database(),
+    )  # fmt: skip
+    with attempts.under_way("a" * 32, "0" * 64):
+        answer = client({"/metrics": Metrics(metrics)}, ("ops",)).simulate_get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.text.splitlines()
+    assert {
+        'image_cloud_up{part="storage"} 1', 'image_cloud_up{part="database"} 0',
+        'image_cloud_pool_running{pool="resize"} 1', 'image_cloud_pool_limit{pool="resize"} 7',
+        "image_cloud_unrecorded_originals 1",
+    } <= set(lines)  # fmt: skip
+    assert any(line.startswith('image_cloud_domain_pause_seconds{domain="shop.') for line in lines)
+    assert not any("prefetch_urls" in line for line in lines)
+
+
+def test_a_decoder_that_died_is_not_at_work(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    assert attempts.running() == 0
+    child = os.fork()
+    if child == 0:
+        with Attempts(tmp_path).under_way("a" * 32, "0" * 64):
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert attempts.running() == 0
+    with attempts.under_way("b" * 32, "0" * 64):
+        assert attempts.running() == 1
+    assert attempts.running() == 0
+
+
+# --- peers ----------------------------------------------------------------------------------------
+
+
+def test_a_peer_that_was_heard_of_lately_is_alive(tmp_path: Path) -> None:
+    states, now = PeerStates(tmp_path / "peers.json"), time.time()
+    states.update(PeerState("ic01", "http://ic01", alive=True, last_seen=now, backlog=3))
+    states.update(PeerState("ic02", "http://ic02", alive=True, last_seen=now - 60))
+    peers = [Peer(f"ic0{number}", f"http://ic0{number}") for number in (1, 2, 3)]
+    web = client({"/alternative_clouds": AlternativeClouds("ic00", peers, states)}, ("read",))
+    answer = web.simulate_get("/alternative_clouds").json
+    assert answer["node"] == "ic00"
+    told = [(one["name"], one["alive"], one["backlog"]) for one in answer["alternative_clouds"]]
+    assert told == [("ic01", True, 3), ("ic02", False, None), ("ic03", False, None)]
+    assert answer["alternative_clouds"][2]["last_seen"] is None
