@@ -8,15 +8,14 @@ from urllib.parse import quote
 import falcon
 
 from image_cloud.picture import formats
-from image_cloud.picture.record import Original
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.record import Record
+from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.query import Query
-from image_cloud.storage.variants import variant_path
+from image_cloud.request.steps import SHA256, STORED_AT, SendData, SendFile, SendNothing, Step
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 QUERY = "image_cloud.query"  # in the WSGI environment
-RESIZED = "RESIZED"  # X-Cache of a variant that was just made
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
 
@@ -34,27 +33,24 @@ def query_of(req: falcon.Request) -> Query:
     return query
 
 
-def send_original(resp: falcon.Response, original: Original, x_cache: str) -> None:
-    """Let nginx send an original."""
-    _send_file(resp, original.relative, original.extension, x_cache)
-
-
-def send_variant(resp: falcon.Response, key: str, recipe: Recipe, x_cache: str) -> None:
-    """Let nginx send a variant."""
-    _send_file(resp, variant_path(key, recipe.name), recipe.extension, x_cache)
-
-
-def send_data(resp: falcon.Response, data: bytes, extension: str, x_cache: str) -> None:
-    """Send a picture that is no file that nginx could send."""
-    resp.data = data
-    resp.content_type = MIMES[extension]
-    resp.set_header("X-Cache", x_cache)
-
-
-def send_nothing(resp: falcon.Response, x_cache: str) -> None:
-    """Answer 204: it is cached."""
-    resp.status = falcon.HTTP_204
-    resp.set_header("X-Cache", x_cache)
+def respond(resp: falcon.Response, step: Step) -> None:
+    """Do what a request for a picture has come to."""
+    match step:
+        case SendFile():
+            resp.set_header("X-Accel-Redirect", f"/_files/{step.relative}")
+            _describe(resp, step.relative.rpartition(".")[2], step.source)
+            if step.record:
+                _tell_peer(resp, step.record)
+        case SendData():
+            resp.data = step.data
+            _describe(resp, step.extension, step.source)
+        case SendNothing():
+            resp.status = falcon.HTTP_204
+            resp.set_header("X-Cache", step.source)
+        case FetchRequest():
+            hand_on(resp, "/_fetch", step.arguments())
+        case ResizeRequest():
+            hand_on(resp, "/_resize", step.arguments())
 
 
 def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> None:
@@ -65,7 +61,11 @@ def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> N
     resp.content_type = "application/octet-stream"
 
 
-def _send_file(resp: falcon.Response, relative: str, extension: str, x_cache: str) -> None:
-    resp.set_header("X-Accel-Redirect", f"/_files/{relative}")
-    resp.set_header("X-Cache", x_cache)
+def _describe(resp: falcon.Response, extension: str, source: str) -> None:
     resp.content_type = MIMES[extension]
+    resp.set_header("X-Cache", source)
+
+
+def _tell_peer(resp: falcon.Response, record: Record) -> None:
+    resp.set_header(STORED_AT, f"{record.stored_at:.6f}")
+    resp.set_header(SHA256, record.sha256)

@@ -14,6 +14,7 @@ from image_cloud.cluster.feed_page import FeedPages, Self
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.db.listen import Listener
+from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import (
     open_cache,
     open_clock,
@@ -33,7 +34,7 @@ def create_fetch(config: Config) -> App:
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/health", Health())
-    app.add_route("/_fetch", Fetch(cache, failures, resize_pool))
+    app.add_route("/_fetch", Fetch(Fetcher(cache, failures, resize_pool)))
     app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
     app.add_route("/_changes", ChangesAnswer(_feed_pages(config)))
     return app

@@ -11,7 +11,7 @@ from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
-from falcon_app.front.images import Finder, GetImage, GetThumbnail
+from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
 from falcon_app.http_errors import App
@@ -19,6 +19,7 @@ from falcon_app.middleware import TokenCheck
 from image_cloud.cluster.peer_states import PeerStates, path_of
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.fetch.finder import Finder
 from image_cloud.node import (
     open_domains,
     open_freshness,

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.exchange import (
-    RESIZED,
-    query_of,
-    request_id,
-    send_data,
-    send_nothing,
-    send_variant,
-)
+from falcon_app.exchange import query_of, request_id, respond
 from image_cloud.request.internal import ResizeRequest
 from image_cloud.resize_pool.maker import Maker
 
@@ -30,19 +23,11 @@ class Resize:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make the variant unless another request just did, and let nginx send it."""
         asked = ResizeRequest.read(query_of(req))
-        data = self._maker.make(asked.original, asked.recipe, request_id(req))
-        if data is not None:
-            send_data(resp, data, asked.recipe.extension, RESIZED)
-        elif asked.no_image:
-            send_nothing(resp, RESIZED)
-        else:
-            send_variant(resp, asked.original.key, asked.recipe, RESIZED)
+        respond(resp, self._maker.make(asked, request_id(req)))
 
     on_head = on_get
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Resize the body and answer with the picture itself."""
         asked = ResizeRequest.read(query_of(req))
-        source, original = req.bounded_stream, asked.original
-        data = self._maker.resize(source, original, asked.recipe, request_id(req))
-        send_data(resp, data, asked.recipe.extension, RESIZED)
+        respond(resp, self._maker.resize(asked, req.bounded_stream, request_id(req)))

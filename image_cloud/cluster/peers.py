@@ -25,6 +25,7 @@ from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread
+from image_cloud.request.steps import SHA256, STORED_AT
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ Write = Callable[[bytes], object]
 BLOCK_BYTES = 256 * 1024
 LONGEST_TRANSFER_S = 600.0
 FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
-STORED_AT, SHA256 = "X-Stored-At", "X-Sha256"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,12 +17,11 @@ from image_cloud.origin import Origin
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
+from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
-
-HIT, MISS, PEER = "HIT", "MISS", "PEER"
 
 
 @dataclasses.dataclass(frozen=True)

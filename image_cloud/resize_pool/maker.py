@@ -17,11 +17,14 @@ from image_cloud.errors import Busy, DecodeTimeout, ImageCloudError
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.process.readable import Readable
+from image_cloud.request.internal import ResizeRequest
 from image_cloud.request.params import companions
+from image_cloud.request.steps import RESIZED, SendData, SendFile, SendNothing, Step
 from image_cloud.resize import LADDER, Steps, resize, resize_from_ladder, resize_with_ladder
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
+from image_cloud.storage.variants import variant_path
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,26 @@ class Maker:
         self._attempts = attempts
         self._settings = settings
 
-    def make(self, original: Original, recipe: Recipe, request_id: str) -> bytes | None:
-        """Make and keep a variant, unless it is there; return it where it cannot be kept.
+    def make(self, asked: ResizeRequest, request_id: str) -> Step:
+        """Make and keep a variant, unless it is there; return how it is sent.
 
         Raises what the picture is guilty of, and Busy where it was deleted meanwhile.
         """
+        data = self._make(asked.original, asked.recipe, request_id)
+        if data is not None:
+            return SendData(data, asked.recipe.extension, RESIZED)
+        if asked.no_image:
+            return SendNothing(RESIZED)
+        return SendFile(variant_path(asked.original.key, asked.recipe.name), RESIZED)
+
+    def resize(self, asked: ResizeRequest, source: Readable, request_id: str) -> SendData:
+        """Return a variant of an original that is on no disk: `source` has its bytes."""
+        with _in_memory(source) as path, self._attempt(asked.original, request_id):
+            data = resize(path, asked.recipe, self._settings)
+        return SendData(data, asked.recipe.extension, RESIZED)
+
+    def _make(self, original: Original, recipe: Recipe, request_id: str) -> bytes | None:
+        """Make and keep the variant and its companions; return it where it cannot be kept."""
         there = self._store.variants.names(original.key)
         if recipe.name in there:
             return None
@@ -56,13 +74,6 @@ class Maker:
                 self._store.variants.remove(original.key, name)
             kept = []
         return None if recipe.name in kept else made[0]
-
-    def resize(
-        self, source: Readable, original: Original, recipe: Recipe, request_id: str
-    ) -> bytes:
-        """Return a variant of an `original` that is on no disk: `source` has its bytes."""
-        with _in_memory(source) as path, self._attempt(original, request_id):
-            return resize(path, recipe, self._settings)
 
     def _resize(
         self, request_id: str, original: Original, recipes: list[Recipe], there: set[str]

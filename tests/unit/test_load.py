@@ -25,13 +25,14 @@ from image_cloud.errors import (
 from image_cloud.fetch import purpose
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.flights import Flights
-from image_cloud.fetch.load import HIT, MISS, PEER, Cache, Found
+from image_cloud.fetch.load import Cache, Found
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
 from image_cloud.origin import Downloaded
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.process.locks import locked
+from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.store import Store

@@ -15,11 +15,13 @@ from image_cloud.errors import Busy, CorruptImage, ImageCloudError, UnusableImag
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
+from image_cloud.request.internal import ResizeRequest
+from image_cloud.request.steps import RESIZED, SendData, SendFile, SendNothing
 from image_cloud.resize_pool.maker import Maker
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
-from image_cloud.storage.variants import Variants
+from image_cloud.storage.variants import Variants, variant_path
 from tests.unit.pictures import loaded, quarters
 
 URL = Url.parse("http://shop.example/a.jpg")
@@ -77,11 +79,16 @@ def remembered(failures: Failures) -> ImageCloudError | None:
 
 def test_a_variant_is_kept_with_its_companions(store: Store, maker: Maker, attempts: Seen) -> None:
     original = keep(store, jpeg())
-    assert maker.make(original, RECIPE, IDENTITY) is None
+    asked = ResizeRequest(original, RECIPE)
+    sent = SendFile(variant_path(URL.key, RECIPE.name), RESIZED)
+    assert maker.make(asked, IDENTITY) == sent
     assert store.variants.names(URL.key) == {RECIPE.name, Recipe(250, 250).name}
     assert loaded(store.variants.path(URL.key, RECIPE.name).read_bytes()).size == (200, 133)
     assert attempts.ids == [f"{IDENTITY} {URL.key}"]
-    assert maker.make(original, RECIPE, IDENTITY) is None
+    assert maker.make(asked, IDENTITY) == sent
+    assert maker.make(ResizeRequest(original, RECIPE, no_image=True), IDENTITY) == SendNothing(
+        RESIZED
+    )
     assert len(attempts.ids) == 1, "it was there"
 
 
@@ -90,9 +97,9 @@ def test_a_variant_that_cannot_be_kept_is_returned(
 ) -> None:
     original = keep(store, jpeg())
     (tmp_path / "variants" / ".incoming").rmdir()
-    data = maker.make(original, RECIPE, IDENTITY)
-    assert data
-    assert loaded(data).size == (200, 133)
+    step = maker.make(ResizeRequest(original, RECIPE, no_image=True), IDENTITY)
+    assert isinstance(step, SendData)
+    assert (loaded(step.data).size, step.extension, step.source) == ((200, 133), "jpg", RESIZED)
 
 
 def test_a_picture_that_cannot_be_resized_is_remembered(
@@ -100,7 +107,7 @@ def test_a_picture_that_cannot_be_resized_is_remembered(
 ) -> None:
     original = keep(store, b"\xff\xd8\xff no picture")
     with pytest.raises(UnusableImage):
-        maker.make(original, RECIPE, IDENTITY)
+        maker.make(ResizeRequest(original, RECIPE), IDENTITY)
     assert isinstance(remembered(failures), UnusableImage)
 
 
@@ -108,7 +115,7 @@ def test_a_picture_that_is_deleted_meanwhile_is_tried_again(
     maker: Maker, failures: Failures
 ) -> None:
     with pytest.raises(Busy):
-        maker.make(Original(URL.key, "jpg"), RECIPE, IDENTITY)
+        maker.make(ResizeRequest(Original(URL.key, "jpg"), RECIPE), IDENTITY)
     assert remembered(failures) is None
 
 
@@ -123,18 +130,18 @@ def test_a_variant_of_what_was_replaced_meanwhile_does_not_stay(
 
     original = keep(store, jpeg())
     replacing = dataclasses.replace(store, variants=Replacing(store.root))
-    assert Maker(replacing, failures, attempts, SETTINGS).make(original, RECIPE, IDENTITY)
+    maker = Maker(replacing, failures, attempts, SETTINGS)
+    assert isinstance(maker.make(ResizeRequest(original, RECIPE), IDENTITY), SendData)
     assert store.variants.names(URL.key) == set()
 
 
 def test_bytes_on_no_disk_are_resized_under_the_same_watch(
     store: Store, maker: Maker, failures: Failures, attempts: Seen
 ) -> None:
-    original = Original(URL.key, "jpg")
-    data = maker.resize(io.BytesIO(jpeg()), original, RECIPE, IDENTITY)
-    assert loaded(data).size == (200, 133)
+    asked = ResizeRequest(Original(URL.key, "jpg"), RECIPE)
+    assert loaded(maker.resize(asked, io.BytesIO(jpeg()), IDENTITY).data).size == (200, 133)
     assert attempts.ids == [f"{IDENTITY} {URL.key}"]
     with pytest.raises((CorruptImage, UnusableImage)):
-        maker.resize(io.BytesIO(b"\xff\xd8\xff no picture"), original, RECIPE, IDENTITY)
+        maker.resize(asked, io.BytesIO(b"\xff\xd8\xff no picture"), IDENTITY)
     assert isinstance(remembered(failures), UnusableImage)
     assert store.variants.names(URL.key) == set()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from falcon_app.exchange import hand_on
 from falcon_app.fetch.originals import Fetch
 from falcon_app.front.decoder_death import DecoderDeath
-from falcon_app.front.images import Finder, GetImage, GetThumbnail
+from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.resize.variants import Resize as ResizeResource
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
@@ -26,12 +26,15 @@ from image_cloud.errors import (
     ImageCloudError,
     OriginNotFound,
 )
+from image_cloud.fetch.fetcher import Fetcher
+from image_cloud.fetch.finder import Finder
 from image_cloud.fetch.load import Found
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.query import Query
+from image_cloud.request.steps import RESIZED, SendData, Step
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
 from image_cloud.storage.store import Store
 from tests.unit.web import client, redirect
@@ -58,14 +61,20 @@ class ResizePool:
 
 
 class Maker:
-    def __init__(self, keeps: bool = True) -> None:
-        self._keeps = keeps
+    """Sends what it is given, or the body that came."""
 
-    def make(self, original: Original, recipe: Recipe, request_id: str) -> bytes | None:
-        return None if self._keeps else b"made"
+    def __init__(self, step: Step | None = None) -> None:
+        self._step = step
+        self.asked: list[ResizeRequest] = []
 
-    def resize(self, source: Any, original: Original, recipe: Recipe, request_id: str) -> bytes:
-        return bytes(source.read())[::-1]
+    def make(self, asked: ResizeRequest, request_id: str) -> Step:
+        assert request_id == IDENTITY
+        self.asked.append(asked)
+        assert self._step
+        return self._step
+
+    def resize(self, asked: ResizeRequest, source: Any, request_id: str) -> Step:
+        return SendData(bytes(source.read())[::-1], asked.recipe.extension, RESIZED)
 
 
 class NoAnswer:
@@ -166,7 +175,7 @@ def test_a_node_that_may_not_look_elsewhere_says_so(front: TestClient) -> None:
 
 
 def fetch(cache: Cache, failures: Failures) -> TestClient:
-    return client({"/_fetch": Fetch(cache, failures, ResizePool())})
+    return client({"/_fetch": Fetch(Fetcher(cache, failures, ResizePool()))})
 
 
 @given(st.text(), st.booleans(), st.booleans(), st.none() | st.just(RECIPE))
@@ -224,24 +233,23 @@ def test_a_bad_question_is_refused(failures: Failures, query: str) -> None:
 # --- resize ---------------------------------------------------------------------------------------
 
 
-def resize(keeps: bool = True) -> TestClient:
-    return client({"/_resize": ResizeResource(Maker(keeps))})
+def resize(maker: Maker) -> TestClient:
+    return client({"/_resize": ResizeResource(maker)})
 
 
-def test_a_variant_is_sent_by_nginx_or_as_it_is() -> None:
-    asked = ResizeRequest(ORIGINAL, RECIPE)
-    assert redirect(ask(resize(), "/_resize", asked)).endswith(f"{URL.key}/{RECIPE.name}")
-    unkept = ask(resize(keeps=False), "/_resize", asked)
-    assert (unkept.content, unkept.headers["X-Cache"]) == (b"made", "RESIZED")
-    nothing = ask(resize(), "/_resize", ResizeRequest(ORIGINAL, RECIPE, no_image=True))
-    assert nothing.status_code == 204
+def test_an_order_is_read_and_its_result_sent() -> None:
+    maker, asked = Maker(SendData(b"made", "png", RESIZED)), ResizeRequest(ORIGINAL, RECIPE, True)
+    answer = ask(resize(maker), "/_resize", asked)
+    assert (answer.content, answer.headers["Content-Type"]) == (b"made", "image/png")
+    assert maker.asked == [asked]
 
 
 def test_a_body_is_resized() -> None:
-    answer = resize().simulate_post(
+    answer = resize(Maker()).simulate_post(
         "/_resize", params=ResizeRequest(ORIGINAL, RECIPE).arguments(), body=b"abc"
     )
     assert (answer.content, answer.headers["Content-Type"]) == (b"cba", "image/jpeg")
+    assert answer.headers["X-Cache"] == RESIZED
 
 
 @pytest.mark.parametrize(
@@ -250,7 +258,7 @@ def test_a_body_is_resized() -> None:
 )
 def test_a_bad_order_is_refused(changes: dict[str, str], names: str) -> None:
     parameters = {**ResizeRequest(ORIGINAL, RECIPE).arguments(), **changes}
-    answer = resize().simulate_get("/_resize", params=parameters)
+    answer = resize(Maker()).simulate_get("/_resize", params=parameters)
     assert answer.status_code == 400
     assert answer.json["detail"].startswith(f"{names}: ")
 
