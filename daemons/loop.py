@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from image_cloud.config import Config, config_from_environment
+from image_cloud.config import config_from_environment
 from image_cloud.errors import DatabaseUnavailable
+from image_cloud.node import Node
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.process.logs import set_up_logging
 
@@ -62,7 +63,7 @@ def run(
         finish()
 
 
-def main(name: str, create: Callable[[Config], Daemon]) -> None:
+def main(name: str, create: Callable[[Node], Daemon]) -> None:
     """Read the configuration, make the daemon, and run it in the foreground until SIGTERM."""
     parser = argparse.ArgumentParser(prog=name)
     parser.add_argument("--once", action="store_true", help="do one step and end")
@@ -81,5 +82,5 @@ def main(name: str, create: Callable[[Config], Daemon]) -> None:
     heartbeat = Heartbeat(path_of(config.node.run, name))
     if not arguments.once:
         heartbeat.start()
-    run(create(config), stop, once=arguments.once, beat=heartbeat.mark)
+    run(create(Node(config)), stop, once=arguments.once, beat=heartbeat.mark)
     log.info("event=stopped daemon=%s", name)

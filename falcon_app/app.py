@@ -1,4 +1,4 @@
-"""The WSGI application of each pool.  Only the pools' `app` modules read the configuration."""
+"""The WSGI application of this process's pool.  gunicorn's settings and this alone read the environment."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import os
 from types import ModuleType
 
 from falcon_app.http_errors import App
-from image_cloud.config import Config, config_from_environment
+from image_cloud.config import config_from_environment
+from image_cloud.node import Node
 
 
-def create_app(pool: str | None = None, config: Config | None = None) -> App:
-    """Return the WSGI application of `pool` (front, fetch, intake or resize).
+def create_app() -> App:
+    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, intake or resize.
 
-    Without arguments both come from the environment: IMAGE_CLOUD_POOL and IMAGE_CLOUD_CONFIG.
-    Call it after gunicorn has forked: threads and connections start here.
+    Call it after gunicorn has forked: the pool's threads start here.
     """
-    config = config or config_from_environment()
-    pool = pool or os.environ["IMAGE_CLOUD_POOL"]
-    app: App = getattr(module_of(pool), f"create_{pool}")(config)
+    pool, node = os.environ["IMAGE_CLOUD_POOL"], Node(config_from_environment())
+    app: App = getattr(module_of(pool), f"create_{pool}")(node)
+    if pool == "fetch":
+        node.recorder.start()
+        node.listener.start()
     return app
 
 

@@ -1,17 +1,21 @@
-"""The parts that both the web side and the daemons are wired from."""
+"""The parts of one node, wired from its configuration: pools, daemons and commands take theirs from here."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from pathlib import Path
 
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.deletes import Deletes
 from image_cloud.cluster.epoch import FeedGuard
+from image_cloud.cluster.feed_page import FeedPages, Self
+from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.cluster.peers import Peers
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.db.listen import Listener
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
@@ -22,6 +26,7 @@ from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slots
 from image_cloud.process.sockets import socket_path
+from image_cloud.request.tokens import TokenStore
 from image_cloud.resize_pool.client import ResizePool
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.resize_pool.no_answer import NoAnswer
@@ -34,95 +39,168 @@ GRACE_S = 5.0
 RESIZE_QUEUE_S = 30.0  # that a picture may wait for its turn in the resize pool
 
 
-def open_storage(config: Config) -> tuple[Store, Failures]:
-    """Return the node's pictures and its failure memory."""
-    root = Path(config.storage.path)
-    return Store.at(root, config.storage.min_free_bytes), Failures(root, config.failures)
+class Node:
+    """Makes each part when it is first asked for, and once.
 
+    Parts open connections when they are first used; `recorder` and `listener` work in a thread that whoever
+    wires a process starts.  A process that forks makes its node afterwards.
+    """
 
-def open_clock(config: Config) -> ClusterClock:
-    """Return the cluster's time as this node knows it."""
-    return ClusterClock(Path(config.storage.path) / "cluster" / f"{config.node.name}.clock.json")
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.storage = Path(config.storage.path)
+        self.run = Path(config.node.run)
 
+    # --- this node's pictures ----------------------------------------------------------------
 
-def open_guard(config: Config) -> FeedGuard:
-    """Return what notices that the database was replaced."""
-    path = Path(config.storage.path) / "cluster" / "feed.json"
-    return FeedGuard(path, Database(config.database))
+    @cached_property
+    def store(self) -> Store:
+        """The node's pictures."""
+        return Store.at(self.storage, self.config.storage.min_free_bytes)
 
+    @cached_property
+    def failures(self) -> Failures:
+        """What failed, and until when that stands."""
+        return Failures(self.storage, self.config.failures)
 
-def open_freshness(config: Config) -> Freshness:
-    """Return what doubts the pictures of a node that was away for long."""
-    return Freshness(Path(config.storage.path), config.cluster.tombstone_days)
+    @cached_property
+    def database(self) -> Database:
+        """The node's database."""
+        return Database(self.config.database)
 
+    @cached_property
+    def recorder(self) -> Recorder:
+        """The thread that tells the database what was stored."""
+        return Recorder(self.store, self.database)
 
-def open_peers(config: Config) -> Peers:
-    """Return the other nodes; none where all nodes share one storage."""
-    shared = config.cluster.shared_storage
-    settings = dataclasses.replace(config.cluster, peers=()) if shared else config.cluster
-    return Peers(config.node.name, settings)
+    @cached_property
+    def deletes(self) -> Deletes:
+        """What deletes pictures."""
+        return Deletes(self.store, self.failures, self.database, self.clock)
 
+    # --- origins -----------------------------------------------------------------------------
 
-def open_deletes(config: Config) -> Deletes:
-    """Return what deletes pictures on this node."""
-    store, failures = open_storage(config)
-    return Deletes(store, failures, Database(config.database), open_clock(config))
+    @cached_property
+    def origin(self) -> Origin:
+        """The client that downloads."""
+        return Origin(self.config.download)
 
+    @cached_property
+    def limits(self) -> LimitsFile:
+        """How many downloads each domain may have at once."""
+        file = Path(self.config.politeness.limits_file)
+        return LimitsFile(file, self.storage / "domains" / ".last_good_limits")
 
-def open_auditor(config: Config, cache: Cache) -> Auditor:
-    """Return what compares pictures with records, and heals."""
-    store, _ = open_storage(config)
-    return Auditor(store, Database(config.database), open_peers(config), cache)
+    @property
+    def slots_file(self) -> Path:
+        """The file of the locks that stand for slots, half-open domains and living daemons."""
+        return self.storage / "incoming" / ".slots"
 
+    @cached_property
+    def domains(self) -> Domains:
+        """The domains in trouble."""
+        return Domains(self.storage / "domains", self.slots_file, self.config.politeness)
 
-def open_limits(config: Config) -> LimitsFile:
-    """Return the node's limits file."""
-    folder = Path(config.storage.path) / "domains"
-    return LimitsFile(Path(config.politeness.limits_file), folder / ".last_good_limits")
+    @cached_property
+    def gate(self) -> Gate:
+        """What every request to an origin goes through."""
+        slots = Slots(self.slots_file)
+        return Gate(self.limits, slots, self.domains, self.config.politeness.slot_wait)
 
+    @cached_property
+    def cache(self) -> Cache:
+        """The way of one original; what it stores is recorded by `recorder`."""
+        return Cache(
+            store=self.store,
+            failures=self.failures,
+            origin=self.origin,
+            gate=self.gate,
+            flights=Flights(self.storage / "incoming" / ".flights", self._patience_s()),
+            arrivals=self._arrivals(),
+            peers=self.peers,
+            clock=self.clock,
+        )
 
-def open_domains(config: Config) -> Domains:
-    """Return the node's troubled domains."""
-    root = Path(config.storage.path)
-    return Domains(root / "domains", lock_file(root), config.politeness)
+    def _arrivals(self) -> Arrivals:
+        budget = MemoryBudget(self.config.storage.unstored_max_bytes)
+        return Arrivals(self.store, self.config.resize.formats, self.recorder.add, budget)
 
+    def _patience_s(self) -> float:
+        """Return how long one download may keep those waiting who want the same picture."""
+        config = self.config
+        asking_s = len(self.peers.all) * config.cluster.read_timeout + config.politeness.slot_wait
+        return asking_s + config.download.total_timeout + GRACE_S
 
-def open_gate(config: Config) -> Gate:
-    """Return the gate that every request to an origin goes through."""
-    slots = Slots(lock_file(Path(config.storage.path)))
-    politeness = config.politeness
-    return Gate(open_limits(config), slots, open_domains(config), politeness.slot_wait)
+    @cached_property
+    def auditor(self) -> Auditor:
+        """What compares pictures with records, and heals."""
+        return Auditor(self.store, self.database, self.peers, self.cache)
 
+    # --- the resize pool and clients ---------------------------------------------------------
 
-def open_resize_pool(config: Config) -> ResizePool:
-    """Return what has pictures resized."""
-    _, failures = open_storage(config)
-    no_answer = NoAnswer(Attempts(Path(config.node.run) / "decoding"), failures)
-    timeout_s = config.resize.decode_timeout + RESIZE_QUEUE_S
-    return ResizePool(socket_path(config.node.run, "resize"), no_answer, timeout_s)
+    @cached_property
+    def attempts(self) -> Attempts:
+        """What is being decoded right now."""
+        return Attempts(self.run / "decoding")
 
+    @cached_property
+    def no_answer(self) -> NoAnswer:
+        """What tells a busy resize pool from a picture that killed its decoder."""
+        return NoAnswer(self.attempts, self.failures)
 
-def lock_file(root: Path) -> Path:
-    """Return the file of the slots' and domains' locks."""
-    return root / "incoming" / ".slots"
+    @cached_property
+    def resize_pool(self) -> ResizePool:
+        """What has pictures resized."""
+        timeout_s = self.config.resize.decode_timeout + RESIZE_QUEUE_S
+        return ResizePool(socket_path(self.config.node.run, "resize"), self.no_answer, timeout_s)
 
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """Who may ask for what."""
+        return TokenStore(Path(self.config.tokens.file))
 
-def open_cache(config: Config, gate: Gate | None = None) -> Cache:
-    """Return the way of one original; starts the recorder's thread, so call it after forking."""
-    store, failures = open_storage(config)
-    recorder = Recorder(store, Database(config.database))
-    recorder.start()
-    peers = open_peers(config)
-    patience_s = len(peers.all) * config.cluster.read_timeout
-    patience_s += config.politeness.slot_wait + config.download.total_timeout + GRACE_S
-    budget = MemoryBudget(config.storage.unstored_max_bytes)
-    return Cache(
-        store=store,
-        failures=failures,
-        origin=Origin(config.download),
-        gate=gate or open_gate(config),
-        flights=Flights(store.root / "incoming" / ".flights", patience_s),
-        arrivals=Arrivals(store, config.resize.formats, recorder.add, budget),
-        peers=peers,
-        clock=open_clock(config),
-    )
+    # --- the cluster -------------------------------------------------------------------------
+
+    @cached_property
+    def clock(self) -> ClusterClock:
+        """The cluster's time as this node knows it."""
+        return ClusterClock(self._own_file("clock.json"))
+
+    @cached_property
+    def peers(self) -> Peers:
+        """The other nodes; none where all nodes share one storage."""
+        cluster = self.config.cluster
+        settings = dataclasses.replace(cluster, peers=()) if cluster.shared_storage else cluster
+        return Peers(self.config.node.name, settings)
+
+    @cached_property
+    def peer_states(self) -> PeerStates:
+        """What the cloning daemon knows of each peer."""
+        return PeerStates(self._own_file("peers.json"))
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        """What doubts the pictures of a node that was away for long."""
+        return Freshness(self.storage, self.config.cluster.tombstone_days)
+
+    @cached_property
+    def feed_guard(self) -> FeedGuard:
+        """What notices that the database was replaced."""
+        return FeedGuard(self.storage / "cluster" / "feed.json", self.database)
+
+    @cached_property
+    def listener(self) -> Listener:
+        """The thread that hears when the feed has moved."""
+        return Listener(self.config.database)
+
+    @cached_property
+    def feed_pages(self) -> FeedPages:
+        """The change feed, page by page."""
+        own = Self(self.config.node.name, self.config.cluster.accept_deletes)
+        return FeedPages(
+            self.database, self.listener, self.feed_guard, self.clock, self.freshness, own
+        )
+
+    def _own_file(self, name: str) -> Path:
+        """Return a file of this node alone: nodes that share a storage have one each."""
+        return self.storage / "cluster" / f"{self.config.node.name}.{name}"

@@ -17,10 +17,9 @@ from pathlib import Path
 from daemons.janitor.audit import Audit
 from daemons.loop import run
 from image_cloud.cluster.clock import ClusterClock
-from image_cloud.config import Config
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
-from image_cloud.node import open_auditor, open_cache, open_clock, open_storage
+from image_cloud.node import Node
 from image_cloud.process import json_file
 from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.eviction import Eviction
@@ -140,33 +139,33 @@ def _is_process(path: Path) -> bool:
     return path.name.isdigit() and Path("/proc", path.name).exists()
 
 
-def start_audit(config: Config) -> None:
+def start_audit(node: Node) -> None:
     """Start the audit in a thread of its own: it may wait long for an origin."""
+    node.recorder.start()
+    settings = node.config.janitor
     audit = Audit(
-        open_auditor(config, open_cache(config)),
-        Path(config.storage.path) / "cluster",
-        config.janitor.audit_bytes_per_second,
-        config.janitor.audit_pause,
+        node.auditor,
+        node.storage / "cluster",
+        settings.audit_bytes_per_second,
+        settings.audit_pause,
     )
     arguments = (audit, threading.Event())
     threading.Thread(target=run, args=arguments, name="audit", daemon=True).start()
 
 
-def create(config: Config) -> Janitor:
+def create(node: Node) -> Janitor:
     """Wire the janitor of this node."""
     os.nice(NICENESS)
-    start_audit(config)
-    store, failures = open_storage(config)
-    database = Database(config.database)
-    run_folder = Path(config.node.run)
+    start_audit(node)
+    config = node.config
     return Janitor(
-        store,
-        failures,
-        database,
-        TrafficReader(Path(config.node.access_log), run_folder / "pools" / "traffic.json"),
-        Eviction(store.root, config.storage.variants_max_bytes),
-        run_folder,
+        node.store,
+        node.failures,
+        node.database,
+        TrafficReader(Path(config.node.access_log), node.run / "pools" / "traffic.json"),
+        Eviction(node.storage, config.storage.variants_max_bytes),
+        node.run,
         config.janitor.interval,
-        open_clock(config),
+        node.clock,
         config.cluster.tombstone_days * DAY_S,
     )

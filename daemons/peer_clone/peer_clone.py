@@ -15,18 +15,8 @@ from daemons.peer_clone.follower import Follower
 from daemons.peer_clone.rebalance import Rebalance
 from daemons.peer_clone.rebuild import Rebuild
 from daemons.peer_clone.resync import Resync
-from image_cloud.cluster.peer_states import PeerStates, path_of
-from image_cloud.config import Config
 from image_cloud.db import clones, feed
-from image_cloud.db.connect import Database
-from image_cloud.node import (
-    open_clock,
-    open_deletes,
-    open_freshness,
-    open_guard,
-    open_peers,
-    open_storage,
-)
+from image_cloud.node import Node
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +29,15 @@ class PeerClone:
 
     idle_s = 0.25
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._store, _ = open_storage(config)
-        self._database = Database(config.database)
-        self._peers = open_peers(config)
-        self._clock = open_clock(config)
-        self._freshness = open_freshness(config)
-        self._states = PeerStates(path_of(config.storage.path, config.node.name))
+    def __init__(self, node: Node) -> None:
+        self._config = node.config
+        self._store = node.store
+        self._database = node.database
+        self._peers = node.peers
+        self._deletes = node.deletes
+        self._clock = node.clock
+        self._freshness = node.freshness
+        self._states = node.peer_states
         self._work = threading.Event()
         self._caught_up: set[str] = set()
         self._threads: list[threading.Thread] = []
@@ -54,8 +45,8 @@ class PeerClone:
         self._resync = Resync(
             self._store, self._database, self._peers, self._freshness, self._alive
         )
-        rebuild = Rebuild(self._store, self._database, open_guard(config), self._clock)
-        self._rebuild = None if config.cluster.shared_storage else rebuild
+        rebuild = Rebuild(self._store, self._database, node.feed_guard, self._clock)
+        self._rebuild = None if node.config.cluster.shared_storage else rebuild
 
     def step(self) -> bool:
         """Start what is not started, then look after the whole."""
@@ -106,7 +97,7 @@ class PeerClone:
             self._peers,
             self._store,
             self._database,
-            open_deletes(self._config),
+            self._deletes,
             self._clock,
             self._states,
             poll_s=self._config.cluster.poll,
@@ -163,6 +154,6 @@ def safest(cursors: Sequence[str], *, all_needed: bool, peers: int) -> str:
     return str(order[0] if all_needed else order[-1])
 
 
-def create(config: Config) -> PeerClone:
+def create(node: Node) -> PeerClone:
     """Wire the cloning daemon of this node."""
-    return PeerClone(config)
+    return PeerClone(node)

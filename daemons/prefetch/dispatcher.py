@@ -20,14 +20,13 @@ from typing import Any
 
 from daemons.prefetch.job import Job
 from daemons.prefetch.thumbnails import Thumbnails
-from image_cloud.config import Config
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
 from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
-from image_cloud.node import lock_file, open_cache, open_gate, open_resize_pool, open_storage
+from image_cloud.node import Node
 from image_cloud.politeness.breaker import Trouble
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import Limits
@@ -275,19 +274,17 @@ class Dispatcher:
         return True
 
 
-def create(config: Config) -> Dispatcher:
+def create(node: Node) -> Dispatcher:
     """Wire the prefetch daemon of this node; users come first at the processor, too."""
     os.nice(NICENESS)
     threading.stack_size(512 * 1024)
-    limit = config.prefetch.memory
+    settings = node.config.prefetch
+    limit = settings.memory
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    store, failures = open_storage(config)
-    gate = open_gate(config)
-    cache = open_cache(config, gate)
-    resize_pool = open_resize_pool(config)
     thumbnails = Thumbnails(
-        store.variants, failures, resize_pool, config.resize, config.prefetch.resizes
+        node.store.variants, node.failures, node.resize_pool, node.config.resize, settings.resizes
     )
-    job = Job(cache, store.tombstones, thumbnails, config.prefetch)
-    locks = Locks(lock_file(store.root))
-    return Dispatcher(job.work, Database(config.database), gate, store, locks, config.prefetch)
+    node.recorder.start()
+    job = Job(node.cache, node.store.tombstones, thumbnails, settings)
+    locks = Locks(node.slots_file)
+    return Dispatcher(job.work, node.database, node.gate, node.store, locks, settings)

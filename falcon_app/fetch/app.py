@@ -10,38 +10,17 @@ from falcon_app.fetch.deletes import DeleteAnswer
 from falcon_app.fetch.originals import Fetch
 from falcon_app.health import Health
 from falcon_app.http_errors import App
-from image_cloud.cluster.feed_page import FeedPages, Self
-from image_cloud.config import Config
-from image_cloud.db.connect import Database
-from image_cloud.db.listen import Listener
 from image_cloud.fetch.fetcher import Fetcher
-from image_cloud.node import (
-    open_cache,
-    open_clock,
-    open_deletes,
-    open_freshness,
-    open_guard,
-    open_resize_pool,
-    open_storage,
-)
+from image_cloud.node import Node
 
 
-def create_fetch(config: Config) -> App:
-    """Return the pool that downloads."""
-    _, failures = open_storage(config)
-    cache = open_cache(config)
-    resize_pool = open_resize_pool(config)
+def create_fetch(node: Node) -> App:
+    """Return the pool that downloads; `node.recorder` and `node.listener` work once they are started."""
+    fetcher = Fetcher(node.cache, node.failures, node.resize_pool)
     app = falcon.App()
     http_errors.install(app)
     app.add_route("/health", Health())
-    app.add_route("/_fetch", Fetch(Fetcher(cache, failures, resize_pool)))
-    app.add_route("/_delete", DeleteAnswer(open_deletes(config)))
-    app.add_route("/_changes", ChangesAnswer(_feed_pages(config)))
+    app.add_route("/_fetch", Fetch(fetcher))
+    app.add_route("/_delete", DeleteAnswer(node.deletes))
+    app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     return app
-
-
-def _feed_pages(config: Config) -> FeedPages:
-    database, listener = Database(config.database), Listener(config.database)
-    own = Self(config.node.name, config.cluster.accept_deletes)
-    guard, clock, freshness = open_guard(config), open_clock(config), open_freshness(config)
-    return FeedPages(database, listener, guard, clock, freshness, own)

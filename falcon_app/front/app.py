@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import falcon
 
 from falcon_app import http_errors
@@ -16,56 +14,44 @@ from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
 from falcon_app.http_errors import App
 from falcon_app.middleware import TokenCheck
-from image_cloud.cluster.peer_states import PeerStates, path_of
-from image_cloud.config import Config
-from image_cloud.db.connect import Database
 from image_cloud.fetch.finder import Finder
-from image_cloud.node import (
-    open_domains,
-    open_freshness,
-    open_peers,
-    open_storage,
-)
-from image_cloud.request.tokens import TokenStore
+from image_cloud.node import Node
 from image_cloud.resize.writable import writable_formats
-from image_cloud.resize_pool.marks import Attempts
-from image_cloud.resize_pool.no_answer import NoAnswer
 from image_cloud.supervision.metrics import NodeMetrics
 from image_cloud.supervision.readiness import Readiness
 
 
-def create_front(config: Config) -> App:
+def create_front(node: Node) -> App:
     """Return the pool that checks tokens and parameters and looks at the disk."""
-    store, failures = open_storage(config)
-    if open_peers(config).all:
-        open_freshness(config).ensure()
-    finder = Finder(store, failures)
-    attempts = Attempts(Path(config.node.run) / "decoding")
-    thumbnail = GetThumbnail(finder, config.resize)
-    database = Database(config.database)
-    readiness = Readiness(store.space, database)
-    run_folder = Path(config.node.run)
-    metrics = NodeMetrics(
-        readiness, store.root, run_folder, attempts, config.pools, open_domains(config), database
-    )
-    app = falcon.App(middleware=[TokenCheck(TokenStore(Path(config.tokens.file)))])
+    if node.peers.all:
+        node.freshness.ensure()
+    finder = Finder(node.store, node.failures)
+    thumbnail = GetThumbnail(finder, node.config.resize)
+    readiness = Readiness(node.store.space, node.database)
+    app = falcon.App(middleware=[TokenCheck(node.tokens)])
     http_errors.install(app)
-    app.add_route("/get_image", GetImage(finder, config.resize, writable_formats()))
+    app.add_route("/get_image", GetImage(finder, node.config.resize, writable_formats()))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
     app.add_route("/health", Health())
-    app.add_route("/ready", Ready(config.node.name, readiness))
-    app.add_route("/metrics", Metrics(metrics))
-    app.add_route("/_no_resize", DecoderDeath(NoAnswer(attempts, failures)))
-    _add_cluster(app, config)
+    app.add_route("/ready", Ready(node.config.node.name, readiness))
+    app.add_route("/metrics", Metrics(_metrics(node, readiness)))
+    app.add_route("/_no_resize", DecoderDeath(node.no_answer))
+    _add_cluster(app, node)
     return app
 
 
-def _add_cluster(app: App, config: Config) -> None:
-    node, cluster = config.node.name, config.cluster
-    states = PeerStates(path_of(config.storage.path, node))
-    others = [peer for peer in cluster.peers if peer.name != node]
+def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
+    pools = node.config.pools
+    return NodeMetrics(
+        readiness, node.storage, node.run, node.attempts, pools, node.domains, node.database
+    )
+
+
+def _add_cluster(app: App, node: Node) -> None:
+    own, cluster, states = node.config.node.name, node.config.cluster, node.peer_states
+    others = [peer for peer in cluster.peers if peer.name != own]
     deleting = DeleteImageByGet if cluster.legacy_get_delete else DeleteImage
     app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
     app.add_route("/changes", Changes())
-    app.add_route("/alternative_clouds", AlternativeClouds(node, others, states))
+    app.add_route("/alternative_clouds", AlternativeClouds(own, others, states))

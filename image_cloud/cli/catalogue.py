@@ -7,11 +7,9 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import address, become_run_user, own_token, read_config
+from image_cloud.cli.node import address, become_run_user, open_node, own_token
 from image_cloud.cli.prefetch_status import print_prefetch
-from image_cloud.cluster.peer_states import PeerStates, path_of
 from image_cloud.db import catalog, clones, feed
-from image_cloud.db.connect import Database
 
 TIMEOUT_S = 10
 NOTABLE_S = 1.0
@@ -24,19 +22,19 @@ def add_commands(commands: Any) -> None:
 
 def run_status(arguments: argparse.Namespace) -> None:
     """Print readiness and the catalogue's size."""
-    config = read_config(arguments)
+    node = open_node(arguments)
     headers = {"X-Image-Cloud-Token": own_token()}
-    ready = requests.get(f"{address(config)}/ready", headers=headers, timeout=TIMEOUT_S).json()
+    ready = requests.get(f"{address(node.config)}/ready", headers=headers, timeout=TIMEOUT_S).json()
     for name, value in ready.items():
         print(f"{name}: {value}")
-    become_run_user(config)
-    with Database(config.database).transaction() as cursor:
+    become_run_user(node.config)
+    with node.database.transaction() as cursor:
         originals, total_bytes = catalog.count(cursor)
         backlog, held = clones.count(cursor), feed.held(cursor)
     print(f"originals: {originals}\nbytes: {total_bytes}\nclone_backlog: {backlog}")
     if held.seconds >= NOTABLE_S:
         waits = f"{held.changes} changes wait {held.seconds:.0f} s"
         print(f"feed: held back: {waits} for {held.holder or 'a transaction'}")
-    for state in PeerStates(path_of(config.storage.path, config.node.name)).read().values():
+    for state in node.peer_states.read().values():
         print(f"peer {state.name}: {'alive' if state.alive else state.error or 'away'}")
-    print_prefetch(config)
+    print_prefetch(node)

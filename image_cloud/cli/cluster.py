@@ -7,13 +7,18 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import CommandError, address, become_run_user, own_token, read_config
+from image_cloud.cli.node import (
+    CommandError,
+    address,
+    become_run_user,
+    open_node,
+    own_token,
+    read_config,
+)
 from image_cloud.cli.pictures import problem
-from image_cloud.config import Config
 from image_cloud.db import clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
-from image_cloud.node import open_peers
 
 TIMEOUT_S = 60
 NOTABLE_S = 1.0
@@ -54,13 +59,12 @@ def run_delete(arguments: argparse.Namespace) -> None:
 
 def run_backlog(arguments: argparse.Namespace) -> int:
     """Print one line per node; 1 where a node could not be asked."""
-    config = read_config(arguments)
-    become_run_user(config)
-    rows = [(config.node.name, *_own(config))]
-    peers = open_peers(config)
-    for peer in peers.all:
+    node = open_node(arguments)
+    become_run_user(node.config)
+    rows = [(node.config.node.name, *_own(node.database))]
+    for peer in node.peers.all:
         try:
-            answer = peers.changes(peer, "", 0, 0)
+            answer = node.peers.changes(peer, "", 0, 0)
             held_s = float(answer["held"]["seconds"])
             rows.append(
                 (peer.name, str(answer["backlog"]), _held(held_s, answer["held"]["holder"]))
@@ -72,9 +76,9 @@ def run_backlog(arguments: argparse.Namespace) -> int:
     return 1 if any(backlog == "?" for _, backlog, _ in rows) else 0
 
 
-def _own(config: Config) -> tuple[str, str]:
+def _own(database: Database) -> tuple[str, str]:
     try:
-        with Database(config.database).transaction() as cursor:
+        with database.transaction() as cursor:
             held = feed.held(cursor)
             return str(clones.count(cursor)), _held(held.seconds, held.holder)
     except ImageCloudError as error:

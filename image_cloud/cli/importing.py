@@ -11,12 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from image_cloud.cli.node import CommandError, act_as_run_user, read_config, with_own_rights
-from image_cloud.db.connect import Database
+from image_cloud.cli.node import CommandError, act_as_run_user, open_node, with_own_rights
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.importing import Importer
-from image_cloud.node import open_storage
+from image_cloud.node import Node
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
@@ -43,26 +42,24 @@ def add_commands(commands: Any) -> None:
 
 def run_import(arguments: argparse.Namespace) -> int:
     """Import; 1 where a row could not be taken."""
-    config = read_config(arguments)
+    node = open_node(arguments)
     if bool(arguments.file) == bool(arguments.sqlite) or bool(arguments.sqlite) != bool(
         arguments.query
     ):
         raise CommandError("expected either FILE, or --sqlite FILE with --query SQL")
     root = Path(arguments.root).absolute()
     rows, total = _from_sqlite(arguments) if arguments.sqlite else _from_lines(arguments.file)
-    store, _ = open_storage(config)
-    database = Database(config.database)
-    act_as_run_user(config)
+    act_as_run_user(node.config)
     counts: Counter[str] = Counter()
     waiting: list[Record] = []
-    importer = Importer(store, Arrivals(store, FORMATS, waiting.append))
+    importer = Importer(node.store, Arrivals(node.store, FORMATS, waiting.append))
     with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
         for number, url, path in rows:
             counts[_take(importer, number, url, root / path)] += 1
             if len(waiting) >= AT_ONCE:
-                _record(store, database, waiting)
+                _record(node, waiting)
             bar.update()
-    _record(store, database, waiting)
+    _record(node, waiting)
     print(", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to import")
     return 1 if counts["not taken"] else 0
 
@@ -81,11 +78,11 @@ def _take(importer: Importer, number: int, url: str, path: Path) -> str:
         return "not taken"
 
 
-def _record(store: Any, database: Database, waiting: list[Record]) -> None:
+def _record(node: Node, waiting: list[Record]) -> None:
     """Record what was stored; with the database away the notes wait for the janitor."""
     try:
         if waiting:
-            record_notes(store, database, waiting)
+            record_notes(node.store, node.database, waiting)
     except DatabaseUnavailable:
         tqdm.write("the database is away: recorded later")
     waiting.clear()

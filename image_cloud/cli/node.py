@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.config import Config, load_config
+from image_cloud.node import Node
 
 
 class CommandError(Exception):
@@ -38,6 +39,11 @@ def read_config(arguments: argparse.Namespace) -> Config:
         raise CommandError(f"there is no {file}; start a stack (./run up) or give --config FILE")
     overrides = os.environ.get("IMAGE_CLOUD_SET", "")
     return load_config(file, home=str(home()), overrides=overrides)
+
+
+def open_node(arguments: argparse.Namespace) -> Node:
+    """Return the node that the command works on.  Raises ConfigError, CommandError."""
+    return Node(read_config(arguments))
 
 
 def become_run_user(config: Config) -> None:

@@ -6,25 +6,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from image_cloud.config import Config
 from image_cloud.db import prefetch_batches
-from image_cloud.db.connect import Database
-from image_cloud.node import open_domains, open_storage
+from image_cloud.node import Node
 from image_cloud.politeness import limits
+from image_cloud.politeness.breaker import Domains
 
 
-def print_prefetch(config: Config) -> None:
+def print_prefetch(node: Node) -> None:
     """Print it, one fact a line; the caller has become the run user."""
-    with Database(config.database).transaction() as cursor:
+    with node.database.transaction() as cursor:
         backlog = prefetch_batches.backlog(cursor)
-    store, _ = open_storage(config)
-    print(f"prefetch: {'working' if store.space.has_room() else 'paused, the storage is full'}")
+    print(
+        f"prefetch: {'working' if node.store.space.has_room() else 'paused, the storage is full'}"
+    )
     print(f"prefetch_waiting: {backlog.urls}")
     print(f"prefetch_under_way: {backlog.under_way}")
     print(f"prefetch_trying_again: {backlog.later}")
     print(f"prefetch_batches: {backlog.batches}")
-    print(f"limits: {limits_state(Path(config.politeness.limits_file))}")
-    for line in troubled_domains(config, time.time()):
+    print(f"limits: {limits_state(Path(node.config.politeness.limits_file))}")
+    for line in troubled_domains(node.domains, time.time()):
         print(line)
 
 
@@ -39,9 +39,9 @@ def limits_state(path: Path) -> str:
     return f"{found.default} by default, {len(found.entries)} entries"
 
 
-def troubled_domains(config: Config, now: float) -> Iterator[str]:
+def troubled_domains(domains: Domains, now: float) -> Iterator[str]:
     """Yield a line for each domain that is left alone or fails."""
-    for trouble in open_domains(config).troubles():
+    for trouble in domains.troubles():
         left_s = max(0, round(trouble.until - now))
         status = f" {trouble.upstream_status}" if trouble.upstream_status else ""
         yield (

@@ -8,12 +8,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from image_cloud.cli.node import become_run_user, read_config
+from image_cloud.cli.node import become_run_user, open_node
 from image_cloud.db import catalog
-from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
-from image_cloud.node import open_auditor, open_cache
+from image_cloud.node import Node
 from image_cloud.storage.originals import FOLDERS
 
 ROWS_AT_ONCE = 500
@@ -34,13 +33,20 @@ def add_commands(commands: Any) -> None:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Print what is wrong; 1 where something is and stays so."""
-    config = read_config(arguments)
-    become_run_user(config)
-    database = Database(config.database)
-    auditor = open_auditor(config, open_cache(config))
-    with database.transaction() as cursor:
+    node = open_node(arguments)
+    become_run_user(node.config)
+    node.recorder.start()
+    try:
+        return _verify(node, repair=arguments.repair)
+    finally:
+        node.recorder.stop()
+
+
+def _verify(node: Node, *, repair: bool) -> int:
+    auditor = node.auditor
+    with node.database.transaction() as cursor:
         pictures, total_bytes = catalog.count(cursor)
-    run = _Run(auditor, repair=arguments.repair)
+    run = _Run(auditor, repair=repair)
     with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
         for number in range(FOLDERS):
             for finding in list(auditor.folder(number, lambda size: _advance(bar, size))):

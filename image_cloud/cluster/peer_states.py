@@ -81,8 +81,3 @@ class PeerStates:
         with contextlib.suppress(OSError):  # a full disk: the next write tells it again
             json_file.write(self._path, list(self._states.values()))
             self._written = time.monotonic()
-
-
-def path_of(storage: str, node: str) -> Path:
-    """Return the file of `node`; nodes that share a storage have one each."""
-    return Path(storage) / "cluster" / f"{node}.peers.json"

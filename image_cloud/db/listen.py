@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import threading
 
 import psycopg2
+import psycopg2.extensions
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from image_cloud.config.sections import Database as Settings
@@ -19,20 +21,30 @@ CHECK_EVERY_S = 5.0
 
 
 class Listener:
-    """Counts notifications; any number of threads wait for the next.  Starts when first waited for."""
+    """A thread that counts notifications; any number of others wait for the next."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._news = threading.Condition()
         self._count = 0
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+        self._stopping = threading.Event()
+        self._waker = os.eventfd(0)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, which may take as long as connecting does."""
+        self._stopping.set()
+        os.eventfd_write(self._waker, 1)
+        self._thread.join()
+        os.close(self._waker)
 
     def count(self) -> int:
         """Return a mark for `wait`; take it before looking at the feed."""
         with self._news:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
-                self._thread.start()
             return self._count
 
     def wait(self, mark: int, timeout_s: float) -> None:
@@ -41,12 +53,12 @@ class Listener:
             self._news.wait_for(lambda: self._count != mark, timeout_s)
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 self._listen()
             except psycopg2.Error as error:
                 log.debug("event=listener_away error=%s", type(error).__name__)
-            threading.Event().wait(PAUSE_AFTER_OUTAGE_S)
+            self._stopping.wait(PAUSE_AFTER_OUTAGE_S)
 
     def _listen(self) -> None:
         connection = psycopg2.connect(
@@ -58,15 +70,20 @@ class Listener:
             connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")
-                while True:
+                while not self._stopping.is_set():
                     self._tell()  # what came before we listened is not notified
-                    while not connection.notifies:
-                        if not any(select.select([connection], [], [], CHECK_EVERY_S)):
-                            cursor.execute("SELECT 1")  # a server that is gone says nothing
-                        connection.poll()
-                    connection.notifies.clear()
+                    self._await_news(connection)
         finally:
             connection.close()
+
+    def _await_news(self, connection: psycopg2.extensions.connection) -> None:
+        """Return when something was notified, or at the end."""
+        while not (connection.notifies or self._stopping.is_set()):
+            if not any(select.select([connection.fileno(), self._waker], [], [], CHECK_EVERY_S)):
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")  # a server that is gone says nothing
+            connection.poll()
+        connection.notifies.clear()
 
     def _tell(self) -> None:
         with self._news:

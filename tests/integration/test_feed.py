@@ -215,6 +215,7 @@ def test_plans_use_the_indexes(settings: Settings) -> None:
 
 def test_listeners_hear_of_commits(settings: Settings) -> None:
     listener, database = Listener(settings), Database(settings)
+    listener.start()
     mark = listener.count()
     listener.wait(mark, 10)  # it listens from now on
     mark = listener.count()
@@ -224,6 +225,7 @@ def test_listeners_hear_of_commits(settings: Settings) -> None:
     listener.wait(mark, 10)
     assert time.monotonic() - began < 2
     assert listener.count() != mark
+    listener.stop()
 
 
 def test_a_replaced_database_begins_a_new_epoch(settings: Settings, tmp_path: Path) -> None:

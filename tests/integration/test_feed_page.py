@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,19 @@ def database(settings: Settings) -> Database:
 
 
 @pytest.fixture
-def web(settings: Settings, database: Database, tmp_path: Path) -> TestClient:
+def listener(settings: Settings) -> Iterator[Listener]:
+    listener = Listener(settings)
+    listener.start()
+    yield listener
+    listener.stop()
+
+
+@pytest.fixture
+def web(database: Database, listener: Listener, tmp_path: Path) -> TestClient:
     (tmp_path / "cluster").mkdir()
     pages = FeedPages(
         database,
-        Listener(settings),
+        listener,
         FeedGuard(tmp_path / "cluster" / "feed.json", database),
         ClusterClock(tmp_path / "cluster" / "clock.json"),
         Freshness(tmp_path, 90),
