@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from image_cloud.picture import host as hosts
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -172,10 +174,8 @@ def network_item(raw: str) -> Network:
 
 
 def domain_item(raw: str) -> str:
-    """Parse one domain name; it covers its sub-domains too."""
-    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", raw.lower()):
-        raise ValueError
-    return raw.lower()
+    """Parse one domain name, in any script; it covers its sub-domains too."""
+    return hosts.entry(raw)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,19 @@ def name(text: str) -> str:
     return found
 
 
+def entry(text: str) -> str:
+    """Return the host that a line of a configuration names, in the form of `Url.host`.
+
+    A name may be in any script; an IPv6 address has no brackets.  Raises ValueError.
+    """
+    if ":" in text:
+        return ipv6(text)
+    found = name(text).removesuffix(".")
+    if ipv4(found) not in (None, text):
+        raise ValueError
+    return found
+
+
 def ipv4(name: str) -> str | None:
     """Return the IPv4 address that `name` spells, None where it is an ordinary name.
 

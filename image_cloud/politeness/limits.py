@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from image_cloud.errors import ImageCloudError
+from image_cloud.picture import host as hosts
 from image_cloud.picture.url import Url, is_address
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread
@@ -116,14 +116,10 @@ def _number(name: str, value: Any) -> int:
 
 
 def _host(name: str) -> str:
-    bracketed = f"[{name}]" if name.count(":") > 1 else name
     try:
-        url = Url.parse(f"http://{bracketed}/")
-    except ImageCloudError:
-        url = None
-    if url is None or (":" in name and not bracketed.startswith("[")):
-        raise LimitsError(f"{name!r} is not a domain name or an address without port")
-    return url.host
+        return hosts.entry(name)
+    except ValueError:
+        raise LimitsError(f"{name!r} is not a domain name or an address without port") from None
 
 
 class LimitsFile:

@@ -384,11 +384,29 @@ def test_all_addresses_of_a_name_must_be_allowed(
     assert server.connections == 0
 
 
-def test_the_host_header_stays_the_name(server: wire.Origin, settings: Download) -> None:
+@pytest.mark.parametrize(
+    ("given", "looked_up", "in_the_header"),
+    [
+        ("Shop.Example.", "shop.example", "shop.example."),
+        ("Bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("例え。テスト。", "xn--r8jz45g.xn--zckzah", "xn--r8jz45g.xn--zckzah."),
+        ("i❤.example", "xn--i-7iq.example", "xn--i-7iq.example"),
+        ("img_1.b%C3%BCcher.example", "img_1.xn--bcher-kva.example", "img_1.xn--bcher-kva.example"),
+    ],
+)
+def test_the_name_that_is_looked_up_and_sent(
+    server: wire.Origin, settings: Download, given: str, looked_up: str, in_the_header: str
+) -> None:
+    names = []
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        names.append(host)
+        return resolver("127.0.0.1")(host, port)
+
     server.serve("/a", BODY)
-    client = Origin(settings, resolve=resolver("127.0.0.1"))
-    assert fetch(client, server.url("/a", "Shop.Example."))[1] == BODY
-    assert server.requests[0].headers["host"] == f"shop.example.:{server.port}"
+    assert fetch(Origin(settings, resolve=resolve), server.url("/a", given))[1] == BODY
+    assert names == [looked_up]
+    assert server.requests[0].headers["host"] == f"{in_the_header}:{server.port}"
 
 
 def test_a_name_that_changes_its_address(server: wire.Origin, settings: Download) -> None:
@@ -434,6 +452,8 @@ def test_the_sample_origin_is_one_address_and_one_port(
         ({"allow_ports": (80, 443)}, "https://shop.example/", False),
         ({"deny_domains": ("shop.example",)}, "http://shop.example/", True),
         ({"deny_domains": ("shop.example",)}, "http://IMG.Shop.Example./", True),
+        ({"deny_domains": ("shop.example",)}, "http://ｓｈｏｐ%2Eexample/", True),
+        ({"deny_domains": ("xn--bcher-kva.example",)}, "http://img.Bücher.example/", True),
         ({"deny_domains": ("shop.example",)}, "http://myshop.example/", False),
         ({"allow_domains": ("shop.example",)}, "http://img.shop.example/", False),
         ({"allow_domains": ("shop.example",)}, "http://other.example/", True),
@@ -855,7 +875,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=shop.example", "-addext", "subjectAltName=DNS:shop.example,IP:127.0.0.1",
+         "-subj", "/CN=shop.example", "-addext",
+         "subjectAltName=DNS:shop.example,DNS:xn--bcher-kva.example,IP:127.0.0.1",
          "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
@@ -894,6 +915,14 @@ def test_tls_with_a_trusted_certificate(secure: Secure, trusting: Download) -> N
     assert fetch(client, secure.url("/a"))[1] == BODY
     assert secure.names == ["shop.example", None]
     assert secure.connections == 2
+
+
+def test_tls_with_an_internationalized_name(secure: Secure, trusting: Download) -> None:
+    secure.serve("/a", BODY)
+    client = Origin(trusting, resolve=resolver("127.0.0.1"))
+    assert fetch(client, secure.url("/a", "Bücher.example."))[1] == BODY
+    assert secure.names == ["xn--bcher-kva.example"]
+    assert secure.requests[0].headers["host"] == f"xn--bcher-kva.example.:{secure.port}"
 
 
 def test_tls_with_an_unknown_certificate(secure: Secure, client: Origin) -> None:

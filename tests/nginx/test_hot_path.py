@@ -31,7 +31,8 @@ PATHS += [
     "/./get_image",
     "/get_image;",
 ]
-TARGETS = ("/p.jpg", "/a b+c%20d%2Be.jpg?x=1&y=\u00e9", "/" + "l" * 900)
+TARGETS = ("/p.jpg", "/a b+c%20d%2Be.jpg?x=1&y=\u00e9", "/" + "l" * 900, "/x/.%2E/{p}|%zz")
+ON_THE_WIRE = ("/p.jpg", "/a%20b+c%20d%2Be.jpg", "/" + "l" * 900, "/%7Bp%7D|%zz")
 ASIDE = "/get_thumbnail?url={url}&size=0250"  # good for Python, odd for nginx
 
 
@@ -121,9 +122,9 @@ class Ways:
 def ways(stack: Stack) -> Iterator[Ways]:
     with Origin() as origin:
         urls = [origin.url(target) for target in TARGETS]
-        for number, target in enumerate(TARGETS):
-            on_the_wire = quote(target, "/?=&%+").partition("?")[0]
-            origin.serve(on_the_wire, jpeg(300, 200, seed=number))
+        urls[-1] = f" \n\x01{urls[-1]}#top \r\n"
+        for number, target in enumerate(ON_THE_WIRE):
+            origin.serve(target, jpeg(300, 200, seed=number))
         both = Ways(stack, urls)
         for url in urls:
             for query, meaning in THUMBNAIL:
@@ -271,7 +272,8 @@ def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
     return st.builds(
         lambda before, url, tail, after: "&".join([*before, f"url={url}{tail}", *after]).encode(),
         st.lists(parts, max_size=2), good_url,
-        st.sampled_from([""] * 12 + ["%", "%0", "%zz", "%ff", "%00", "#", "#x", "+", "%2", " ".strip(), "é"]),
+        st.sampled_from([""] * 12 + ["%", "%0", "%zz", "%ff", "%00", "#", "#x", "+", "%2", "é", "%0D%0A",
+                                    "%20%01", "%0Ax", "%23", "%5C"]),
         st.lists(parts, max_size=3),
     )  # fmt: skip
 

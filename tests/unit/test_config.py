@@ -68,3 +68,19 @@ def test_home_is_filled_in() -> None:
 @pytest.mark.parametrize("path", ["relative", "/with blank", '/quote"', "/semi;colon", "/dollar$x"])
 def test_paths_that_would_break_nginx_are_refused(path: str, tmp_path: Path) -> None:
     assert problems(f"[storage]\npath = {path}\n", tmp_path)
+
+
+def test_domains_are_kept_as_they_stand_in_a_parsed_url(tmp_path: Path) -> None:
+    given = (
+        "download.deny_domains=Bücher.example, xn--r8jz45g.テスト, Shop.Example., 192.0.2.1, ::1"
+    )
+    config = load_config(None, home=str(tmp_path), overrides=given)
+    known = ["xn--bcher-kva.example", "xn--r8jz45g.xn--zckzah", "shop.example", "192.0.2.1", "::1"]
+    assert list(config.download.deny_domains) == known
+
+
+@pytest.mark.parametrize(
+    "domain", ["*.shop.example", "http://shop.example", "a..b", "a b", "127.1", "a:80"]
+)
+def test_what_is_no_domain_is_refused(domain: str, tmp_path: Path) -> None:
+    assert "deny_domains" in problems(f"[download]\ndeny_domains = {domain}\n", tmp_path)[0]

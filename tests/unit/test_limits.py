@@ -11,7 +11,9 @@ from image_cloud.politeness import limits
 from image_cloud.politeness.limits import Domain, Limits, LimitsError, LimitsFile
 from image_cloud.process.reread import RECHECK_S
 
-LIMITS = Limits(8, {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db8::1": 5})
+LIMITS = limits.parse("""
+    {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db8::1": 5, "Bücher.example": 6}
+""")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,12 @@ LIMITS = Limits(8, {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db
         ("http://PINIMG.com.:80/a", Domain("pinimg.com", "pinimg.com", 4)),
         ("http://a.pinimg.com:8080/a", Domain("pinimg.com/8080", "pinimg.com", 4)),
         ("http://127.0.0.1:81/", Domain("127.0.0.1/81", "127.0.0.1", 3)),
+        ("http://ＰＩＮＩＭＧ。com/", Domain("pinimg.com", "pinimg.com", 4)),
+        ("http://bücher.example/", Domain("xn--bcher-kva.example", "xn--bcher-kva.example", 6)),
+        (
+            "http://a.XN--BCHER-KVA.example/",
+            Domain("xn--bcher-kva.example", "xn--bcher-kva.example", 6),
+        ),
         ("http://[2001:db8::1]:81/", Domain("2001:db8::1/81", "2001:db8::1", 5)),
     ],
 )
@@ -50,7 +58,8 @@ def test_a_good_file() -> None:
     "", "{", "[]", "3", "null", '{"default": 8,}', '{"a.example": "4"}', '{"a.example": 0}',
     '{"a.example": -1}',
     '{"a.example": 1.5}', '{"a.example": true}', '{"a.example": null}', '{"a.example": 1001}', '{"a b": 1}',
-    '{"http://a.example": 1}', '{"a.example:80": 1}', '{"": 1}', '{"*.a.example": 1}', '{"default": "x"}',
+    '{"http://a.example": 1}', '{"a.example/b": 1}', '{"a.example?": 1}', '{" a.example": 1}', '{"127.1": 1}',
+    '{"[::1]": 1}', '{"a.example:80": 1}', '{"": 1}', '{"*.a.example": 1}', '{"default": "x"}',
     '{"a.example": 1, "a.example": 2}', '{"a.example": 1, "A.example": 2}', "[" * 100_000,
 ])  # fmt: skip
 def test_a_broken_file(text: str) -> None:

@@ -1,9 +1,12 @@
 """What queries mean to Python; tests/nginx holds nginx to the same."""
 
+from urllib.parse import quote
+
 import pytest
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter
+from image_cloud.picture.key import key_of
 from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
 from image_cloud.request.query import Query
 from tests.nginx.vectors import IMAGE, THUMBNAIL
@@ -12,19 +15,33 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff")
 CASES = [("thumbnail", *case) for case in THUMBNAIL] + [("image", *case) for case in IMAGE]
 
 
-def read(kind: str, query: str) -> ImageRequest:
-    asked = Query(query.format(url="http://a/b.jpg"))
+PLAIN = "http://a/b.jpg"
+SPELLINGS = [
+    PLAIN,
+    f" \r\n{PLAIN}\t ",
+    f"{PLAIN}\n",
+    f"{PLAIN}#top",
+    f"{PLAIN}?",
+    "HTTP://A:0080/x/.%2E/b.jpg",
+    "http://%61/{b} ä%zz|.jpg",
+    "http://ａ。/b.jpg",
+]
+
+
+def read(kind: str, query: str, url: str = PLAIN) -> ImageRequest:
+    asked = Query(query.format(url=quote(url, "")))
     if kind == "thumbnail":
         return thumbnail_request(asked, Resize())
     return image_request(asked, Resize(), FORMATS)
 
 
+@pytest.mark.parametrize("url", SPELLINGS)
 @pytest.mark.parametrize(("kind", "query", "meaning"), CASES)
-def test_a_query_means(kind: str, query: str, meaning: str) -> None:
+def test_a_query_means(kind: str, query: str, meaning: str, url: str) -> None:
     if meaning != "original" and "." not in meaning:
         with pytest.raises(BadParameter, match=f"^{meaning}: "):
-            read(kind, query)
+            read(kind, query, url)
         return
-    wanted = read(kind, query)
-    assert wanted.url.text == "http://a/b.jpg"
+    wanted = read(kind, query, url)
+    assert (wanted.url.text, wanted.url.key) == (url, key_of(url))
     assert (wanted.recipe.name if wanted.recipe else "original") == meaning
