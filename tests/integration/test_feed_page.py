@@ -30,16 +30,26 @@ def database(settings: Settings) -> Database:
     return Database(settings)
 
 
+class Waits(Listener):
+    """Counts who waits for news."""
+
+    waited = 0
+
+    def wait(self, mark: int, timeout_s: float) -> None:
+        self.waited += 1
+        super().wait(mark, timeout_s)
+
+
 @pytest.fixture
-def listener(settings: Settings) -> Iterator[Listener]:
-    listener = Listener(settings)
+def listener(settings: Settings) -> Iterator[Waits]:
+    listener = Waits(settings)
     listener.start()
     yield listener
     listener.stop()
 
 
 @pytest.fixture
-def web(database: Database, listener: Listener, tmp_path: Path) -> TestClient:
+def web(database: Database, listener: Waits, tmp_path: Path) -> TestClient:
     (tmp_path / "cluster").mkdir()
     pages = FeedPages(
         database,
@@ -89,10 +99,12 @@ def test_pages_follow_each_other_without_loss(web: TestClient, database: Databas
     assert keys(ask(web, cursor=second["cursor"])) == []
 
 
-def test_a_page_without_limit_tells_the_state_alone(web: TestClient, database: Database) -> None:
+def test_a_page_without_limit_tells_the_state_at_once(
+    web: TestClient, database: Database, listener: Waits
+) -> None:
     store(database, 1)
-    page = ask(web, limit=0, wait=30)
-    assert (keys(page), page["more"]) == ([], False)
+    page = ask(web, limit=0, wait=1)
+    assert (keys(page), page["more"], listener.waited) == ([], False, 0)
 
 
 def test_one_key(web: TestClient, database: Database) -> None:

@@ -93,6 +93,18 @@ class Peers:
         return Sent(SHA256, self._stored_at)
 
 
+class PatientFlights(Flights[Found]):
+    """Notes how long each call would wait for another process."""
+
+    def __init__(self, lock_file: Path) -> None:
+        super().__init__(lock_file, 20.0)
+        self.patience: list[float | None] = []
+
+    def run(self, key: str, work: Callable[[], Found], patience_s: float | None = None) -> Found:
+        self.patience.append(patience_s)
+        return super().run(key, work, patience_s)
+
+
 class Node:
     """A cache and what it is made of."""
 
@@ -112,8 +124,9 @@ class Node:
         origin: Any = self.origin
         peers: Any = Peers(peer_stored_at, before, peer_has)
         self.lock_file = store.root / "incoming" / ".flights"
+        self.flights = PatientFlights(self.lock_file)
         self.cache = Cache(
-            store, self.failures, origin, gate, Flights(self.lock_file, 20.0),
+            store, self.failures, origin, gate, self.flights,
             Arrivals(store, FORMATS, self.told.append, MemoryBudget(10**6)), peers,
             ClusterClock(store.root / "cluster" / "clock.json", lambda: NOW),
         )  # fmt: skip
@@ -149,6 +162,7 @@ def test_a_visitor_waits_for_another_process_and_a_prefetch_does_not(store: Stor
         visitor.start()
     visitor.join(20)
     assert [one.source for one in found] == [MISS]
+    assert node.flights.patience == [0.0, None]
 
 
 def test_a_failure_is_remembered_and_a_success_forgets_it(store: Store) -> None:
