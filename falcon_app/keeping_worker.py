@@ -7,8 +7,6 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-STAYS_S = 0.25
-
 
 class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Waits in the thread for a connection's next request, for a while and in half of the threads.
@@ -16,6 +14,8 @@ class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     gthread hands a connection back to its main thread after each request and takes it from there
     with the next one, which is two more changes of threads, and of who holds the interpreter.
     """
+
+    stays_s = 0.25
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,6 +38,6 @@ class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         poll.register(conn.sock, select.POLLIN)
         self._waiting.add(conn)
         try:
-            return bool(poll.poll(STAYS_S * 1000))
+            return bool(poll.poll(self.stays_s * 1000))
         finally:
             self._waiting.discard(conn)

@@ -26,13 +26,24 @@ MOST_REMEMBERED = 200_000
 class Eviction:
     """Keeps `variants/` below `max_bytes`; use is the latest of atime, mtime and what was noted.
 
-    `root` is the storage folder; `clock` gives seconds since 1970.
+    `root` is the storage folder; `clock` gives seconds since 1970.  A step looks at `files_per_step`
+    files; of what nginx sent, `most_remembered` are remembered.
     """
 
-    def __init__(self, root: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        max_bytes: int,
+        clock: Callable[[], float] = time.time,
+        *,
+        files_per_step: int = FILES_PER_STEP,
+        most_remembered: int = MOST_REMEMBERED,
+    ) -> None:
         self._root = str(root)
         self._max_bytes = max_bytes
         self._clock = clock
+        self._files_per_step = files_per_step
+        self._most_remembered = most_remembered
         self._walk = self._variants()
         self._used: dict[str, int] = {}
         self._by_use: collections.Counter[int] = collections.Counter()
@@ -46,7 +57,7 @@ class Eviction:
             self._used.pop(relative, None)  # to the end: the oldest stand first
             self._used[relative] = bucket
         for relative in list(
-            itertools.islice(self._used, max(0, len(self._used) - MOST_REMEMBERED))
+            itertools.islice(self._used, max(0, len(self._used) - self._most_remembered))
         ):
             del self._used[relative]
 
@@ -54,7 +65,7 @@ class Eviction:
         """Look at a piece of the variants; say whether there is something to evict."""
         for number, path in enumerate(self._walk):
             self._look_at(path)
-            if number + 1 >= FILES_PER_STEP:
+            if number + 1 >= self._files_per_step:
                 break
         else:
             self._plan()

@@ -4,10 +4,7 @@ import itertools
 import os
 from pathlib import Path
 
-import pytest
-
 from image_cloud.picture.key import fan_out, key_of
-from image_cloud.storage import eviction
 from image_cloud.storage.eviction import Eviction
 
 NOW = 1_800_000_000.0
@@ -52,10 +49,9 @@ def test_below_the_limit_nothing_goes(tmp_path: Path) -> None:
     assert all(path.exists() for path in paths)
 
 
-def test_a_step_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eviction, "FILES_PER_STEP", 3)
+def test_a_step_is_bounded(tmp_path: Path) -> None:
     paths = [store(tmp_path, number, age_s=number * 3600) for number in range(20)]
-    one = Eviction(tmp_path, 0, lambda: NOW)
+    one = Eviction(tmp_path, 0, lambda: NOW, files_per_step=3)
     left = []
     for _ in range(40):
         one.step()
@@ -72,10 +68,9 @@ def test_temporary_files_are_not_counted_or_touched(tmp_path: Path) -> None:
     assert waiting.exists()
 
 
-def test_no_more_is_remembered_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eviction, "MOST_REMEMBERED", 2)
+def test_no_more_is_remembered_than_fits(tmp_path: Path) -> None:
     paths = [store(tmp_path, number, age_s=number * 3600) for number in range(4)]
-    one = Eviction(tmp_path, 2 * SIZE + 200, lambda: NOW)
+    one = Eviction(tmp_path, 2 * SIZE + 200, lambda: NOW, most_remembered=2)
     one.note_use(str(path.relative_to(tmp_path)) for path in reversed(paths))
     run(one)
     assert [path.exists() for path in paths] == [True, True, False, False]
