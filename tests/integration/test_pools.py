@@ -1,95 +1,184 @@
-"""The pools as they are wired, with a request on its way through them; only nginx is stood in for."""
+"""A node's four pools, wired as in production, with a real PostgreSQL and a real origin, but no server."""
 
 from __future__ import annotations
 
 import io
+import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from falcon.testing import TestClient
 from PIL import Image
 
-from falcon_app.fetch.app import create_fetch
-from falcon_app.front.app import create_front
-from falcon_app.resize.app import create_resize
+from image_cloud.config.sections import Database as Settings
+from image_cloud.db import catalog
 from image_cloud.node import Node
-from image_cloud.request import tokens
+from image_cloud.picture.url import Url
+from image_cloud.storage.variants import variant_path
 from tests.frontdoor.client import jpeg
-from tests.node import new_node
-from tests.origin import Origin, answer
+from tests.node import AWAY, new_node
+from tests.origin import Origin
+from tests.pools import Pools
 
-IDENTITY = "a" * 32
-
-
-class Nginx:
-    """Walks a request from pool to pool; the database is away."""
-
-    def __init__(self, node: Node) -> None:
-        self._storage = node.storage
-        token = tokens.add(Path(node.config.tokens.file), "tests", tokens.SCOPES)
-        self._headers = {"X-Request-Id": IDENTITY, "X-Image-Cloud-Token": token}
-        fetch = TestClient(create_fetch(node))
-        self._front = TestClient(create_front(node))
-        self._pools = {"/_fetch": fetch, "/_delete": fetch, "/_changes": fetch}
-        self._pools["/_resize"] = TestClient(create_resize(node))
-
-    def ask(self, method: str, address: str, **parameters: Any) -> tuple[Any, bytes]:
-        """Return the last pool's answer, and what is sent."""
-        answer = self._front.simulate_request(
-            method, address, params=parameters, headers=self._headers
-        )
-        while target := answer.headers.get("X-Accel-Redirect"):
-            if target.startswith("/_files/"):
-                return answer, (self._storage / target.removeprefix("/_files/")).read_bytes()
-            pool = self._pools[target.partition("?")[0]]
-            answer = pool.simulate_get(target, headers=self._headers)
-        return answer, answer.content
+DEADLINE_S = 10.0
 
 
 @pytest.fixture
-def nginx(tmp_path: Path) -> Nginx:
-    return Nginx(new_node(tmp_path))
+def node(tmp_path: Path, settings: Settings) -> Iterator[Node]:
+    node = new_node(tmp_path, database=settings)
+    yield node
+    node.database.close()
 
 
-def test_a_thumbnail_is_fetched_resized_and_then_there(nginx: Nginx, origin: Origin) -> None:
-    url, seen = origin.serve("/a.jpg", jpeg()), []
-    for size in (200, 200, 250):
-        came, data = nginx.ask("GET", "/get_thumbnail", url=url, size=size)
-        assert (came.status_code, came.headers["Content-Type"]) == (200, "image/jpeg")
-        with Image.open(io.BytesIO(data)) as image:
-            assert max(image.size) == size
-        seen.append(came.headers["X-Cache"])
-    assert (seen, origin.count("/a.jpg")) == (["RESIZED", "HIT", "HIT"], 1)
+@pytest.fixture
+def pools(node: Node) -> Iterator[Pools]:
+    pools = Pools(node)
+    recorder = pools.nodes["fetch"].recorder
+    recorder.start()
+    yield pools
+    recorder.stop()
 
 
-def test_an_original_is_the_origin_s_bit_for_bit(nginx: Nginx, origin: Origin) -> None:
-    content = jpeg(seed=4)
-    url = origin.serve("/b.jpg", content)
-    for cache in ("MISS", "HIT"):
-        came, data = nginx.ask("GET", "/get_image", url=url)
-        assert (came.headers["X-Cache"], data) == (cache, content)
+def eventually(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + DEADLINE_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return value
 
 
-def test_a_delete_removes_it_and_a_block_forbids_it(nginx: Nginx, origin: Origin) -> None:
-    url = origin.serve("/c.jpg", jpeg(seed=5))
-    nginx.ask("GET", "/get_thumbnail", url=url)
-    done, _ = nginx.ask("DELETE", "/delete_image", url=url, block="true")
-    assert done.json == {"url": url, "deleted": True, "blocked": True, "recorded": False}
-    gone, _ = nginx.ask("GET", "/get_thumbnail", url=url)
-    assert (gone.status_code, gone.json["code"]) == (410, "blocked")
+def size(body: bytes) -> tuple[int, int]:
+    return Image.open(io.BytesIO(body)).size
 
 
-def test_a_failure_is_remembered_on_the_way(nginx: Nginx, origin: Origin) -> None:
-    url = origin.behave("/404", answer(404))
+def row_of(node: Node, url: str) -> Any:
+    with node.database.transaction() as cursor:
+        return catalog.find(cursor, Url.parse(url).key)
+
+
+def test_a_picture_is_fetched_once_and_its_row_follows(
+    pools: Pools, node: Node, origin: Origin
+) -> None:
+    url = origin.serve("/a.jpg", content := jpeg(64, 48))
+    came = pools.get("/get_image", url=url)
+    assert (came.status, came.body, came.headers["X-Cache"]) == (200, content, "MISS")
+    assert came.way == ["front", "fetch"]
+    came = pools.get("/get_image", url=url)
+    assert (came.body, came.headers["X-Cache"], came.way) == (content, "HIT", ["front"])
+    assert origin.count("/a.jpg") == 1
+    row = eventually(lambda: row_of(node, url))
+    assert (row.url, row.bytes, row.width, row.stored_from) == (url, len(content), 64, "origin")
+    eventually(lambda: not list(node.store.records.unrecorded()))
+
+
+def test_a_variant_goes_through_all_pools_and_then_lies_where_nginx_looks(
+    pools: Pools, node: Node, origin: Origin
+) -> None:
+    url = origin.serve("/a.jpg", jpeg(640, 480))
+    came = pools.get("/get_thumbnail", url=url, size=200)
+    assert came.way == ["front", "fetch", "resize"]
+    assert (came.headers["Content-Type"], came.headers["X-Cache"]) == ("image/jpeg", "RESIZED")
+    assert size(came.body) == (200, 150)
+    key = Url.parse(url).key
+    (name,) = [name for name in node.store.variants.names(key) if name.startswith("200x200")]
+    assert (node.storage / variant_path(key, name)).read_bytes() == came.body
+    came = pools.get("/get_thumbnail", url=url, size=200)
+    assert (came.way, came.headers["X-Cache"]) == (["front"], "HIT")
+    came = pools.get("/get_image", url=url, resize_width=64)
+    assert (came.way, size(came.body)) == (["front", "resize"], (64, 48))
+
+
+def test_a_failure_is_remembered_by_all_pools(pools: Pools, origin: Origin) -> None:
+    url = origin.url("/none.jpg")
+    for way in (["front", "fetch"], ["front"]):
+        came = pools.get("/get_image", url=url)
+        assert (came.status, came.json["code"], came.way) == (404, "origin_not_found", way)
+        assert 0 < int(came.headers["Retry-After"]) <= 5000
+    assert origin.count("/none.jpg") == 1
+
+
+def test_a_picture_that_cannot_be_decoded_is_refused_and_remembered(
+    pools: Pools, origin: Origin
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(file, "PNG")
+    content = bytearray(file.getvalue())
+    content[content.index(b"IDAT") + 10] ^= 0xFF
+    url = origin.serve("/broken.png", bytes(content))
+    for way in (["front", "fetch", "resize"], ["front"]):
+        came = pools.get("/get_image", url=url, resize_width=10)
+        assert (came.status, came.way) == (422, way)
+    assert pools.get("/get_image", url=url).status == 200
+
+
+def test_what_needs_a_scope_is_refused_without(pools: Pools) -> None:
+    url = "http://shop.example/a.jpg"
+    assert pools.ask("GET", "/get_image", token="", url=url).json["code"] == "token_missing"
+    assert pools.ask("GET", "/get_image", token="x" * 30, url=url).json["code"] == "token_unknown"
+    reader = pools.token_for("read")
+    for method, path in (
+        ("DELETE", "/delete_image"), ("GET", "/changes"), ("GET", "/metrics"),
+        ("POST", "/fire_and_forget"),
+    ):  # fmt: skip
+        came = pools.ask(method, path, token=reader, url=url)
+        assert (came.status, came.json["code"], len(came.way)) == (403, "scope_missing", 1), path
+
+
+def test_a_delete_removes_the_picture_and_stands_in_the_feed(pools: Pools, origin: Origin) -> None:
+    url = origin.serve("/a.jpg", jpeg(64, 48))
+    pools.get("/get_image", url=url)
+    came = pools.ask("DELETE", "/delete_image", url=url, block="true")
+    assert came.json == {"url": url, "deleted": True, "blocked": True, "recorded": True}
+    assert came.way == ["front", "fetch"]
+    came = pools.get("/get_image", url=url)
+    assert (came.status, came.json["code"]) == (410, "blocked")
+    (change,) = eventually(lambda: pools.get("/changes", cursor="", wait="0").json["changes"])
+    assert (change["url"], change["blocked"]) == (url, True)
+    assert change["deleted_at"]
+
+
+def test_a_batch_waits_in_the_database(pools: Pools, origin: Origin) -> None:
+    here = origin.serve("/a.jpg", jpeg(64, 48))
+    pools.get("/get_image", url=here)
+    order = {"urls": [here, "http://shop.example/1.jpg", "ftp://x/"]}
+    came = pools.ask("POST", "/fire_and_forget", json.dumps(order))
+    assert (came.status, came.way) == (202, ["intake"])
+    taken = came.json
+    assert (taken["accepted"], taken["already_cached"], len(taken["rejected"])) == (1, 1, 1)
+    state = pools.get("/fire_and_forget", batch=taken["batch"]).json
+    assert (state["waiting"], state["done"], state["total"]) == (1, 1, 2)
+
+
+def test_a_decoder_that_died_is_told_from_a_busy_pool(pools: Pools, node: Node) -> None:
+    assert pools.get("/_no_resize").json["code"] == "busy"
+    key = Url.parse("http://shop.example/a.jpg").key
+    with node.attempts.under_way("0123456789abcdef" * 2, key):
+        came = pools.get("/_no_resize")
+    assert (came.status, came.json["code"]) == (422, "decoder_died")
+
+
+def test_without_a_database_pictures_are_served_all_the_same(
+    tmp_path: Path, origin: Origin
+) -> None:
+    pools = Pools(new_node(tmp_path, database=AWAY))
+    url = origin.serve("/a.jpg", content := jpeg(64, 48))
+    assert pools.get("/get_image", url=url).body == content
+    assert size(pools.get("/get_thumbnail", url=url, size=200).body) == (64, 48)
+    ready = pools.get("/ready").json
+    assert (ready["status"], ready["storage"]) == ("degraded", "ok")
+    assert pools.get("/changes", cursor="").json["code"] == "database_unavailable"
+    came = pools.ask("DELETE", "/delete_image", url=url)
+    assert came.json == {"url": url, "deleted": True, "blocked": False, "recorded": False}
+
+
+def test_with_a_full_storage_the_picture_itself_is_sent(tmp_path: Path, origin: Origin) -> None:
+    node = new_node(tmp_path, "storage.min_free_bytes=10 TB")
+    pools = Pools(node)
+    url = origin.serve("/a.jpg", content := jpeg(64, 48))
     for _ in range(2):
-        came, _ = nginx.ask("GET", "/get_image", url=url, resize_width=20)
-        assert (came.status_code, came.json["code"]) == (404, "origin_not_found")
-    assert origin.count("/404") == 1
-
-
-def test_the_feed_needs_the_database(nginx: Nginx) -> None:
-    came, _ = nginx.ask("GET", "/changes", limit=1)
-    assert (came.status_code, came.json["code"]) == (503, "database_unavailable")
-    ready, _ = nginx.ask("GET", "/ready")
-    assert (ready.json["status"], ready.json["storage"]) == ("degraded", "ok")
+        came = pools.get("/get_image", url=url)
+        assert (came.body, came.headers["X-Cache"]) == (content, "MISS")
+        assert came.way == ["front", "fetch"]
+    assert node.store.originals.find(Url.parse(url).key) is None
