@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.node import new_node
 from tests.origin import Origin
 
 CONTENT = b"\xff\xd8 and so on"
-
-
-@pytest.fixture
-def node(tmp_path: Path, settings: Settings) -> Iterator[Node]:
-    node = new_node(tmp_path, database=settings)
-    yield node
-    node.database.close()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.node import Node
 from image_cloud.picture.url import Url
@@ -23,13 +22,6 @@ from tests.origin import Origin
 from tests.pools import Pools
 
 DEADLINE_S = 10.0
-
-
-@pytest.fixture
-def node(tmp_path: Path, settings: Settings) -> Iterator[Node]:
-    node = new_node(tmp_path, database=settings)
-    yield node
-    node.database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""Copies that belong elsewhere go once their owners have them, with a real PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from daemons.peer_clone.rebalance import PAUSE_S, Rebalance
+from image_cloud.cluster.placement import Placement
+from image_cloud.config.fields import Peer
+from image_cloud.db import catalog
+from image_cloud.errors import PeerAway
+from image_cloud.node import Node
+from image_cloud.picture.record import Record
+from image_cloud.picture.url import Url
+from image_cloud.storage.recorder import record_notes
+from tests.storage import put
+
+GRACE_S = 60.0
+NODES = ["ic01", "ic02", "ic03"]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Peers:
+    """The other nodes, with the pictures that each is said to have; `away` ones do not answer."""
+
+    def __init__(self) -> None:
+        self.placement = Placement("ic00", NODES, 2)
+        self.all = tuple(Peer(name, f"http://{name}") for name in NODES)
+        self.copies: set[tuple[str, str]] = set()
+        self.away: set[str] = set()
+        self.asked: list[str] = []
+
+    def has(self, peer: Peer, url: Url, sha256: str) -> bool:
+        self.asked.append(peer.name)
+        if peer.name in self.away:
+            raise PeerAway
+        return (peer.name, url.text) in self.copies
+
+    def give(self, record: Record, *names: str) -> None:
+        self.copies |= {(name, record.url) for name in names}
+
+
+@pytest.fixture
+def peers() -> Peers:
+    return Peers()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rebalance(node: Node, peers: Peers, clock: Clock) -> Rebalance:
+    return Rebalance(node.store, node.database, peers, grace_s=GRACE_S, clock=clock)
+
+
+def url_of(placement: Placement, *, owned: bool) -> str:
+    """Return a URL whose picture belongs on this node, or on two others."""
+    urls = (f"http://shop.example/{number}.jpg" for number in range(1000))
+    return next(url for url in urls if placement.owns(Url.parse(url).key) is owned)
+
+
+def stored(node: Node, url: str) -> Record:
+    record = put(node.store, url, 1000.0)
+    record_notes(node.store, node.database, [record])
+    return record
+
+
+def is_here(node: Node, record: Record) -> bool:
+    """Say whether the picture is on disk, and in the catalogue alike."""
+    with node.database.transaction() as cursor:
+        row = catalog.find(cursor, record.key)
+    on_disk = node.store.originals.find(record.key)
+    assert (row is None) is (on_disk is None)
+    return row is not None
+
+
+def test_a_copy_goes_when_both_owners_have_it(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=False))
+    owners = peers.placement.owners(record.key)
+    peers.give(record, owners[0])
+    clock.now += GRACE_S + 1
+    assert not rebalance.step()
+    assert is_here(node, record), "one owner lacks it"
+    peers.give(record, *owners)
+    rebalance.step()
+    assert is_here(node, record), "the next round has not come"
+    clock.now += PAUSE_S
+    rebalance.step()
+    assert not is_here(node, record)
+    assert set(peers.asked) <= set(owners)
+    assert node.store.tombstones.find(record.key) is None
+
+
+def test_a_copy_that_came_just_now_stays(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=False))
+    peers.give(record, *NODES)
+    rebalance.step()
+    assert is_here(node, record)
+    assert peers.asked == []
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert not is_here(node, record)
+
+
+def test_nothing_goes_while_an_owner_does_not_answer(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=False))
+    peers.give(record, *NODES)
+    peers.away.add(peers.placement.owners(record.key)[1])
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert is_here(node, record)
+
+
+def test_what_belongs_here_stays_and_nobody_is_asked(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=True))
+    peers.give(record, *NODES)
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert is_here(node, record)
+    assert peers.asked == []
+
+
+def test_a_newer_store_meanwhile_stays(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    url = url_of(peers.placement, owned=False)
+    old = stored(node, url)
+    new = put(node.store, url, 2000.0, b"\xff\xd8 and something else")
+    peers.give(old, *NODES)
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert node.store.records.find(new.key) == new, "only the row was of the older one"
