@@ -1,4 +1,4 @@
-"""A delete on disk, in the catalogue and in the feed, with a real PostgreSQL."""
+"""What catalogue and feed know of a delete, with a real PostgreSQL; disk: tests/unit/test_deletes.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from image_cloud.cluster.deletes import Deleted, Deletes
 from image_cloud.db import feed
 from image_cloud.db.feed import Change
-from image_cloud.errors import OriginNotFound, StorageUnavailable
+from image_cloud.errors import StorageUnavailable
 from image_cloud.node import Node
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
@@ -62,18 +62,10 @@ def test_what_was_never_here_is_deleted_everywhere_all_the_same(node: Node) -> N
     assert in_feed(node).url == URL.text
 
 
-def test_a_block_stays_until_it_is_lifted(node: Node) -> None:
-    assert node.deletes.delete(URL, block=True).blocked
-    assert node.deletes.delete(URL).blocked
-    assert in_feed(node).blocked
-    assert not node.deletes.delete(URL, block=False).blocked
-    assert not in_feed(node).blocked
-
-
-def test_a_delete_forgets_failures(node: Node) -> None:
-    node.failures.remember(URL.key, OriginNotFound())
-    node.deletes.delete(URL)
-    assert node.failures.recall(URL.key) is None
+def test_the_feed_tells_of_a_block_until_it_is_lifted(node: Node) -> None:
+    for block, blocked in ((True, True), (None, True), (False, False)):
+        node.deletes.delete(URL, block)
+        assert in_feed(node).blocked is blocked
 
 
 def test_with_the_database_away_the_delete_holds_and_is_told_later(
