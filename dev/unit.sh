@@ -10,11 +10,14 @@ environment=.cache/unit
 python=$environment/bin/python
 requirements="requirements.txt requirements-pillow.txt requirements-test.txt"
 
+# A Python that can make the environment: Debian's own may have neither pip nor venv.
+fits='import sys, importlib.util as util
+sys.exit(sys.version_info < (3, 11) or not (util.find_spec("pip") or util.find_spec("ensurepip")))'
 find_python() {
     for found in "${PYTHON:-python3.11}" python3.11 python3; do
-        "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$found" && return
+        "$found" -c "$fits" 2>/dev/null && echo "$found" && return
     done
-    echo "unit: needs Python 3.11 or newer (PYTHON=... says which)" >&2 && exit 1
+    echo "unit: needs Python 3.11 or newer with pip or venv (PYTHON=... says which)" >&2 && exit 1
 }
 
 base=$(find_python)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # compile_pillow_simd.sh PYTHON FOLDER [FLAG ...]: compile pillow-simd, once for the same Python and compiler flags.
 # Its last line names a folder below FOLDER, with the wheel and a requirements.txt that holds the wheel's hash.
+# Runs in the checkout's folder.
 # PYTHON's environment has the packages of requirements-build.txt.
 set -eu
 python=$1 folder=$2

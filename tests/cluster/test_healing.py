@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -37,7 +37,7 @@ def flip_a_byte(path: Path) -> None:
         file.write(bytes([byte[0] ^ 1]))
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], None]] = {
     "flipped": flip_a_byte,
     "truncated": lambda path: os.truncate(path, 100),
     "empty": lambda path: os.truncate(path, 0),

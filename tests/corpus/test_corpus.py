@@ -110,7 +110,8 @@ def complaint(path: Path, answer: dict[str, Any]) -> str:
 
 
 def median_db(answers: dict[Path, dict[str, Any]]) -> float:
-    return statistics.median(a["psnr_db"] for a in answers.values() if "psnr_db" in a)
+    found: list[float] = [a["psnr_db"] for a in answers.values() if "psnr_db" in a]
+    return statistics.median(found)
 
 
 def show(answers: dict[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:

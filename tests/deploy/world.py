@@ -113,7 +113,7 @@ class World:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_HOME": str(self.folder / "ansible"),
         }
-        words = [
+        words: list[str | Path] = [
             ROOT / ".cache/ansible/bin/ansible-playbook", f"ansible/{name}",
             "-i", self.folder / "inventory.ini", "-e", f"@{self.folder}/variables.yml", *arguments,
         ]  # fmt: skip

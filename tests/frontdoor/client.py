@@ -49,7 +49,7 @@ def problem(answer: requests.Response, status: int, code: str) -> dict[str, Any]
     assert (answer.status_code, answer.headers["Content-Type"]) == (
         status, "application/problem+json",
     ), answer.text  # fmt: skip
-    body = answer.json()
+    body: dict[str, Any] = answer.json()
     assert (body["status"], body["code"]) == (status, code), body
     assert {"type", "title", "detail", "request_id"} <= set(body)
     assert body["request_id"] == answer.headers["X-Request-Id"]

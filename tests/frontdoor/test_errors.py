@@ -107,7 +107,13 @@ BEHAVIOURS = [
     ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_what_origins_do_wrong(
-    name, behaviour, status, code, upstream, stack: Stack, origin: Origin
+    name: str,
+    behaviour: behave.Behaviour,
+    status: int,
+    code: str,
+    upstream: int | None,
+    stack: Stack,
+    origin: Origin,
 ) -> None:
     url = origin.behave(f"/{name}", behaviour)
     first = get(stack, "/get_image", url=url)

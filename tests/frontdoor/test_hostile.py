@@ -10,8 +10,10 @@ import threading
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 
 from tests.frontdoor.client import eventually, get, jpeg, picture, problem
@@ -22,7 +24,7 @@ REFUSALS = {413, 422}
 LONGEST_S = 5.0  # the bound on any answer
 
 
-def encoded(fmt: str, size: tuple[int, int] = (320, 240), **options) -> bytes:
+def encoded(fmt: str, size: tuple[int, int] = (320, 240), **options: Any) -> bytes:
     file = io.BytesIO()
     Image.open(io.BytesIO(jpeg(*size))).save(file, fmt, **options)
     return file.getvalue()
@@ -62,7 +64,7 @@ def webp_claim(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def ask(stack: Stack, url: str, **parameters):
+def ask(stack: Stack, url: str, **parameters: Any) -> requests.Response:
     started = time.monotonic()
     answer = get(stack, "/get_image", url=url, **({"resize_width": 100} | parameters))
     assert time.monotonic() - started < LONGEST_S + 5, (
@@ -90,7 +92,9 @@ def ask(stack: Stack, url: str, **parameters):
     ids=["png-bomb", "png-huge", "webp-claim", "500-scans", "text-bomb", "html-jpeg", "pdf-jpeg", "png-head",
          "jpeg-head", "gif-head", "empty", "jpeg2000"],
 )  # fmt: skip
-def test_a_clear_refusal(content, status, code, stack: Stack, origin: Origin) -> None:
+def test_a_clear_refusal(
+    content: bytes, status: int, code: str, stack: Stack, origin: Origin
+) -> None:
     url = origin.serve("/hostile.jpg", content)
     answer = ask(stack, url)
     if answer.status_code == 200:

@@ -1,6 +1,7 @@
 """Photographs through the front door: bits, sizes, headers."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_every_parameter_gives_the_contracts_size(
 
 
 @pytest.fixture(scope="module")
-def shared_photo(stack: Stack):
+def shared_photo(stack: Stack) -> Iterator[str]:
     with Origin() as origin:
         yield origin.serve("/shared.jpg", jpeg(*SIZE))
 

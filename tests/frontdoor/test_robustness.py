@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from tests.frontdoor.client import eventually, get, jpeg, problem
-from tests.origin import Gate, Origin, answer
+from tests.origin import Call, Gate, Origin, answer
 from tests.stack.running import Stack
 
 
@@ -71,7 +71,7 @@ def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(
 ) -> None:
     content = jpeg(seed=4)
 
-    def half(call) -> None:
+    def half(call: Call) -> None:
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content[:1000])
         gate(call)
 

@@ -111,7 +111,10 @@ def test_the_resize_pool_is_a_sandbox(own: Stack) -> None:
     as_sandbox = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def may(*command: str | Path) -> bool:
-        return subprocess.run(command, capture_output=True, **as_sandbox).returncode == 0  # type: ignore[call-overload]
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(  # type: ignore[call-overload]
+            command, capture_output=True, **as_sandbox
+        )
+        return done.returncode == 0
 
     assert may("test", "-r", original)
     assert may("test", "-w", own.home / "storage/variants")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,11 @@ class Seen(Attempts):
         super().__init__(folder)
         self.ids: list[str] = []
 
-    def under_way(self, request_id: str, key: str):
+    @contextmanager
+    def under_way(self, request_id: str, key: str) -> Iterator[None]:
         self.ids.append(f"{request_id} {key}")
-        return super().under_way(request_id, key)
+        with super().under_way(request_id, key):
+            yield
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter, UrlForbidden
 from image_cloud.picture.key import key_of
 from image_cloud.picture.variant import EXTENSIONS, Recipe
-from image_cloud.request.params import companions, image_request, thumbnail_request
+from image_cloud.request.params import ImageRequest, companions, image_request, thumbnail_request
 from image_cloud.request.query import Query
 
 FORMATS = ("jpeg", "png", "webp")
 URL = "url=http://shop.example/a.jpg"
 
 
-def wanted(query: str):
+def wanted(query: str) -> ImageRequest:
     return image_request(Query(query), Resize(), FORMATS)
 
 

@@ -36,7 +36,9 @@ def declared() -> dict[str, str]:
 
 
 def groups() -> dict[str, list[str]]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups: dict[str, list[str]] = project["dependency-groups"]
+    return groups
 
 
 def imported(folders: Iterable[str]) -> set[str]:

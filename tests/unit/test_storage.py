@@ -1,6 +1,7 @@
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,14 +84,16 @@ def test_a_variant_that_cannot_be_kept_stops_no_other(store: Store) -> None:
     assert files(store) == [f"variants/{KEY[:2]}/{KEY[2:4]}/{KEY}/2x2-fit-q85.jpg"]
 
 
-def test_a_full_disk_moves_what_came_into_memory(store: Store, monkeypatch) -> None:
+def test_a_full_disk_moves_what_came_into_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     budget = MemoryBudget(10)
     with Incoming(store, budget) as incoming:
         incoming.write(b"abc")
         real = os.pwrite
         failed: list[int] = []
 
-        def full_once(*args):
+        def full_once(*args: Any) -> int:
             if not failed:
                 failed.append(1)
                 raise OSError(28, "No space left on device")
