@@ -59,7 +59,7 @@ class Host:
         variables["IMAGE_CLOUD_SUPERVISOR"] = supervisor_version()
         files = [
             *settings.plan(self.home, config, self.accounts),
-            *nginx_files.plan(self.home, config, self.release),
+            *nginx_files.plan(self.home, config, self.release, self.accounts.run),
             *supervisor.plan(self.home, self.release, variables),
         ]
         return [file for file in files if not self._is_foreign(file.path)]

@@ -6,7 +6,8 @@ import resource
 from pathlib import Path
 
 from image_cloud.config import Config
-from image_cloud.node_files.accounts import find_accounts, why_unreadable
+from image_cloud.node_files.access import why_unreadable
+from image_cloud.node_files.accounts import Account
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
@@ -34,9 +35,9 @@ def open_files() -> int:
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
 
 
-def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
-    """Return every file of `run/nginx`."""
-    _require_tls(config)
+def plan(home: Home, config: Config, checkout: Path, user: Account) -> list[Planned]:
+    """Return every file of `run/nginx`; nginx runs as `user`."""
+    _require_tls(config, user)
     source = checkout / "nginx"
     files = [
         Planned(home.nginx / path.relative_to(source), path.read_text(encoding="utf-8"))
@@ -52,13 +53,13 @@ def plan(home: Home, config: Config, checkout: Path) -> list[Planned]:
     return files
 
 
-def _require_tls(config: Config) -> None:
-    """Raise CannotStart where nginx's user cannot read what TLS needs."""
+def _require_tls(config: Config, user: Account) -> None:
+    """Raise CannotStart where `user` cannot read what TLS needs."""
     for option in ("tls_certificate", "tls_key"):
         file = getattr(config.clients, option)
         if not file:
             continue
-        reason = why_unreadable(find_accounts().run, Path(file))
+        reason = why_unreadable(user, Path(file))
         if reason:
             raise CannotStart(f"[clients] {option} = {file}: {reason}")
 

@@ -1,4 +1,4 @@
-"""The stack's supervisord: its files, its start, and what it says of its programs."""
+"""supervisord's own file, the programs' files, and the variables that these expand."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from image_cloud.node_files.accounts import Accounts
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
 from image_cloud.process.sockets import split
-
-PR_SET_PDEATHSIG = 1
 
 FRAME = """\
 ; Written by the stack at every start.  Code: {code}

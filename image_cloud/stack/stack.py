@@ -13,7 +13,8 @@ from pathlib import Path
 from image_cloud.config import Config
 from image_cloud.node_files import layout, settings, supervisor
 from image_cloud.node_files import nginx as nginx_files
-from image_cloud.node_files.accounts import Accounts, find_accounts, let_through
+from image_cloud.node_files.access import let_through
+from image_cloud.node_files.accounts import Accounts, find_accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import Planned, all_stand, make_folder
 from image_cloud.node_files.home import Home
@@ -97,7 +98,7 @@ class Stack:
             self._say("warning: no network namespaces here: the resize pool keeps its network")
         return [
             *settings.plan(self.home, self.config, accounts),
-            *nginx_files.plan(self.home, self.config, self._checkout),
+            *nginx_files.plan(self.home, self.config, self._checkout, accounts.run),
             *supervisor.plan(self.home, self._checkout, variables),
             *(postgres.plan(self.home, accounts.run) if uses_own else []),
         ]

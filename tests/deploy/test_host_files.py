@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from image_cloud.host.release import Host, plan, settle, write
-from image_cloud.node_files.accounts import Accounts, find_accounts, let_through
+from image_cloud.node_files.access import let_through
+from image_cloud.node_files.accounts import Accounts, find_accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.home import Home
 
