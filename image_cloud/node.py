@@ -83,7 +83,7 @@ class Node:
     @cached_property
     def origin(self) -> Origin:
         """The client that downloads."""
-        return Origin(self.config.download)
+        return Origin(self.config.download, self.config.resize.formats)
 
     @cached_property
     def limits(self) -> LimitsFile:

@@ -249,12 +249,22 @@ def raw(data: bytes, *, keep: bool = False) -> Behaviour:
     return behaviour
 
 
+def raw_and_hold(data: bytes) -> Behaviour:
+    """Send `data` as it is, and then nothing on an open connection."""
+
+    def behaviour(call: Call) -> None:
+        call.send(data)
+        silent(call)
+
+    return behaviour
+
+
 def html(call: Call) -> None:
     call.reply(b"<!doctype html><title>Sorry</title>", headers={"Content-Type": "text/html"})
 
 
-def gzip(call: Call) -> None:
-    call.reply(b"\x1f\x8b\x08", headers={"Content-Encoding": "gzip"})
+def brotli(call: Call) -> None:
+    call.reply(b"\x8b\x01\x80abcd\x03", headers={"Content-Encoding": "br"})
 
 
 def short_body(body: bytes, declared_bytes: int) -> Behaviour:

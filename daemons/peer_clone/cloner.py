@@ -21,7 +21,7 @@ from image_cloud.errors import (
     NotLocal,
     PeerAway,
 )
-from image_cloud.fetch.arrival import Delivery, Write, take_copy
+from image_cloud.fetch.arrival import Delivery, Sink, take_copy
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.files import sha256_of
@@ -150,8 +150,8 @@ class Cloner:
     def _from_peer(self, peer: Peer, wanted: Record) -> Record:
         started, url = time.monotonic(), Url.parse(wanted.url)
 
-        def deliver(write: Write) -> Delivery:
-            sent = self._peers.fetch(peer, url, write)
+        def deliver(sink: Sink) -> Delivery:
+            sent = self._peers.fetch(peer, url, sink.write)
             return Delivery(sent.sha256, wanted.stored_at, peer.name)
 
         record = take_copy(self._store, wanted, deliver)

@@ -39,7 +39,20 @@ class Delivery:
 
 
 Write = Callable[[bytes], object]
-Deliver = Callable[[Write], Delivery]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sink:
+    """Where the bytes of a picture go; `is_whole` looks whether more can be missing.
+
+    More than what is no picture is not wanted either.
+    """
+
+    write: Write
+    is_whole: Callable[[], bool]
+
+
+Deliver = Callable[[Sink], Delivery]
 Describe = Callable[[Incoming, Delivery], Record]
 
 
@@ -127,7 +140,7 @@ def _receive(
     store: Store, budget: MemoryBudget, deliver: Deliver, describe: Describe, *, must_last: bool
 ) -> Arrived:
     with Incoming(store, budget) as incoming:
-        delivery = deliver(incoming.write)
+        delivery = deliver(Sink(incoming.write, lambda: _is_whole(incoming)))
         incoming.start_sync()
         record = describe(incoming, delivery)
         try:
@@ -137,6 +150,14 @@ def _receive(
                 raise
         store.tombstones.check(record.key, record.stored_at)
         return Arrived(record, record.original, incoming.data())
+
+
+def _is_whole(incoming: Incoming) -> bool:
+    fmt = formats.sniff(incoming.head)
+    if fmt is None:
+        return True
+    with incoming.open() as file:
+        return formats.is_complete(file, incoming.size, fmt)
 
 
 def _place(store: Store, incoming: Incoming, record: Record, must_last: bool) -> Original:

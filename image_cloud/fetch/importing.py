@@ -8,7 +8,7 @@ import time
 from typing import BinaryIO
 
 from image_cloud.errors import Blocked, DeletedMeanwhile
-from image_cloud.fetch.arrival import IMPORT, Arrivals, Delivery, Write
+from image_cloud.fetch.arrival import IMPORT, Arrivals, Delivery, Sink, Write
 from image_cloud.picture.url import Url
 from image_cloud.storage.store import Store
 
@@ -32,8 +32,8 @@ class Importer:
             return HERE
         stored_at = round(min(os.fstat(source.fileno()).st_mtime, time.time()), 6)
 
-        def deliver(write: Write) -> Delivery:
-            return Delivery(_copy(source, write), stored_at, IMPORT)
+        def deliver(sink: Sink) -> Delivery:
+            return Delivery(_copy(source, sink.write), stored_at, IMPORT)
 
         try:
             self._store.tombstones.check(url.key, stored_at)

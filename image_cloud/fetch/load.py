@@ -10,7 +10,7 @@ from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
 from image_cloud.errors import Blocked, DeletedMeanwhile, ImageCloudError, NotLocal
-from image_cloud.fetch.arrival import ORIGIN, Arrivals, Delivery, Write
+from image_cloud.fetch.arrival import ORIGIN, Arrivals, Delivery, Sink
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
 from image_cloud.origin import Origin
@@ -117,10 +117,10 @@ class Cache:
     def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
         started = time.monotonic()
 
-        def deliver(write: Write) -> Delivery:
+        def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
-                sha256 = self._origin.download(url, write, visit.enter).sha256
-            return Delivery(sha256, stored_at, ORIGIN)
+                came = self._origin.download(url, sink.write, visit.enter, sink.is_whole)
+            return Delivery(came.sha256, stored_at, ORIGIN)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         log.info(
@@ -143,8 +143,8 @@ class Cache:
         """Fetch from `peer`; one that does not know when it stored the picture stores it now."""
         started = time.monotonic()
 
-        def deliver(write: Write) -> Delivery:
-            sent = self._peers.fetch(peer, url, write)
+        def deliver(sink: Sink) -> Delivery:
+            sent = self._peers.fetch(peer, url, sink.write)
             return Delivery(sent.sha256, sent.stored_at or stored_at, peer.name)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)

@@ -7,30 +7,31 @@ import dataclasses
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterator
-
-import requests
-import urllib3
+from collections.abc import Callable, Collection, Iterator
 
 from image_cloud.config.sections import Download
 from image_cloud.errors import (
     OriginFailed,
     OriginNotFound,
-    OriginProtocol,
     OriginStatus,
     TooManyBytes,
     TooManyRedirects,
 )
 from image_cloud.origin import redirects
-from image_cloud.origin.answer import Answer
-from image_cloud.origin.connections import Exchange, GuardedAdapter, StaleConnection
+from image_cloud.origin.connections import Connections
 from image_cloud.origin.dial import Dialer, Resolve
+from image_cloud.origin.http1.codings import Decoded
+from image_cloud.origin.http1.connection import Connection, StaleConnection
+from image_cloud.origin.http1.framing import check_codings
+from image_cloud.origin.http1.response import Response
+from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.watchdog import Deadline, watchdog
 from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
 Enter = Callable[[Url], object]
+IsWhole = Callable[[], bool]
 # What servers say to a raw %, |, [ or the like in the request line.
 REFUSES_THE_TARGET = (400, 404)
 
@@ -54,28 +55,43 @@ class Downloaded:
 class Origin:
     """The guarded downloader; for any number of threads, and across a fork.
 
-    `resolve` has the form of `socket.getaddrinfo`.
+    `formats` are the names of those to ask for; `resolve` has the form of `socket.getaddrinfo`.
     """
 
-    def __init__(self, settings: Download, *, resolve: Resolve = socket.getaddrinfo) -> None:
+    def __init__(
+        self,
+        settings: Download,
+        formats: Collection[str] = (),
+        *,
+        resolve: Resolve = socket.getaddrinfo,
+    ) -> None:
         self._settings = settings
         self._policy = Policy(settings)
         self._dialer = Dialer(self._policy, resolve)
+        self._outgoing = Outgoing(settings.user_agent, formats)
         self._connect()
 
     def _connect(self) -> None:
-        self._adapter = GuardedAdapter(self._settings, self._dialer)
+        self._connections = Connections(self._settings, self._dialer)
         self._pid = os.getpid()
 
     def check(self, url: Url) -> None:
         """Raise UrlForbidden for a URL that is never fetched; resolve nothing."""
         self._policy.check_url(url)
 
-    def download(self, url: Url, write: Write, enter: Enter = lambda _url: None) -> Downloaded:
+    def download(
+        self,
+        url: Url,
+        write: Write,
+        enter: Enter = lambda _url: None,
+        is_whole: IsWhole = lambda: False,
+    ) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
-        may wait, and what it waits for the first does not count as the origin's time.
+        may wait, and what it waits for the first does not count as the origin's time.  Where no
+        length came and the origin has fallen silent, `is_whole` says whether what was written is
+        all that there can be.
         Raises what `check` raises, an error of the origin, TooManyBytes, and what `write` and
         `enter` raise, unchanged.
         """
@@ -86,7 +102,8 @@ class Origin:
         deadline = Deadline(self._settings.total_timeout)
         watchdog().add(deadline)
         try:
-            return self._follow(url, deadline, write, enter)
+            with self._found(url, deadline, enter) as (there, response):
+                return self._take(there, response, deadline, write, is_whole)
         except OriginFailed as error:
             if deadline.passed:  # what broke was the watchdog's doing
                 raise deadline.error() from error
@@ -94,95 +111,106 @@ class Origin:
         finally:
             watchdog().discard(deadline)
 
-    def _follow(self, url: Url, deadline: Deadline, write: Write, enter: Enter) -> Downloaded:
+    @contextlib.contextmanager
+    def _found(self, url: Url, deadline: Deadline, enter: Enter) -> Iterator[tuple[Url, Response]]:
+        """Follow redirects; give the last URL and its answer, whose status is 200."""
         most = self._settings.max_redirects
         for hop in range(most + 1):
             if hop:
                 self._policy.check_url(url)
                 enter(url)
-            with self._answered(url, deadline) as answer:
-                if answer.status not in redirects.STATUSES:
-                    _check_status(answer)
-                    self._check_headers(answer)
-                    return self._take(url, answer, deadline, write)
-                url = redirects.follow(url, answer.headers.get("location"), answer.status)
+            with self._answered(url, deadline) as response:
+                if response.status not in redirects.STATUSES:
+                    _check_status(response)
+                    yield url, response
+                    return
+                url = redirects.follow(url, response.head)
         raise TooManyRedirects(f"the origin redirects more than {most} times")
 
     @contextlib.contextmanager
-    def _answered(self, url: Url, deadline: Deadline) -> Iterator[Answer]:
+    def _answered(self, url: Url, deadline: Deadline) -> Iterator[Response]:
         """Give the answer; a server that refuses what browsers send is asked in RFC 3986's letters."""
-        with self._exchanged(url, deadline) as answer:
-            strict = url.strict if answer.status in REFUSES_THE_TARGET else None
+        with self._exchanged(url, deadline) as response:
+            strict = url.strict if response.status in REFUSES_THE_TARGET else None
             if not strict:
-                yield answer
+                yield response
                 return
-        with self._exchanged(strict, deadline) as answer:
-            yield answer
+        with self._exchanged(strict, deadline) as response:
+            yield response
 
     @contextlib.contextmanager
-    def _exchanged(self, url: Url, deadline: Deadline) -> Iterator[Answer]:
+    def _exchanged(self, url: Url, deadline: Deadline) -> Iterator[Response]:
         """Give the answer, then keep the connection if nothing is left on it, else close it."""
-        exchange = Exchange(url, deadline)
-        response, answer = self._ask(exchange)
+        connection, response = self._ask(url, deadline)
         try:
-            yield answer
+            yield response
         finally:
             deadline.hold(None)
-            if answer.leaves_clean(exchange.sock):
-                response.raw.release_conn()
+            if response.leaves_clean():
+                self._connections.keep(connection)
             else:
-                response.raw.close()
+                connection.close()
 
-    def _ask(self, exchange: Exchange) -> tuple[requests.Response, Answer]:
-        """Send the request; once more where a kept-alive connection turned out to be closed."""
+    def _ask(self, url: Url, deadline: Deadline) -> tuple[Connection, Response]:
+        """Send the request; once more where a kept connection turns out to be closed."""
+        request = self._outgoing.get(url)
+        kept = self._connections.take(url)
+        if kept:
+            with contextlib.suppress(StaleConnection):
+                return kept, self._exchange(kept, request, deadline)
+        new = self._connections.dial(url, deadline)
+        return new, self._exchange(new, request, deadline)
+
+    def _exchange(self, connection: Connection, request: bytes, deadline: Deadline) -> Response:
         try:
-            try:
-                return self._adapter.exchange(exchange)
-            except StaleConnection:
-                exchange.deadline.left_s()
-                exchange.only_fresh = True
-                return self._adapter.exchange(exchange)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise OriginProtocol("the exchange with the origin failed") from error
+            return connection.ask(request, self._settings.read_timeout, deadline)
+        except BaseException:
+            connection.close()
+            raise
 
-    def _check_headers(self, answer: Answer) -> None:
-        """Raise for an encoding that was not asked for and for a length that is too much."""
-        encodings = answer.headers.get_all("content-encoding", [])
-        if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
-            raise OriginProtocol("the origin sent a Content-Encoding that was not asked for")
-        if (answer.declared_bytes or 0) > self._settings.max_bytes:
-            raise self._too_many_bytes()
-
-    def _too_many_bytes(self) -> TooManyBytes:
-        return TooManyBytes(f"the picture's file has more than {self._settings.max_bytes} bytes")
-
-    def _take(self, url: Url, answer: Answer, deadline: Deadline, write: Write) -> Downloaded:
+    def _take(
+        self,
+        url: Url,
+        response: Response,
+        deadline: Deadline,
+        write: Write,
+        is_whole: IsWhole,
+    ) -> Downloaded:
+        blocks = self._decoded(response, is_whole)
         count_bytes, digest = 0, hashlib.sha256()
-        for block in answer.blocks():
+        for block in blocks:
             count_bytes += len(block)
-            if count_bytes > self._settings.max_bytes:
-                raise self._too_many_bytes()
             digest.update(block)
             write(block)
-        if not answer.is_complete:
+        is_known = response.is_complete or blocks.has_ended
+        if not is_known:
             deadline.left_s()  # what the watchdog cut looks like an end
         return Downloaded(
             bytes=count_bytes,
             sha256=digest.hexdigest(),
-            content_type=answer.headers.get("content-type", ""),
+            content_type=response.head.first("content-type") or "",
             url=url,
-            length_known=answer.is_complete,
+            length_known=is_known,
         )
 
+    def _decoded(self, response: Response, is_whole: IsWhole) -> Decoded:
+        """Return the body's blocks.  Raises OriginProtocol and, for a declared length, TooManyBytes."""
+        check_codings(response.head)
+        most, framing = self._settings.max_bytes, response.framing
+        if (framing.length_bytes or 0) > most:
+            raise TooManyBytes(f"the picture's file has more than {most} bytes")
+        blocks = response.blocks(is_whole)
+        return Decoded(blocks, framing.codings, most, certain=framing.certain)
 
-def _check_status(answer: Answer) -> None:
+
+def _check_status(response: Response) -> None:
     """Raise for every status but 200."""
-    status = answer.status
+    status = response.status
     if status in (404, 410):
         raise OriginNotFound(f"the origin answered {status}", upstream_status=status)
     if status != 200:
         wait_s = None
         if status in (429, 503):
-            wait_s = redirects.retry_after_s(answer.headers.get("retry-after"))
+            wait_s = redirects.retry_after_s(response.head.first("retry-after"))
         detail = f"the origin answered {status}"
         raise OriginStatus(detail, upstream_status=status, retry_after_s=wait_s)

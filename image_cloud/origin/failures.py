@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import ssl
 
 from image_cloud.errors import (
     Busy,
     ImageCloudError,
-    OriginProtocol,
     OriginRefused,
     OriginReset,
     OriginTimeout,
@@ -41,12 +39,10 @@ def of_handshake(error: OSError) -> ImageCloudError:
     return OriginTls("the TLS handshake with the origin failed")
 
 
-def of_answer(error: OSError | http.client.HTTPException) -> ImageCloudError:
+def of_answer(error: OSError) -> ImageCloudError:
     """Translate what sending the request or reading the answer raised."""
     if isinstance(error, TimeoutError):
         return OriginTimeout("the origin was silent for too long")
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return OriginTls("the TLS connection with the origin broke")
-    if isinstance(error, OSError):
-        return OriginReset("the origin broke the connection off")
-    return OriginProtocol("the origin's answer is not understandable HTTP")
+    return OriginReset("the origin broke the connection off")

@@ -7,34 +7,36 @@ import re
 import time
 
 from image_cloud.errors import BadParameter, OriginProtocol
+from image_cloud.origin.http1.head import Head
 from image_cloud.picture.location import resolve
 from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 LONGEST_WAIT_S = 86400.0
+_BEYOND_ASCII = re.compile(r"[\x80-\xff]")
 
 
-def follow(url: Url, location: str | None, status: int) -> Url:
-    """Return where `location`, a header as `http.client` decodes it, leads to from `url`.
+def follow(url: Url, head: Head) -> Url:
+    """Return where `head`, that of a redirect from `url`, leads to.
 
-    Raises OriginProtocol where there is none or it is no URL, UrlForbidden for another scheme.
+    Raises OriginProtocol for no Location, several, or one that is no URL; UrlForbidden for another
+    scheme than http and https.
     """
-    if not location:
-        raise OriginProtocol("the origin redirects to nowhere", upstream_status=status)
+    locations = {location for location in head.fields.get("location", []) if location}
+    if len(locations) != 1:
+        reason = "to several places" if locations else "to nowhere"
+        raise OriginProtocol(f"the origin redirects {reason}", upstream_status=head.status)
     try:
-        return resolve(url, _utf8(location))
+        return resolve(url, _escaped(locations.pop()))
     except BadParameter as error:
         raise OriginProtocol(
-            "the origin redirects to something that is not a URL", upstream_status=status
+            "the origin redirects to something that is not a URL", upstream_status=head.status
         ) from error
 
 
-def _utf8(header: str) -> str:
-    """Undo the Latin-1 that headers are read in, where the origin sent UTF-8."""
-    try:
-        return header.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return header
+def _escaped(header: str) -> str:
+    """Escape the bytes beyond ASCII one by one, whatever their encoding, as browsers do."""
+    return _BEYOND_ASCII.sub(lambda match: f"%{ord(match[0]):02X}", header)
 
 
 def retry_after_s(header: str | None) -> float | None:

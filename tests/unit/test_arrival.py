@@ -19,7 +19,7 @@ from image_cloud.errors import (
     TruncatedImage,
     UnsupportedFormat,
 )
-from image_cloud.fetch.arrival import Arrivals, Deliver, Delivery, Write, take_copy
+from image_cloud.fetch.arrival import Arrivals, Deliver, Delivery, Sink, take_copy
 from image_cloud.fetch.importing import DELETED, HERE, IMPORTED, Importer
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
@@ -49,10 +49,10 @@ def sends(
 ) -> Deliver:
     """Return what writes `content` in two pieces, after something else has happened."""
 
-    def deliver(write: Write) -> Delivery:
-        write(content[:20])
+    def deliver(sink: Sink) -> Delivery:
+        sink.write(content[:20])
         before()
-        write(content[20:])
+        sink.write(content[20:])
         return Delivery(hashlib.sha256(content).hexdigest(), stored_at, source)
 
     return deliver

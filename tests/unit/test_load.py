@@ -66,7 +66,9 @@ class Origin:
         self._before = before
         self.asked = 0
 
-    def download(self, url: Url, write: Callable[[bytes], object], enter: Any) -> Downloaded:
+    def download(
+        self, url: Url, write: Callable[[bytes], object], enter: Any, is_whole: Any
+    ) -> Downloaded:
         self.asked += 1
         self._before()
         if isinstance(self._says, ImageCloudError):
