@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 ROWS_AT_ONCE = 10_000
 TURNS_PER_BATCH = 2**20  # more than a batch may have URLs
+SEPARATOR = "\x7f"  # stands in no URL, as line breaks may
 
 NEW_BATCH = """
     INSERT INTO prefetch_batches (id, client, created_at, priority, thumbnails, total, already_cached,
@@ -26,8 +27,8 @@ NEW_BATCH = """
 QUEUE = """
     WITH given AS (
         SELECT * FROM unnest(
-            string_to_array(%(keys)s, E'\\n'), string_to_array(%(urls)s, E'\\n'),
-            string_to_array(%(domains)s, E'\\n'), string_to_array(%(turns)s, E'\\n')::bigint[]
+            string_to_array(%(keys)s, E'\\x7f'), string_to_array(%(urls)s, E'\\x7f'),
+            string_to_array(%(domains)s, E'\\x7f'), string_to_array(%(turns)s, E'\\x7f')::bigint[]
         ) AS t (key, url, domain, turn)
     ), put AS (
         INSERT INTO prefetch_requests AS waiting
@@ -106,11 +107,11 @@ def wake(cursor: Cursor, domains: set[str]) -> None:
 
 def _queue(cursor: Cursor, batch: NewBatch, turns: Sequence[tuple[int, Wanted]]) -> int:
     values = {
-        # One text each is much quicker to hand over than an array; no URL holds a line break.
-        "keys": "\n".join(one.key for _, one in turns),
-        "urls": "\n".join(one.url for _, one in turns),
-        "domains": "\n".join(one.domain for _, one in turns),
-        "turns": "\n".join(str(turn) for turn, _ in turns),
+        # One text each is much quicker to hand over than an array.
+        "keys": SEPARATOR.join(one.key for _, one in turns),
+        "urls": SEPARATOR.join(one.url for _, one in turns),
+        "domains": SEPARATOR.join(one.domain for _, one in turns),
+        "turns": SEPARATOR.join(str(turn) for turn, _ in turns),
         "batch": str(batch.id),
         "priority": batch.priority,
         "thumbnails": list(batch.thumbnails),

@@ -15,6 +15,7 @@ from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_intake import NewBatch, Wanted
 from image_cloud.db.prefetch_outcomes import Outcome
 from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.picture.url import Url
 from tests.postgres import Cluster
 
 ME, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
@@ -75,6 +76,20 @@ def test_a_batch_from_beginning_to_end(database: Database) -> None:
         failures = prefetch_batches.failed(cursor, batch.id, "", 10)
         assert prefetch_batches.backlog(cursor).urls == 0
     assert [(one.url, one.detail) for one in failures] == [("http://a/2", "x"), ("http://a/3", "y")]
+
+
+def test_urls_with_control_characters_around_them(database: Database) -> None:
+    around = [chr(number) for number in range(1, 0x21)]
+    urls = [Url.parse(f"{one}http://a/\u00e4'\",{{}}{one}{one}") for one in around]
+    batch = post(database, [Wanted(url.key, url.text, url.host) for url in urls])
+    claimed = claim(database, each=100)
+    assert [(one.url, one.key) for one in claimed] == [(url.text, url.key) for url in urls]
+    settle(
+        database, *[Outcome(one.key, one.url, code="origin_reset", detail="x") for one in claimed]
+    )
+    with database.transaction() as cursor:
+        failures = prefetch_batches.failed(cursor, batch.id, "", 100)
+    assert {one.url for one in failures} == {url.text for url in urls}
 
 
 def test_an_outcome_that_is_written_twice_counts_once(database: Database) -> None:

@@ -38,6 +38,20 @@ def test_a_batch_is_fetched_with_its_thumbnails(node: Node, origin: Origin) -> N
     assert node.progress(again["batch"])["waiting"] == 0
 
 
+def test_every_spelling_is_fetched_and_kept_as_it_was_given(node: Node, origin: Origin) -> None:
+    (url,) = urls(origin, 1)
+    wanted = [f" {url}\r\n", f"\x01{url}", f"{url}#top", url.replace("/p", "/x/.%2E/p")]
+    refused = [f"{url}\x00", f"{url}\nx", url.replace("127.0.0.1", "127.1")]
+    answered = node.post([*wanted, *refused]).json()
+    assert (answered["accepted"], answered["duplicates"]) == (4, 0)
+    rejected = [(one["url"], one["code"]) for one in answered["rejected"]]
+    assert rejected == [(one, "bad_parameter") for one in refused]
+    assert node.finished(answered["batch"])["done"] == 4
+    assert [request.target for request in origin.requests] == ["/p?0"] * 4
+    for one in wanted:
+        assert node.picture(one).headers["X-Cache"] == "HIT"
+
+
 def test_thumbnails_of_what_is_cached_are_made(node: Node, origin: Origin) -> None:
     (url,) = urls(origin, 1)
     assert node.picture(url).status_code == 200
