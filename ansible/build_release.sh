@@ -25,7 +25,7 @@ flock 9
 
 sources="image_cloud falcon_app daemons setup.cfg pyproject.toml README.md"
 shipped="nginx supervisor.d"
-requirements="requirements.txt requirements-build.txt requirements-$IMAGING.txt"
+requirements="requirements.txt requirements-codecs.txt requirements-build.txt requirements-$IMAGING.txt"
 made_of() { # file names and contents; no times, no owners
     # shellcheck disable=SC2086
     find "$@" -name __pycache__ -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum
@@ -56,12 +56,12 @@ mkdir -p "$wheels"
 
 # 1. what others wrote; binary wheels only: but for pillow-simd nothing is compiled.
 # Wheels are kept beside the releases, as they are the same in many of them; their hashes are checked each time.
-others=$folder/wheels-$({ cat requirements.txt && "$PYTHON" -VV && uname -m; } | sha256sum | cut -c1-8)
+others=$folder/wheels-$({ cat requirements.txt requirements-codecs.txt && "$PYTHON" -VV && uname -m; } | sha256sum | cut -c1-8)
 checked="--no-deps --require-hashes --only-binary :all:"
 # shellcheck disable=SC2086
 if ! "$work/build/bin/python" -m pip download -q $checked --no-index --find-links "$others" -d "$wheels" \
-    -r requirements.txt >"$log" 2>&1; then
-    pip download -q $checked -d "$work/others" -r requirements.txt
+    -r requirements.txt -r requirements-codecs.txt >"$log" 2>&1; then
+    pip download -q $checked -d "$work/others" -r requirements.txt -r requirements-codecs.txt
     rm -rf "$others"
     mv "$work/others" "$others"
     cp "$others"/*.whl "$wheels"

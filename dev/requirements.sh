@@ -21,13 +21,16 @@ compile() { # FILE SOURCE ...
     new=.cache/$file
     cp "$file" "$new" 2>/dev/null || : >"$new"
     $uv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header -o "$new" "$@" >/dev/null
-    { echo "# Written by \`make requirements\`."; cat "$new"; } >"$file"
+    { echo "# Written by \`make requirements\`."; sed '/^$/,$d' "$new"; } >"$file"
     rm "$new"
 }
 
 compile requirements.txt setup.cfg "$@"
 for group in $(sed -n '/^\[dependency-groups\]/,/^\[/s/^\([a-z-]*\) = .*/\1/p' pyproject.toml); do
+    # pillow-heif asks for `pillow`, but which PIL there is says one of two other groups
+    left_out= && [ "$group" != codecs ] || left_out="--no-emit-package pillow"
     # test and lint share requirements.txt's environment
-    compile "requirements-$group.txt" --group "pyproject.toml:$group" -c requirements.txt "$@"
+    # shellcheck disable=SC2086
+    compile "requirements-$group.txt" --group "pyproject.toml:$group" -c requirements.txt $left_out "$@"
 done
 rm -rf image_cloud.egg-info # setuptools', from reading setup.cfg

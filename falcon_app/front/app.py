@@ -16,7 +16,7 @@ from falcon_app.http_errors import App
 from falcon_app.middleware import TokenCheck
 from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
-from image_cloud.resize.writable import writable_formats
+from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.metrics import NodeMetrics
 from image_cloud.supervision.readiness import Readiness
 

@@ -10,7 +10,7 @@ from image_cloud.config import fields as f
 KB, MB, GB, MIB, GIB = 10**3, 10**6, 10**9, 2**20, 2**30
 DAY = 86400.0
 
-DECODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "jpeg2000", "ico")
+DECODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic", "jpeg2000", "ico")
 ENCODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
 # Ports of other protocols, which a URL could make this node talk to.
 OTHER_PROTOCOLS_PORTS = (
@@ -84,7 +84,7 @@ class Resize:
     """How pictures are resized, and the limits."""
 
     formats: tuple[str, ...] = f.listing(
-        ("jpeg", "png", "webp", "gif", "bmp", "tiff"),
+        ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic"),
         "Formats to accept from origins; anything else is refused.",
         item=f.choice_item(*DECODABLE),
         form="a list out of " + ", ".join(DECODABLE),

@@ -107,7 +107,7 @@ class Arrivals:
         with incoming.open() as file:
             if not formats.is_complete(file, incoming.size, fmt):
                 raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
-            width, height = dimensions(file)
+            width, height = dimensions(file, incoming.size, fmt)
         return Record(
             url.key, url.text, url.host, fmt.name, width, height, incoming.size,
             delivery.sha256, delivery.stored_at, delivery.source,

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
+from image_cloud.picture import heif
+
 MOST_STEPS = 100_000
 """A walk over more parts than this stops and leaves the judgement to the decoder."""
 BLOCK_BYTES = 1 << 20
@@ -230,7 +232,17 @@ def _gif_skip_data(file: BinaryIO) -> None:
     raise Odd
 
 
-# --- AVIF, JPEG 2000 -----------------------------------------------------------------------------
+# --- AVIF, HEIC, JPEG 2000 -----------------------------------------------------------------------
+
+
+def _heif(file: BinaryIO, size: int) -> None:
+    """Look for what the shown picture is made of; what lies behind that does not matter."""
+    try:
+        is_here = heif.read(file, size).is_here(size)
+    except heif.CutOff as error:
+        raise Cut from error
+    if not is_here:
+        raise Cut
 
 
 def _jpeg2000(file: BinaryIO, size: int) -> None:
@@ -258,5 +270,5 @@ def _boxes(file: BinaryIO, size: int) -> None:
 
 CHECKS: dict[str, Callable[[BinaryIO, int], None]] = {
     "jpeg": _jpeg, "png": _png, "webp": _webp, "gif": _gif, "bmp": _bmp, "tiff": _tiff,
-    "avif": _boxes, "jpeg2000": _jpeg2000, "ico": _ico,
+    "avif": _heif, "heic": _heif, "jpeg2000": _jpeg2000, "ico": _ico,
 }  # fmt: skip

@@ -14,8 +14,8 @@ HEAD_BYTES = 64
 
 MIMES = {
     "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
-    "bmp": "image/bmp", "tiff": "image/tiff", "avif": "image/avif", "jpeg2000": "image/jp2",
-    "ico": "image/x-icon",
+    "bmp": "image/bmp", "tiff": "image/tiff", "avif": "image/avif", "heic": "image/heic",
+    "jpeg2000": "image/jp2", "ico": "image/x-icon",
 }  # fmt: skip
 
 
@@ -26,6 +26,11 @@ class Format:
     name: str
     extension: str
     mime: str
+
+    @property
+    def is_heif(self) -> bool:
+        """Tell whether it is one of the formats that come in HEIF's container."""
+        return self.name in ("avif", "heic")
 
 
 FORMATS = {name: Format(name, EXTENSIONS[name], MIMES[name]) for name in EXTENSIONS}
@@ -42,6 +47,13 @@ SIGNATURES = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
     (b"\xff\x4f\xff\x51", "jpeg2000"),  # a bare codestream
 )
+BRANDS = {
+    b"avif": "avif", b"avis": "avif", b"avio": "avif", b"MA1A": "avif", b"MA1B": "avif",
+    b"heic": "heic", b"heix": "heic", b"heim": "heic", b"heis": "heic", b"hevc": "heic",
+    b"hevx": "heic", b"hevm": "heic", b"hevs": "heic", b"MiHE": "heic", b"MiHB": "heic",
+}  # fmt: skip
+"""What the brands of HEIF files say of how they are coded."""
+HEIF_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"1pic"})
 BMP_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 NO_PICTURES = (
@@ -57,7 +69,6 @@ NO_PICTURES = (
     (rb"\x1f\x8b", "gzip-compressed data"),
     (rb"Rar!", "a RAR archive"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (rb"(?s)....ftyp(hei|hev|mif1|msf1)", "a HEIC picture"),
     (rb"(?s)....ftyp|\x1aE\xdf\xa3|(?s:RIFF....AVI )", "a video"),
     (rb"\x7fELF|MZ", "a program"),
 )
@@ -102,8 +113,8 @@ def _by_structure(head: bytes) -> str:
         return "webp"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADER_BYTES:
         return "bmp"
-    if head[4:8] == b"ftyp" and _is_avif(head):
-        return "avif"
+    if head[4:8] == b"ftyp":
+        return _by_brands(head)
     if (
         head[:4] == b"\0\0\1\0"
         and 0 < int.from_bytes(head[4:6], "little") < 256
@@ -113,11 +124,15 @@ def _by_structure(head: bytes) -> str:
     return ""
 
 
-def _is_avif(head: bytes) -> bool:
-    """Tell AVIF from other files of the same container by the brands it names."""
+def _by_brands(head: bytes) -> str:
+    """Name a HEIF file by the brands it names, the first that says how it is coded counts.
+
+    Those that only say that it is HEIF make it `heic`; the decoder looks at what is in it.
+    """
     end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
-    return b"avif" in brands or b"avis" in brands
+    named = next((BRANDS[brand] for brand in brands if brand in BRANDS), "")
+    return named or ("heic" if HEIF_BRANDS.intersection(brands) else "")
 
 
 def _is_text(head: bytes) -> bool:

@@ -7,7 +7,7 @@ import re
 
 EXTENSIONS = {
     "jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tiff",
-    "avif": "avif", "jpeg2000": "jp2", "ico": "ico",
+    "avif": "avif", "heic": "heic", "jpeg2000": "jp2", "ico": "ico",
 }  # fmt: skip
 
 NAME = re.compile(

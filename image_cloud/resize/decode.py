@@ -28,6 +28,7 @@ from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, frames, jpeg_scans, ladder
 from image_cloud.resize.edge import DECODER_ERRORS
 from image_cloud.resize.geometry import Layout, Size, layout
+from image_cloud.resize.heif import decode as heif
 
 PIL_NAMES = {
     "jpeg": JpegImagePlugin.JpegImageFile.format,
@@ -38,9 +39,8 @@ PIL_NAMES = {
     "tiff": TiffImagePlugin.TiffImageFile.format,
     "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile.format,
     "ico": IcoImagePlugin.IcoImageFile.format,
-    "avif": "AVIF",
 }
-FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000", "avif": "avif"}
+FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000"}
 DRAFT_SCALES = (8, 4, 2)
 ORIENTATION_TAG = 0x0112
 FED_AT_ONCE_BYTES = 1 << 20
@@ -79,14 +79,14 @@ def decode(
     file.seek(0)
     if format.name == "jpeg":
         return _decode_jpeg(file.read(), recipes, limits, side_px)
+    if format.is_heif:
+        return _decode_heif(file, format, recipes, limits)
     frames.check(file, format.name, limits.max_frames)
     if format.name == "webp":
         _check_pixels(_webp_size(file), limits)
     file.seek(0)
     with Image.open(file, formats=[PIL_NAMES[format.name]]) as image:
         _check_pixels(image.size, limits)
-        if getattr(image, "n_frames", 1) > limits.max_frames and format.name == "avif":
-            frames.refuse(format.name, limits.max_frames)
         icc = image.info.get("icc_profile") or b""
         depth = colour.depth_of(image)
         image.load()
@@ -149,6 +149,16 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px
     rest = colour.still_to_apply(image.mode, icc)
     rung = ladder.Rung(original, turn, scale)
     return Decoded(_bare(expanded), box, turn, rest, layouts, rung, scale > 1)
+
+
+def _decode_heif(
+    file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
+) -> Decoded:
+    picture = heif.decode(file, format.name, limits)
+    layouts = _layouts(Size(*picture.turns.size), recipes, limits)
+    expanded = colour.expanded(picture.image, 8, picture.icc)
+    box, orientation = picture.turns.box, picture.turns.orientation
+    return Decoded(_bare(expanded), box, orientation, picture.icc, layouts)
 
 
 def _bare(image: Image.Image) -> Image.Image:

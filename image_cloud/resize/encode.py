@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
+import itertools
 from typing import Any
 
 from PIL import Image, features
 
 from image_cloud.errors import BadParameter
 from image_cloud.picture.variant import Recipe
+from image_cloud.resize.heif import codecs
 
 OPAQUE = frozenset({"jpeg", "bmp"})
 """Formats written without alpha; transparent parts show white."""
 ONLY_COLOUR = frozenset({"webp", "avif"})
 """Formats that know no grey."""
-FEATURES = {"webp": "webp", "avif": "avif"}
+FEATURES = {"webp": "webp"}
+AVIF_QUALITIES = (
+    (1, 10), (30, 40), (50, 48), (60, 52), (70, 57), (80, 65), (85, 70), (90, 78), (95, 89), (100, 100),
+)  # fmt: skip
+"""JPEG's qualities, and those that leave as much of a photo in AVIF (by structural similarity)."""
+AVIF_SPEED = 8
+"""Of 0 to 10.  A photo of 400 px takes 26 ms, and 29 % fewer bytes than JPEG; at 6, 78 ms and 35 %."""
 GIF_COLOURS = 256
 GIF_OPAQUE_FROM = 128
 """Alpha from which on a pixel of a GIF, which knows only all or nothing, is drawn."""
@@ -31,8 +39,10 @@ def encode(image: Image.Image, recipe: Recipe, *, quickly: bool = False) -> byte
     options = dict(OPTIONS[recipe.format])
     if recipe.format == "jpeg":
         options["optimize"] = not quickly
-    if recipe.format in ("jpeg", "webp", "avif"):
+    if recipe.format in ("jpeg", "webp"):
         options["quality"] = recipe.quality
+    if recipe.format == "avif":
+        options["quality"] = avif_quality(recipe.quality)
     if recipe.format == "gif":
         image, options = _paletted(image), options | _gif_transparency(image)
     target = io.BytesIO()
@@ -40,6 +50,13 @@ def encode(image: Image.Image, recipe: Recipe, *, quickly: bool = False) -> byte
     image.info = {}
     image.save(target, format=PIL_NAMES[recipe.format], **options)
     return target.getvalue()
+
+
+def avif_quality(quality: int) -> int:
+    """Return what AVIF calls the quality that JPEG calls `quality`."""
+    pairs = itertools.pairwise(AVIF_QUALITIES)
+    (low, first), (high, last) = next(pair for pair in pairs if quality <= pair[1][0])
+    return round(first + (last - first) * (quality - low) / (high - low))
 
 
 def flattened(image: Image.Image) -> Image.Image:
@@ -89,5 +106,5 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gif": {},
     "bmp": {},
     "tiff": {"compression": "tiff_lzw"},
-    "avif": {},
+    "avif": {"speed": AVIF_SPEED, "max_threads": codecs.THREADS},
 }

@@ -25,7 +25,7 @@ fi
 
 # 2. what others wrote
 version=$(.venv/bin/python -VV)
-for file in requirements-build.txt requirements.txt "$@"; do
+for file in requirements-build.txt requirements.txt requirements-codecs.txt "$@"; do
     wanted=$(echo "$version" | cat - "$file" | sha256sum)
     is_stamped "$file" "$wanted" && continue
     echo "image cloud: installing $file"

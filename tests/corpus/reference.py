@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageCms, ImageMath, ImageOps, ImageStat
 
 from image_cloud.picture.variant import Recipe
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "ICO", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "ICO", "AVIF", "HEIF")
 BEST_DB = 99.0
 
 
@@ -49,6 +49,8 @@ def original(source: Path) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
+    if image.format == "AVIF":  # its boxes turn it, which PIL puts into EXIF; XMP turns nothing
+        image.info.pop("xmp", None)
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a broken EXIF block turns nothing

@@ -16,6 +16,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests import heif_files
 from tests.frontdoor.client import eventually, get, jpeg, picture, problem
 from tests.origin import Origin
 from tests.stack.running import Stack
@@ -64,6 +65,12 @@ def webp_claim(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def heif_claim(name: str, width: int, height: int) -> bytes:
+    part = heif_files.coded(Image.new("RGB", (64, 64)), name)
+    part.properties = [heif_files.size(width, height), *part.properties]
+    return heif_files.heif([part], name)
+
+
 def ask(stack: Stack, url: str, **parameters: Any) -> requests.Response:
     started = time.monotonic()
     answer = get(stack, "/get_image", url=url, **({"resize_width": 100} | parameters))
@@ -88,9 +95,13 @@ def ask(stack: Stack, url: str, **parameters: Any) -> requests.Response:
         (b"GIF89a", 422, None),
         (b"", 422, "not_an_image"),
         (encoded("JPEG2000"), 422, "unsupported_format"),
+        (heif_claim("avif", 2**31, 2**31), 413, "too_many_pixels"),
+        (heif_claim("heic", 50_000, 50_000), 413, "too_many_pixels"),
+        (encoded("HEIF")[:900], 422, "truncated_image"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x20meta" + bytes(200), 422, "corrupt_image"),
     ],
     ids=["png-bomb", "png-huge", "webp-claim", "500-scans", "text-bomb", "html-jpeg", "pdf-jpeg", "png-head",
-         "jpeg-head", "gif-head", "empty", "jpeg2000"],
+         "jpeg-head", "gif-head", "empty", "jpeg2000", "avif-claim", "heic-claim", "heic-cut", "heic-head"],
 )  # fmt: skip
 def test_a_clear_refusal(
     content: bytes, status: int, code: str, stack: Stack, origin: Origin
@@ -122,7 +133,7 @@ def test_a_webp_that_claims_fifty_megapixels(stack: Stack, origin: Origin) -> No
     assert answer.status_code in REFUSALS | {200}
 
 
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"])
 def test_damaged_files_are_right_or_refused(fmt: str, stack: Stack, origin: Origin) -> None:
     whole, seed = encoded(fmt), random.Random(fmt)
     for number in range(24):

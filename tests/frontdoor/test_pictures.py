@@ -82,7 +82,7 @@ SIZE = (640, 480)
         ({"resize_width": 1, "resize_height": 1}, (1, 1)),
     ],
 )
-@pytest.mark.parametrize("fmt", ["jpeg", "png", "webp", "gif", "bmp", "tiff"])
+@pytest.mark.parametrize("fmt", ["jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"])
 def test_every_parameter_gives_the_contracts_size(
     parameters: dict[str, Any], size: tuple[int, int], fmt: str, stack: Stack, shared_photo: str
 ) -> None:

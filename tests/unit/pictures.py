@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageCms
 
 from image_cloud.config.sections import DECODABLE, Resize
 from image_cloud.picture.variant import Recipe
@@ -25,6 +25,15 @@ def quarters(size: tuple[int, int] = (160, 120)) -> Image.Image:
     image.paste(GREEN, (width // 2, 0, width, height // 2))
     image.paste(BLUE, (0, height // 2, width // 2, height))
     return image
+
+
+def swapped_profile() -> bytes:
+    """Return an sRGB profile with red and blue exchanged, so that its use cannot be missed."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    swapped = bytearray(profile)
+    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(swapped)
 
 
 def saved(folder: Path, image: Image.Image, format: str, **options: Any) -> Path:

@@ -51,7 +51,8 @@ def imported(folders: Iterable[str]) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
     installed = packages_distributions()
-    others = modules - OURS - set(sys.stdlib_module_names) - {"PIL"}
+    # PIL and its codecs stand in groups of pyproject.toml.
+    others = modules - OURS - set(sys.stdlib_module_names) - {"PIL", "pillow_heif"}
     return {name.lower() for module in others for name in installed.get(module, [module])}
 
 

@@ -19,9 +19,10 @@ from PIL import Image
 from image_cloud import errors
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
+from tests.heif_files import PIL_NAMES
 from tests.unit.pictures import LIMITS, quarters, saved
 
-FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff"]
+FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic"]
 RECIPE = Recipe(40, 40)
 
 
@@ -42,7 +43,7 @@ def refusal(path: Path) -> errors.ImageCloudError | None:
 def noise(format: str, **options: object) -> bytes:
     image = Image.frombytes("RGB", (96, 64), random.Random(1).randbytes(96 * 64 * 3))
     target = io.BytesIO()
-    image.save(target, format, **options)
+    image.save(target, PIL_NAMES.get(format, format), **options)
     return target.getvalue()
 
 

@@ -8,10 +8,11 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, features
+from PIL import Image, ImageChops, ImageCms
 
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize, resize_all
+from image_cloud.resize.encode import avif_quality
 from tests.unit.pictures import (
     BLUE,
     GREEN,
@@ -24,6 +25,7 @@ from tests.unit.pictures import (
     pixel,
     quarters,
     saved,
+    swapped_profile,
     variant,
 )
 
@@ -38,9 +40,7 @@ TURNED = {
     7: [WHITE, GREEN, BLUE, RED],
     8: [GREEN, WHITE, RED, BLUE],
 }
-OUTPUTS = ["jpeg", "png", "webp", "gif", "bmp", "tiff"] + (
-    ["avif"] if features.check("avif") else []
-)
+OUTPUTS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -227,15 +227,6 @@ def test_palettes_are_resampled_as_colours(tmp_path: Path) -> None:
 # --- colour --------------------------------------------------------------------------------------
 
 
-def swapped_profile() -> bytes:
-    """Return an sRGB profile with red and blue exchanged, so that its use cannot be missed."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
-    swapped = bytearray(profile)
-    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
-    return bytes(swapped)
-
-
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff"])
 def test_profiles_are_applied(tmp_path: Path, format: str) -> None:
     image = Image.new("RGB", (64, 64), (200, 20, 20))
@@ -292,3 +283,24 @@ def test_the_first_frame_is_taken(tmp_path: Path, format: str) -> None:
     rest = [Image.new("RGB", (160, 120), colour) for colour in ("black", "yellow")]
     path = saved(tmp_path, quarters(), format, save_all=True, append_images=rest)
     assert close(corners(variant(path).convert("RGB")), UPRIGHT, 16)
+
+
+# --- AVIF ----------------------------------------------------------------------------------------
+
+
+def test_avif_has_jpegs_scale_of_quality() -> None:
+    qualities = [avif_quality(quality) for quality in range(1, 101)]
+    assert qualities == sorted(qualities)
+    assert (qualities[0], qualities[84], qualities[99]) == (10, 70, 100)
+
+
+def test_a_photo_takes_fewer_bytes_in_avif(tmp_path: Path) -> None:
+    photo = Image.effect_mandelbrot((800, 600), (-2, -1.2, 1, 1.2), 90).convert("RGB")
+    path = saved(tmp_path, photo, "png")
+    sizes = [
+        len(resize(path, Recipe(400, 0, format=format, quality=quality), LIMITS))
+        for format in ("jpeg", "avif")
+        for quality in (50, 85)
+    ]
+    assert sizes[2] < sizes[0]
+    assert sizes[2] < sizes[3] < sizes[1]

@@ -1,0 +1,9 @@
+"""HEIF files (AVIF, HEIC): what they show, read from their boxes alone; nothing is decoded here.
+
+Every walk is linear and bounded: by bytes of headers, by boxes, by items.
+"""
+
+from image_cloud.picture.heif.boxes import CutOff, Malformed
+from image_cloud.picture.heif.shown import Shown, read
+
+__all__ = ["CutOff", "Malformed", "Shown", "read"]
