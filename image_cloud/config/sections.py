@@ -120,6 +120,13 @@ class Resize:
         "Longest side of the reduced copy that further sizes of a JPEG are made from; 0: no copy.",
     )
     max_pixels: int = f.whole(50_000_000, 1, 2**31 - 1, "Largest picture to decode, in pixels.")
+    max_jpeg_pixels: int = f.whole(
+        300_000_000,
+        1,
+        2**31 - 1,
+        "Largest JPEG to decode, in pixels, where a smaller picture is asked for: libjpeg draws it at 1/2,\n"
+        "1/4 or 1/8, and max_pixels holds for what it draws.",
+    )
     max_frames: int = f.whole(1000, 1, 10**6, "Most frames in an animated picture.")
     max_scans: int = f.whole(100, 1, 10**4, "Most scans in a progressive JPEG.")
     decode_timeout: float = f.duration(20.0, 0.1, 600.0, "Time limit for one resize.")

@@ -26,6 +26,7 @@ from image_cloud.errors import TooManyPixels, TooManyScans, UnsupportedFormat
 from image_cloud.picture.formats import Format
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, frames, jpeg_scans, ladder
+from image_cloud.resize.bounds import check_memory, check_pixels, check_size, drawn_size
 from image_cloud.resize.edge import DECODER_ERRORS
 from image_cloud.resize.geometry import Layout, Size, layout
 from image_cloud.resize.heif import decode as heif
@@ -43,6 +44,8 @@ PIL_NAMES = {
 FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000"}
 DRAFT_SCALES = (8, 4, 2)
 ORIENTATION_TAG = 0x0112
+PIL_PIXEL_BYTES = 4
+"""Of every picture in colour."""
 FED_AT_ONCE_BYTES = 1 << 20
 """libjpeg starts anew with each block (PIL feeds 64 kB), but a deadline can end it only between two."""
 
@@ -83,10 +86,11 @@ def decode(
         return _decode_heif(file, format, recipes, limits)
     frames.check(file, format.name, limits.max_frames)
     if format.name == "webp":
-        _check_pixels(_webp_size(file), limits)
+        check_size(_webp_size(file), format.name, limits)
     file.seek(0)
     with Image.open(file, formats=[PIL_NAMES[format.name]]) as image:
-        _check_pixels(image.size, limits)
+        if format.name != "webp":  # whose memory is taken as soon as it is opened
+            check_size(image.size, format.name, limits)
         icc = image.info.get("icc_profile") or b""
         depth = colour.depth_of(image)
         image.load()
@@ -128,7 +132,10 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
 
 def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    _check_pixels(image.size, limits)
+    if image.width * image.height > limits.max_jpeg_pixels:
+        raise TooManyPixels(
+            f"The JPEG has {image.width} x {image.height} pixels; {limits.max_jpeg_pixels} are allowed."
+        )
     scans = jpeg_scans.outline(data, limits.max_scans)
     if len(scans.scans) > limits.max_scans:
         raise TooManyScans(f"The JPEG has more than {limits.max_scans} scans.")
@@ -139,6 +146,11 @@ def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px
     scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
     if side_px:
         scale = min(scale, _scale_to(original, side_px))
+    check_pixels(original, limits, scale)
+    drawn = drawn_size(original, scale)
+    check_memory(
+        scans.coefficient_bytes + drawn[0] * drawn[1] * PIL_PIXEL_BYTES, "Decoding the JPEG"
+    )
     image.fp = io.BytesIO(jpeg_scans.pruned(data, scans, scale))  # with the same headers
     image.decodermaxblock = FED_AT_ONCE_BYTES
     if scale > 1:
@@ -186,13 +198,6 @@ def _scale(original: Size, targets: Sequence[Size], reducing_gap: float) -> int:
 def _scale_to(original: Size, side_px: int) -> int:
     """Return the least scale that makes the original no larger than `side_px`; 8 if none does."""
     return next((scale for scale in (2, 4) if max(original) <= side_px * scale), 8)
-
-
-def _check_pixels(size: tuple[int, int], limits: Resize) -> None:
-    if size[0] * size[1] > limits.max_pixels:
-        raise TooManyPixels(
-            f"The picture has {size[0]} x {size[1]} pixels; {limits.max_pixels} are allowed."
-        )
 
 
 def _webp_size(file: BinaryIO) -> tuple[int, int]:

@@ -20,6 +20,7 @@ DECODER_ERRORS = (
     ArithmeticError, AttributeError, AssertionError, RuntimeError,
 )  # fmt: skip
 BAD_OFFSETS = (errno.EINVAL, errno.EOVERFLOW)  # of a seek to where the picture says
+NO_MEMORY = ("out of memory", "memory limit", "memory allocation", "unexpected c++ exception")
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -48,10 +49,12 @@ def public_errors(file: BinaryIO, format: formats.Format, max_pixels: int) -> It
 
 
 def _translated(error: Exception, file: BinaryIO, format: formats.Format) -> errors.ImageCloudError:
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return _too_much_memory(format)
     if isinstance(error, OSError) and error.errno not in (None, *BAD_OFFSETS):
         return errors.StorageUnavailable("The stored original cannot be read.")
     text = str(error).lower()
-    if "out of memory" in text or "memory limit" in text:
+    if any(words in text for words in NO_MEMORY) and "security limit" not in text:
         return _too_much_memory(format)
     if isinstance(error, EOFError) or "truncated" in text or not _is_complete(file, format):
         return errors.TruncatedImage(f"The {format.name} ends before the picture does.")

@@ -17,6 +17,7 @@ from image_cloud.resize import jpeg_zeros
 NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
 SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = 0xC2
+IN_MANY_SCANS = frozenset({PROGRESSIVE, 0xC6, 0xCA, 0xCE})
 END = b"\xff\xd9"
 TABLE_BYTES = 65
 LAST_COEFFICIENT = {1: 0, 2: 4, 4: 24, 8: 63}
@@ -59,6 +60,8 @@ class Outline:
     """What a walk over a JPEG's markers finds."""
 
     progressive: bool = False
+    in_many_scans: bool = False
+    """Progressive, in whatever way it is coded."""
     size: tuple[int, int] = (0, 0)
     sampling: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
     tables: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -74,7 +77,15 @@ class Outline:
     @property
     def one_pass(self) -> bool:
         """Tell whether the first scan is the whole picture."""
-        return not self.progressive and len(self.scans[0].components) == len(self.sampling)
+        return not self.in_many_scans and len(self.scans[0].components) == len(self.sampling)
+
+    @property
+    def coefficient_bytes(self) -> int:
+        """Return how much of it libjpeg keeps until the last scan: 16 bits a coefficient, or nothing."""
+        if not self.scans or self.one_pass:
+            return 0
+        blocks = (jpeg_zeros.blocks(self.size, self.sampling, one) for one in self.sampling)
+        return 128 * sum(blocks)
 
 
 def outline(data: bytes, most_scans: int) -> Outline:
@@ -102,7 +113,7 @@ def outline(data: bytes, most_scans: int) -> Outline:
 
 def _frame(found: Outline, marker: int, body: bytes) -> None:
     """Note the picture's size and its components' sampling factors."""
-    found.progressive = marker == PROGRESSIVE
+    found.progressive, found.in_many_scans = marker == PROGRESSIVE, marker in IN_MANY_SCANS
     found.size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
     places = range(6, len(body) - 2, 3)
     found.sampling = {

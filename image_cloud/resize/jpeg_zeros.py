@@ -24,11 +24,11 @@ def scans(
     """
     if not components:
         return b""
-    bodies = [_scan(one, _blocks(size, sampling, one)) for one in sorted(components)]
+    bodies = [_scan(one, blocks(size, sampling, one)) for one in sorted(components)]
     return b"".join([NO_RESTARTS, RUN_TABLE, *bodies])
 
 
-def _blocks(size: tuple[int, int], sampling: Mapping[int, tuple[int, int]], component: int) -> int:
+def blocks(size: tuple[int, int], sampling: Mapping[int, tuple[int, int]], component: int) -> int:
     """Count the blocks of a component in a scan of its own."""
     count = 1
     for side, length in enumerate(size):

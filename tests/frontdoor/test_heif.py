@@ -29,7 +29,7 @@ def test_an_original_and_its_thumbnail(name: str, stack: Stack, origin: Origin) 
     row = eventually(
         lambda: stack.psql(f"select format, width, height from images where url = '{url}'"), "a row"
     )
-    assert row.split("|") == [name, "480", "640"]
+    assert row.strip().split("|") == [name, "480", "640"]
 
 
 def test_a_phones_picture_of_many_tiles(stack: Stack, origin: Origin) -> None:

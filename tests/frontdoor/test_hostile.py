@@ -65,6 +65,12 @@ def webp_claim(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def claimed(data: bytes, width: int, height: int) -> bytes:
+    """Make a JPEG say that it has another size."""
+    at = next(data.index(marker) for marker in (b"\xff\xc0", b"\xff\xc2") if marker in data)
+    return data[: at + 5] + struct.pack(">HH", height, width) + data[at + 9 :]
+
+
 def heif_claim(name: str, width: int, height: int) -> bytes:
     part = heif_files.coded(Image.new("RGB", (64, 64)), name)
     part.properties = [heif_files.size(width, height), *part.properties]
@@ -95,13 +101,16 @@ def ask(stack: Stack, url: str, **parameters: Any) -> requests.Response:
         (b"GIF89a", 422, None),
         (b"", 422, "not_an_image"),
         (encoded("JPEG2000"), 422, "unsupported_format"),
+        (claimed(jpeg(progressive=True, subsampling=0), 16_000, 16_000), 413, "too_much_memory"),
+        (claimed(jpeg(), 20_000, 20_000), 413, "too_many_pixels"),
         (heif_claim("avif", 2**31, 2**31), 413, "too_many_pixels"),
         (heif_claim("heic", 50_000, 50_000), 413, "too_many_pixels"),
         (encoded("HEIF")[:900], 422, "truncated_image"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x20meta" + bytes(200), 422, "corrupt_image"),
     ],
     ids=["png-bomb", "png-huge", "webp-claim", "500-scans", "text-bomb", "html-jpeg", "pdf-jpeg", "png-head",
-         "jpeg-head", "gif-head", "empty", "jpeg2000", "avif-claim", "heic-claim", "heic-cut", "heic-head"],
+         "jpeg-head", "gif-head", "empty", "jpeg2000",
+         "progressive-claim", "jpeg-claim", "avif-claim", "heic-claim", "heic-cut", "heic-head"],
 )  # fmt: skip
 def test_a_clear_refusal(
     content: bytes, status: int, code: str, stack: Stack, origin: Origin

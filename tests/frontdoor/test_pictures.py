@@ -10,7 +10,7 @@ import requests
 from PIL import Image
 
 from tests import origin as behave
-from tests.frontdoor.client import eventually, get, jpeg, picture
+from tests.frontdoor.client import eventually, get, jpeg, picture, problem
 from tests.origin import Origin
 from tests.photos import photographs
 from tests.stack.running import Stack
@@ -97,6 +97,19 @@ def test_every_parameter_gives_the_contracts_size(
 def shared_photo(stack: Stack) -> Iterator[str]:
     with Origin() as origin:
         yield origin.serve("/shared.jpg", jpeg(*SIZE))
+
+
+def test_a_large_jpeg_is_drawn_smaller(stack: Stack, origin: Origin) -> None:
+    """60 megapixels: more than may be decoded, less than may be drawn."""
+    file = io.BytesIO()
+    Image.new("L", (10_000, 6_000), 90).save(file, "JPEG")
+    url = origin.serve("/poster.jpg", file.getvalue())
+    assert picture(get(stack, "/get_thumbnail", url=url)).size == (200, 120)
+    assert get(stack, "/get_image", url=url).content == file.getvalue()
+    large = get(stack, "/get_image", url=url, resize_width=5000, resize_height=5000)
+    assert picture(large).size == (5000, 3000)
+    square = {"resize_width": 5000, "resize_height": 5000, "keep_aspect_ratio": "false"}
+    problem(get(stack, "/get_image", url=url, **square), 413, "too_many_pixels")
 
 
 def test_padding_is_white_and_centred(stack: Stack, shared_photo: str) -> None:

@@ -20,6 +20,7 @@ from image_cloud.picture import heif
 from image_cloud.picture.heif.items import Item
 from image_cloud.picture.heif.shown import CODED, Shown, is_alpha
 from image_cloud.picture.heif.turns import Turns
+from image_cloud.resize.bounds import check_pixels, check_size
 from image_cloud.resize.heif import av1, codecs, nclx
 from image_cloud.resize.heif.plain import rewritten
 
@@ -50,14 +51,12 @@ def decode(file: BinaryIO, name: str, limits: Resize) -> Picture:
     try:
         shown = heif.read(file, len(data))
         coding = _coding(shown, limits)
-        _check(shown, name, len(data), limits)
-        sequences = _sequences(shown, data)
+        sequences = _checked(shown, name, data, limits)
     except heif.CutOff as error:
         raise TruncatedImage(f"The {name} ends before the picture does.") from error
     except ValueError as error:
         raise CorruptImage(f"The {name} cannot be decoded: {error}.") from error
-    for sequence in sequences:
-        _check_pixels(sequence.size, limits)
+    check_size(shown.coded_size, FORMATS[coding], limits)
     image = codecs.decoded(rewritten(shown, data, coding), coding)
     if image.size != shown.coded_size:
         raise CorruptImage(f"The {name} is not as large as it says.")
@@ -81,25 +80,22 @@ def _coding(shown: Shown, limits: Resize) -> bytes:
     return coding
 
 
-def _check(shown: Shown, name: str, size: int, limits: Resize) -> None:
-    """Refuse what is too much, or not all there in a file of `size` bytes."""
+def _checked(shown: Shown, name: str, data: bytes, limits: Resize) -> list[av1.Sequence]:
+    """Refuse what is too much, or not all there; return what the AV1 sequence headers say."""
     if shown.frames > limits.max_frames:
         raise TooManyFrames(f"The {name} has more than {limits.max_frames} frames.")
-    _check_pixels(shown.coded_size, limits)
+    check_pixels(shown.coded_size, limits)
     if shown.pixels > MOST_TIMES * limits.max_pixels:
         raise TooManyPixels(f"The {name} is made of parts of {shown.pixels} pixels together.")
-    if not shown.is_here(size):
+    if not shown.is_here(len(data)):
         raise TruncatedImage(f"The {name} ends before the picture does.")
     coded = sum(extent.length for item in shown.items for extent in item.extents)
-    if coded > max(MOST_CODED_BYTES, size):
+    if coded > max(MOST_CODED_BYTES, len(data)):
         raise heif.Malformed("its parts use the same bytes again and again")
-
-
-def _check_pixels(size: tuple[int, int], limits: Resize) -> None:
-    if size[0] * size[1] > limits.max_pixels:
-        raise TooManyPixels(
-            f"The picture has {size[0]} x {size[1]} pixels; {limits.max_pixels} are allowed."
-        )
+    sequences = _sequences(shown, data)
+    for sequence in sequences:
+        check_pixels(sequence.size, limits)
+    return sequences
 
 
 def _sequences(shown: Shown, data: bytes) -> list[av1.Sequence]:
