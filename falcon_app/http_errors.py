@@ -34,6 +34,19 @@ STATUS: dict[type[errors.ImageCloudError], int] = {
     errors.Unavailable: 503,
     errors.OriginTimeout: 504,
 }
+# The same words as nginx's own (nginx/maps/problems.conf).
+FALCON_PROBLEMS = {
+    404: (
+        "no_such_address",
+        "There is nothing at this address",
+        "see the list of endpoints in docs/api.md",
+    ),
+    405: (
+        "method_not_allowed",
+        "This method is not allowed here",
+        "the header Allow lists the methods of this endpoint",
+    ),
+}
 DEFAULT_RETRY_AFTER_S = 5.0
 ALWAYS_RETRY_AFTER = (errors.Unavailable,)
 
@@ -74,10 +87,12 @@ def _on_falcon_error(
     req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any
 ) -> None:
     status = error.status_code
-    code = {404: "no_such_address", 405: "method_not_allowed"}.get(status, "bad_request")
+    code, title, detail = FALCON_PROBLEMS.get(
+        status, ("bad_request", error.title or "Bad request", error.description or "")
+    )
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
-    _answer(req, resp, status, code, error.title or code, error.description or error.title or code)
+    _answer(req, resp, status, code, title, detail or title)
 
 
 def _on_unexpected(

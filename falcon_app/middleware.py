@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 
 from falcon_app.exchange import query_of
-from image_cloud.errors import ScopeMissing, TokenMissing, TokenUnknown
+from image_cloud.errors import BadParameter, ScopeMissing, TokenMissing, TokenUnknown
 from image_cloud.request import signing
 from image_cloud.request.query import Query
 from image_cloud.request.tokens import Client, TokenStore
@@ -34,7 +34,7 @@ class TokenCheck:
         token = token_of(req, query)
         req.context.client = None
         req.context.scopes = ()
-        if token is None and req.method in ("GET", "HEAD") and query.text(signing.SIGNATURE):
+        if req.method in ("GET", "HEAD") and query.text(signing.SIGNATURE):
             req.context.client = signing.verify(req.path, query, self._tokens, time.time())
             req.context.scopes = tuple({"read"} & set(req.context.client.scopes))
         elif token is not None:
@@ -60,9 +60,21 @@ class TokenCheck:
 
 
 def token_of(req: falcon.Request, query: Query) -> str | None:
-    """Return the token that the request carries, None without one.  Raises BadParameter."""
-    authorization = req.get_header("Authorization") or ""
+    """Return the token that the request carries, None without one.
+
+    Raises BadParameter for more than one credential, a signature among them: which one counts must not be a
+    matter of taste.  The error never repeats a credential.
+    """
+    bearer = _bearer(req.get_header("Authorization") or "")
+    header = req.get_header("X-Image-Cloud-Token")
+    tokens = [*bearer, *((header or "").split(",") if header is not None else ())]
+    count = len(tokens) + query.count("token") + query.count(signing.SIGNATURE)
+    if count > 1:
+        raise BadParameter(f"token: {count} credentials came, allowed is one")
+    return (tokens[0] if tokens else query.text("token")) or None
+
+
+def _bearer(authorization: str) -> list[str]:
+    """Return the tokens of an Authorization header; none where it has another scheme."""
     scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    return req.get_header("X-Image-Cloud-Token") or query.text("token") or None
+    return credentials.replace(",", " ").split() if scheme.lower() == "bearer" else []

@@ -64,9 +64,13 @@ def run_sign(arguments: argparse.Namespace) -> None:
         valid_s = option.parse(arguments.expires)
     except ValueError:
         raise CommandError(f"--expires: expected {option.form}") from None
-    whole = arguments.address
+    own, whole = address(config), arguments.address
     if whole.startswith("/"):
-        whole = address(config) + whole
+        whole = own + whole
+    if not whole.startswith(f"{own}/"):
+        raise CommandError(f"the address is not this node's; expected is a path, or {own}/...")
+    if reason := signing.why_not(whole):
+        raise CommandError(reason)
     print(signing.sign(whole, client, int(time.time() + valid_s)))
 
 

@@ -10,6 +10,8 @@ EXTENSIONS = {
     "avif": "avif", "heic": "heic", "jpeg2000": "jp2", "ico": "ico",
 }  # fmt: skip
 
+ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+
 NAME = re.compile(
     r"(\d{1,5})x(\d{1,5})-(fit|pad|stretch)(-up)?-q(\d{1,3})\.("
     + "|".join(EXTENSIONS.values())

@@ -7,8 +7,19 @@ import dataclasses
 from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.variant import ALIASES, Recipe
 from image_cloud.request.query import Query
+
+_THUMBNAIL = ("url", "size")
+PARAMETERS = {
+    "/get_image": (
+        "url", "no_image", "resize_width", "resize_height", "keep_aspect_ratio", "force_to_size",
+        "enlarge", "format_when_resize", "quality", "use_alternativ_clouds",
+        "use_alternative_clouds", "only_send_if_local",
+    ),
+    "/get_thumbnail": _THUMBNAIL,
+    "/iproxy.php": _THUMBNAIL,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,12 +102,12 @@ def picture_url(query: Query) -> Url:
 
 
 def _recipe(query: Query, settings: Resize, formats: tuple[str, ...]) -> Recipe | None:
-    width = query.whole("resize_width", 1, settings.max_side)
-    height = query.whole("resize_height", 1, settings.max_side)
+    width = query.side("resize_width", settings.max_side)
+    height = query.side("resize_height", settings.max_side)
     keep_ratio = query.boolean("keep_aspect_ratio", default=True)
     force = query.boolean("force_to_size")
     enlarge = query.boolean("enlarge")
-    fmt = query.choice("format_when_resize", formats, settings.format_when_resize)
+    fmt = query.choice("format_when_resize", formats, settings.format_when_resize, ALIASES)
     quality = query.whole("quality", 1, 100) or settings.quality
     if force and not (width and height):
         raise BadParameter("force_to_size: needs both resize_width and resize_height")

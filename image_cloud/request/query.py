@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from image_cloud.errors import BadParameter
@@ -29,6 +29,10 @@ class Query:
     def items(self) -> list[tuple[str, str]]:
         """Return all parameters decoded.  Raises BadParameter."""
         return [(name, decode(name, raw)) for name, values in self._raw.items() for raw in values]
+
+    def count(self, name: str) -> int:
+        """Return how often the parameter came."""
+        return len(self._raw.get(name, ()))
 
     def text(self, *names: str) -> str | None:
         """Return the value of the one parameter that has any of these spellings, None without it.
@@ -58,6 +62,14 @@ class Query:
             raise BadParameter(f"{name}: {shown(value)} is not a whole number from {low} to {high}")
         return int(value)
 
+    def side(self, name: str, most: int) -> int | None:
+        """Return a number of pixels, 1 to `most`; None without it, or where it is empty or 0.
+
+        Raises BadParameter.
+        """
+        is_given = (self.text(name) or "").strip("0") != ""
+        return self.whole(name, 1, most) if is_given else None
+
     def number(self, name: str, low: float, high: float) -> float | None:
         """Return a decimal number from `low` to `high`, None without it.  Raises BadParameter."""
         value = self.text(name)
@@ -70,14 +82,17 @@ class Query:
             raise BadParameter(f"{name}: {shown(value)} is not a number from {low:g} to {high:g}")
         return float(value)
 
-    def choice(self, name: str, choices: Iterable[str], default: str) -> str:
-        """Return one of `choices`, in any case.  Raises BadParameter."""
+    def choice(
+        self, name: str, choices: Iterable[str], default: str, aliases: Mapping[str, str]
+    ) -> str:
+        """Return one of `choices`, in any case and by any of its `aliases`.  Raises BadParameter."""
         value = self.text(name)
         if value is None:
             return default
-        if value.lower() not in choices:
+        chosen = aliases.get(value.lower(), value.lower())
+        if chosen not in choices:
             raise BadParameter(f"{name}: {shown(value)} is not one of {', '.join(choices)}")
-        return value.lower()
+        return chosen
 
 
 def decode(name: str, raw: str) -> str:

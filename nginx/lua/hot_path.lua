@@ -19,7 +19,7 @@ ffi.cdef [[
 local C, copy, find, match, sub = ffi.C, ffi.copy, string.find, string.match, string.sub
 local band, rshift = bit.band, bit.rshift
 local ngx, var = ngx, ngx.var
-local get_method, now, unescape = ngx.req.get_method, ngx.now, ngx.unescape_uri
+local get_headers, get_method, now, unescape = ngx.req.get_headers, ngx.req.get_method, ngx.now, ngx.unescape_uri
 
 local NO_FILE = "/-"
 local MOST_VERDICTS = 10000
@@ -36,7 +36,8 @@ local KNOWN = {
 -- Only the usual spellings: others are as good, and the front pool's business.
 local BOOLEANS = { ["true"] = true, ["1"] = true, ["false"] = false, ["0"] = false }
 local EXTENSIONS = {
-    jpeg = "jpg", png = "png", webp = "webp", gif = "gif", bmp = "bmp", tiff = "tiff", avif = "avif",
+    jpeg = "jpg", jpg = "jpg", png = "png", webp = "webp", gif = "gif", bmp = "bmp", tiff = "tiff", tif = "tiff",
+    avif = "avif",
 }
 
 local settings
@@ -117,22 +118,29 @@ end
 
 -- Verdicts -------------------------------------------------------------------------------------
 
--- Everything that the front pool judges a client by, signed URLs aside.
-local function credentials(found)
-    return (var.http_authorization or "") .. "\n" .. (var.http_x_image_cloud_token or "") .. "\n"
-        .. (found.token or "")
+-- Say whether the header X-Image-Cloud-Token came more than once.
+local function is_repeated()
+    local value = get_headers(0)["x-image-cloud-token"]
+    return type(value) == "table"
+end
+
+-- Return a request's token; nil where it has none, several, or one in an odd form (falcon_app/middleware.py).
+local function token_of(found)
+    local authorization, header, parameter = var.http_authorization, var.http_x_image_cloud_token, found.token
+    if authorization then
+        return not header and not parameter and match(authorization, "^[Bb]earer ([%w_~+/.=-]+)$") or nil
+    end
+    if header then
+        -- nginx before 1.23 shows only the first of several headers of this name.
+        return not parameter and find(header, "^[%w_~+/.=-]+$") and not is_repeated() and header or nil
+    end
+    return parameter and find(parameter, "^[%w_~.-]+$") and parameter or nil
 end
 
 local function may_read(found)
-    local good_until = verdicts[credentials(found)]
+    local token = token_of(found)
+    local good_until = token and verdicts[token]
     return good_until and now() < good_until
-end
-
--- The token that the front pool takes of several (falcon_app/middleware.py).
-local function token_of(found)
-    local authorization = var.http_authorization
-    local bearer = authorization and match(authorization, "^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+) *$")
-    return bearer or var.http_x_image_cloud_token or found.token or ""
 end
 
 -- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
@@ -250,6 +258,12 @@ function M.skip_front()
     end
 end
 
+-- Return all that came in the header X-Image-Cloud-Token, joined with commas, for the front pool to judge.
+function M.tokens()
+    local value = var.http_x_image_cloud_token and get_headers(0)["x-image-cloud-token"]
+    return type(value) == "table" and table.concat(value, ",") or value
+end
+
 -- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.
 function M.client()
     local found = plain(var.request_uri) or {}
@@ -268,9 +282,11 @@ function M.learn()
     if verdict_count >= MOST_VERDICTS then
         verdicts, verdict_count = {}, 0
     end
-    local who = credentials(found)
-    verdict_count = verdict_count + (verdicts[who] and 0 or 1)
-    verdicts[who] = now() + settings.verdict_s
+    local token = token_of(found)
+    if token then
+        verdict_count = verdict_count + (verdicts[token] and 0 or 1)
+        verdicts[token] = now() + settings.verdict_s
+    end
 end
 
 return M

@@ -39,6 +39,8 @@ def test_the_original_without_a_size() -> None:
         ("resize_width=3&resize_height=4&force_to_size=1", Recipe(3, 4, "pad")),
         ("resize_width=3&enlarge=TRUE&quality=1", Recipe(3, 0, "fit", True, "jpeg", 1)),
         ("resize_width=3&format_when_resize=PNG", Recipe(3, 0, format="png")),
+        ("resize_width=3&resize_height=0&format_when_resize=jpg", Recipe(3, 0)),
+        ("resize_width=&resize_height=00", None),
         ("resize_width=3&keep_aspect_ratio=0&enlarge=1", Recipe(3, 0, "stretch")),
     ],
 )
@@ -49,7 +51,7 @@ def test_recipes(query: str, recipe: Recipe) -> None:
 @pytest.mark.parametrize(
     ("query", "name"),
     [
-        ("resize_width=0", "resize_width"),
+        ("resize_width=0&force_to_size=1", "force_to_size"),
         ("resize_width=5001", "resize_width"),
         ("resize_height=a", "resize_height"),
         ("resize_width=1&resize_width=1", "resize_width"),

@@ -13,6 +13,8 @@ from image_cloud.process.reread import RECHECK_S
 from image_cloud.request import signing, tokens
 from image_cloud.request.query import Query
 
+VECTORS = json.loads((Path(__file__).parents[2] / "docs/signing_vectors.json").read_text())
+
 
 class Clock:
     now = 0.0
@@ -101,6 +103,37 @@ def signed(store: tokens.TokenStore, address: str, valid_s: int = 60) -> tuple[s
     assert client
     path, _, query = signing.sign(address, client, int(time.time()) + valid_s).partition("?")
     return path, query
+
+
+@pytest.mark.parametrize(
+    ("address", "names"),
+    [
+        ("/delete_image?url=http%3A%2F%2Fa%2F", "/delete_image"),
+        ("/get_thumbnail?url=http://a/?x=1&y=2", "y: not a parameter"),
+        ("/get_thumbnail?url=http%3A%2F%2Fa%2F&token=abc", "token: leave it out"),
+        ("/get_thumbnail?size=200", "url: expected once"),
+        ("/get_thumbnail?url=http://a/&size=200", ""),
+    ],
+)
+def test_what_is_not_worth_signing(address: str, names: str) -> None:
+    reason = signing.why_not(address)
+    assert reason.startswith(names)
+    assert bool(reason) == bool(names)
+    assert "abc" not in reason
+
+
+@pytest.mark.parametrize(("library", "message"), VECTORS["messages"].items())
+def test_each_library_that_encodes_a_query_can_sign(library: str, message: str, file: Path) -> None:
+    """The messages are what Python, JavaScript and PHP made of the same parameters."""
+    signature, hashed = VECTORS["signatures"][library], tokens.hash_token(VECTORS["token"])
+    assert hmac.new(hashed.encode(), message.encode(), hashlib.sha256).hexdigest() == signature
+    tokens.add(file, "page", ["read"])
+    kept = json.loads(file.read_text())
+    kept["clients"][0]["sha256"] = hashed
+    file.write_text(json.dumps(kept))
+    path, _, query = message.partition("?")
+    asked = Query(f"{query}&signature={signature}")
+    assert signing.verify(path, asked, tokens.TokenStore(file), 0).name == "page"
 
 
 ADDRESS = "/get_thumbnail?url=http%3A%2F%2Fa%2F%C3%A9+b.jpg&size=200"
