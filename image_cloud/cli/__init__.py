@@ -17,7 +17,7 @@ from image_cloud.cli import (
     tokens,
     verifying,
 )
-from image_cloud.cli.node import CommandError
+from image_cloud.cli.access import CommandError
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError
 

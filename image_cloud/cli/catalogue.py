@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import address, become_run_user, open_node, own_token
+from image_cloud.cli.access import address, become_run_user, open_node, own_token
 from image_cloud.cli.prefetch_status import print_prefetch
 from image_cloud.db import catalog, clones, feed
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import (
+from image_cloud.cli.access import (
     CommandError,
     address,
     become_run_user,

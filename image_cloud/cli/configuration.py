@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from image_cloud.cli.node import become_run_user, config_file, read_config
+from image_cloud.cli.access import become_run_user, config_file, read_config
 from image_cloud.config.sample import render
 from image_cloud.db.connect import Database
 from image_cloud.db.migrate import migrate

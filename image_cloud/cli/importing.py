@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from image_cloud.cli.node import CommandError, act_as_run_user, open_node, with_own_rights
+from image_cloud.cli.access import CommandError, act_as_run_user, open_node, with_own_rights
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.importing import Importer

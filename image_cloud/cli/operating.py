@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import CommandError, address, own_token, read_config
+from image_cloud.cli.access import CommandError, address, own_token, read_config
 from image_cloud.cli.pictures import problem
 from image_cloud.config import Config
 from image_cloud.host.rollout import Rollout, answers

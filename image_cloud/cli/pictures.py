@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.node import CommandError, address, own_token, read_config
+from image_cloud.cli.access import CommandError, address, own_token, read_config
 
 TIMEOUT_S = 120
 

@@ -10,18 +10,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import requests
 from tqdm import tqdm
 
-from image_cloud.cli.node import CommandError, address, own_token, read_config
-from image_cloud.cli.pictures import problem
+from image_cloud.cli.access import CommandError, address, own_token, read_config
+from image_cloud.cli.batch_client import AWAY_S, BatchClient
 from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
 
-POST_TIMEOUT_S, GET_TIMEOUT_S = 180, 30
-POLL_S, AWAY_S = 0.5, 1.0
+POLL_S = 0.5
 PATIENCE_S = 60.0  # without --wait
 ROOM_BYTES = 4096  # of a body, for what is not a URL
-PASSING = (429, 500, 502, 503, 504)
 
 
 def add_commands(commands: Any) -> None:
@@ -45,7 +42,7 @@ def add_commands(commands: Any) -> None:
 def run_prefetch(arguments: argparse.Namespace) -> int:
     """Hand over, wait, and say what failed."""
     patience_s = float("inf") if arguments.wait else PATIENCE_S
-    node = Node(address(read_config(arguments)), own_token(), patience_s)
+    client = BatchClient(address(read_config(arguments)), own_token(), patience_s)
     if not (arguments.file or arguments.batch):
         raise CommandError("prefetch: give a FILE of URLs, or --batch ID")
     batches, rejected = list(arguments.batch), 0
@@ -53,62 +50,12 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
         options = {"thumbnails": _sizes(arguments.thumbnails), "priority": arguments.priority}
         with _opened(arguments.file) as lines:
             for body in bodies(lines, options):
-                answer = node.post(body)
+                answer = client.post(body)
                 batches.append(answer["batch"])
                 rejected += len(answer["rejected"])
                 _tell(answer)
-    failed = _wait(node, batches) if arguments.wait else 0
+    failed = _wait(client, batches) if arguments.wait else 0
     return 1 if rejected or failed else 0
-
-
-class Node:
-    """The node's API, as long as it takes: a node that is away is asked again.
-
-    A node that is away for longer than `patience_s` is an error.
-    """
-
-    def __init__(self, base: str, token: str, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._away_since: float | None = None
-        self._address = f"{base}/fire_and_forget"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers["X-Image-Cloud-Token"] = token
-
-    def post(self, body: bytes) -> dict[str, Any]:
-        """Hand a batch over, again and again until it is safe.  Raises CommandError."""
-        while True:
-            answer = self._ask("POST", POST_TIMEOUT_S, data=body)
-            if answer is not None:
-                return answer
-            time.sleep(AWAY_S)
-
-    def progress(self, batch: str, **more: str) -> dict[str, Any] | None:
-        """Return how far `batch` is, None while the node is away.  Raises CommandError."""
-        return self._ask("GET", GET_TIMEOUT_S, params={"batch": batch, **more})
-
-    def _ask(self, method: str, timeout_s: float, **request: Any) -> dict[str, Any] | None:
-        try:
-            answer = self._session.request(method, self._address, timeout=timeout_s, **request)
-        except (requests.ConnectionError, requests.Timeout):
-            self._is_away("no answer")
-            return None
-        if answer.status_code in PASSING:
-            self._is_away(problem(answer))
-            return None
-        self._away_since = None
-        if not answer.ok:
-            raise CommandError(problem(answer))
-        content: dict[str, Any] = answer.json()
-        return content
-
-    def _is_away(self, why: str) -> None:
-        """Say so once; raise CommandError when patience is over."""
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            print(f"image-cloud: {self._address}: {why}; asking again", file=sys.stderr)
-        if time.monotonic() - self._away_since > self._patience_s:
-            raise CommandError(f"{self._address} is away for too long: {why}")
 
 
 def bodies(lines: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
@@ -158,29 +105,31 @@ def _tell(answer: dict[str, Any]) -> None:
         print(f"rejected: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
 
 
-def _wait(node: Node, batches: list[str]) -> int:
+def _wait(client: BatchClient, batches: list[str]) -> int:
     """Show progress until nothing waits; print the failures and return their number."""
     states: dict[str, dict[str, Any]] = {}
     try:
         with tqdm(total=0, unit="URL", dynamic_ncols=True) as bar:
             while len(states) < len(set(batches)) or _sum(states, "waiting"):
-                _look(node, batches, states, bar)
+                _look(client, batches, states, bar)
     except KeyboardInterrupt:
         again = " ".join(f"--batch {batch}" for batch in batches)
         print(f"\ntake it up again: image-cloud prefetch --wait {again}", file=sys.stderr)
         raise
     for batch in batches:
-        _print_failures(node, batch)
+        _print_failures(client, batch)
     done, failed = _sum(states, "done"), _sum(states, "failed")
     print(f"{done} done, {failed} failed")
     return failed
 
 
-def _look(node: Node, batches: list[str], states: dict[str, dict[str, Any]], bar: Any) -> None:
+def _look(
+    client: BatchClient, batches: list[str], states: dict[str, dict[str, Any]], bar: Any
+) -> None:
     for batch in batches:
         if batch in states and not states[batch]["waiting"]:
             continue
-        state = node.progress(batch)
+        state = client.progress(batch)
         bar.set_postfix_str("the node is away" if state is None else "", refresh=state is None)
         if state is None:
             time.sleep(AWAY_S)
@@ -197,10 +146,10 @@ def _sum(states: dict[str, dict[str, Any]], name: str) -> int:
     return sum(int(state[name]) for state in states.values())
 
 
-def _print_failures(node: Node, batch: str) -> None:
+def _print_failures(client: BatchClient, batch: str) -> None:
     after = ""
     while after is not None:
-        page = node.progress(batch, list_failures="true", **({"after": after} if after else {}))
+        page = client.progress(batch, list_failures="true", **({"after": after} if after else {}))
         if page is None:
             time.sleep(AWAY_S)
             continue

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image_cloud.cli.node import CommandError, address, read_config
+from image_cloud.cli.access import CommandError, address, read_config
 from image_cloud.config.fields import duration
 from image_cloud.request import signing, tokens
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from image_cloud.cli.node import become_run_user, open_node
+from image_cloud.cli.access import become_run_user, open_node
 from image_cloud.db import catalog
 from image_cloud.errors import ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding

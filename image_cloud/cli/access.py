@@ -1,4 +1,4 @@
-"""What a command needs of the node that it works on: configuration, token, address, run user."""
+"""How a command gets at its node: configuration, token, address, run user."""
 
 from __future__ import annotations
 
