@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from urllib.parse import quote
 
@@ -43,10 +44,12 @@ def respond(resp: falcon.Response, step: Step) -> None:
                 _tell_peer(resp, step.record)
         case SendData():
             resp.data = step.data
+            resp.set_header("ETag", f'"{hashlib.sha256(step.data).hexdigest()[:32]}"')
             _describe(resp, step.extension, step.source)
         case SendNothing():
             resp.status = falcon.HTTP_204
             resp.set_header("X-Cache", step.source)
+            resp.set_header("Cache-Control", "no-store")
         case FetchRequest():
             hand_on(resp, "/_fetch", step.arguments())
         case ResizeRequest():

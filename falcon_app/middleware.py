@@ -15,8 +15,9 @@ from image_cloud.request.tokens import Client, TokenStore
 
 # nginx believes it for a while and hides it from clients (nginx/lua/hot_path.lua).
 MAY_READ = ("X-Image-Cloud-Verdict", "read")
-# nginx itself asks the last one; it lets no client through to addresses that begin with /_.
-OPEN = ("/health", "/ready", "/_no_resize")
+OPEN = ("/health", "/ready")
+# nginx sends it with requests of its own (nginx/snippets/to_pool.conf), and passes none on from a client.
+INTERNAL = "X-Image-Cloud-Internal"
 
 
 class TokenCheck:
@@ -41,13 +42,15 @@ class TokenCheck:
             self._take(req, self._tokens.by_token(token))
             if "read" in req.context.scopes:
                 resp.set_header(*MAY_READ)
-        elif req.path not in OPEN:
+        elif req.path not in OPEN and not req.get_header(INTERNAL):
             raise TokenMissing("send it as Authorization: Bearer, X-Image-Cloud-Token or ?token=")
 
     def process_resource(
         self, req: falcon.Request, _resp: falcon.Response, resource: Any, _params: dict[str, Any]
     ) -> None:
-        """Compare the client's scopes with the one that the resource names."""
+        """Compare the client's scopes with the one that the resource names; hide what is nginx's own."""
+        if getattr(resource, "internal", False) and not req.get_header(INTERNAL):
+            raise falcon.HTTPNotFound
         if resource is not None and resource.scope and resource.scope not in req.context.scopes:
             raise ScopeMissing(f"the scope {resource.scope} is needed here")
 

@@ -12,6 +12,7 @@ class DecoderDeath:
     """GET /_no_resize: nginx asks this when the resize pool is full, away, or died of a picture."""
 
     scope = None
+    internal = True
 
     def __init__(self, no_answer: NoAnswer) -> None:
         self._no_answer = no_answer

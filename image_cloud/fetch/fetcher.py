@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from image_cloud.errors import StorageUnavailable
 from image_cloud.fetch.load import Cache
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
@@ -27,6 +28,8 @@ class Fetcher:
             self._failures.check(original.key, RESIZE)
             return ResizeRequest(original, asked.recipe, asked.no_image)
         if asked.no_image:
+            if found.data is not None:
+                raise StorageUnavailable("storage: the picture could not be kept")
             return SendNothing(found.source)
         if found.data is None:
             return SendFile(original.relative, found.source)

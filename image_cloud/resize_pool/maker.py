@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from image_cloud.config.sections import Resize as Settings
-from image_cloud.errors import Busy, DecodeTimeout, ImageCloudError
+from image_cloud.errors import Busy, DecodeTimeout, ImageCloudError, StorageUnavailable
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.process.readable import Readable
@@ -43,9 +43,12 @@ class Maker:
     def make(self, asked: ResizeRequest, request_id: str) -> Step:
         """Make and keep a variant, unless it is there; return how it is sent.
 
-        Raises what the picture is guilty of, and Busy where it was deleted meanwhile.
+        Raises what the picture is guilty of, Busy where it was deleted meanwhile, and StorageUnavailable
+        where all that was asked for was to keep it.
         """
         data = self._make(asked.original, asked.recipe, request_id)
+        if data is not None and asked.no_image:
+            raise StorageUnavailable("storage: the variant could not be kept")
         if data is not None:
             return SendData(data, asked.recipe.extension, RESIZED)
         if asked.no_image:

@@ -13,7 +13,13 @@ import pytest
 
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
-from image_cloud.errors import Busy, CorruptImage, ImageCloudError, UnusableImage
+from image_cloud.errors import (
+    Busy,
+    CorruptImage,
+    ImageCloudError,
+    StorageUnavailable,
+    UnusableImage,
+)
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
@@ -101,7 +107,9 @@ def test_a_variant_that_cannot_be_kept_is_returned(
 ) -> None:
     original = keep(store, jpeg())
     (tmp_path / "variants" / ".incoming").rmdir()
-    step = maker.make(ResizeRequest(original, RECIPE, no_image=True), IDENTITY)
+    with pytest.raises(StorageUnavailable):
+        maker.make(ResizeRequest(original, RECIPE, no_image=True), IDENTITY)
+    step = maker.make(ResizeRequest(original, RECIPE), IDENTITY)
     assert isinstance(step, SendData)
     assert (loaded(step.data).size, step.extension, step.source) == ((200, 133), "jpg", RESIZED)
 

@@ -212,7 +212,7 @@ def test_what_is_on_no_disk_is_sent_or_resized_by_the_pool(failures: Failures) -
     assert small.content == f"bytes {URL.key} 20x0-fit-q85.png {IDENTITY}".encode()
     assert (small.headers["X-Cache"], small.headers["Content-Type"]) == ("RESIZED", "image/png")
     nothing = ask(web, "/_fetch", FetchRequest(URL, no_image=True))
-    assert (nothing.status_code, nothing.content) == (204, b"")
+    assert (nothing.status_code, nothing.json["code"]) == (503, "storage_unavailable")
 
 
 @pytest.mark.parametrize("data", [None, b"bytes"])
