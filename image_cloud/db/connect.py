@@ -3,71 +3,90 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import psycopg2
 import psycopg2.extensions
 
 from image_cloud.config.sections import Database as Settings
+from image_cloud.db.idle import KEEP_S, Connection, IdleConnections, discard
 from image_cloud.errors import DatabaseUnavailable
 
 RETRY_AFTER_S = 5.0
+READ_ONLY = "25006"
+# No resources, operator intervention (shutdown, crash, start-up), system errors.
+OUTAGE_STATES = (READ_ONLY, "53", "57P", "58")
 OUTAGES = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Database:
-    """One connection per thread, opened when it is first needed and again after an outage.
+    """As many connections as there are transactions at once; one that idles `keep_s` is closed.
 
     Connects to nothing before its first use: pools fork after it is made.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keep_s: float = KEEP_S) -> None:
         self._settings = settings
-        self._local = threading.local()
+        self._idle = IdleConnections(keep_s)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[psycopg2.extensions.cursor]:
         """Give a cursor; commit when the block ends, roll back when it raises.
 
-        Raises DatabaseUnavailable when the server is away or goes away.
+        Raises DatabaseUnavailable when the server is away, goes away or takes no changes.
         """
+        connection: Connection | None = None
         try:
-            connection = self._connection()
+            connection = self._idle.take() or self._connect()
             with connection, connection.cursor() as cursor:
                 yield cursor
-        except OUTAGES as error:
-            self.close()
-            raise DatabaseUnavailable(retry_after_s=RETRY_AFTER_S) from error
+        except psycopg2.Error as error:
+            if not _is_outage(error):
+                raise
+            self._idle.close()  # most likely they are broken as well
+            if connection is not None:
+                discard(connection)
+            raise _unavailable(error) from error
+        finally:
+            if connection is not None and not connection.closed:
+                self._idle.give_back(connection)
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the server answers; a broken connection is renewed."""
-        if getattr(self._local, "connection", None) is not None:
-            with contextlib.suppress(DatabaseUnavailable):
-                self._ask()
-                return
-        self._ask()
-
-    def _ask(self) -> None:
+        """Raise DatabaseUnavailable unless the server answers and takes changes."""
         with self.transaction() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+            if cursor.fetchone() == ("on",):
+                raise _read_only()
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
-            with contextlib.suppress(psycopg2.Error):
-                connection.close()
+        """Close the connections that no transaction uses."""
+        self._idle.close()
 
-    def _connection(self) -> psycopg2.extensions.connection:
-        connection = getattr(self._local, "connection", None)
-        if connection is None or connection.closed:
-            connection = psycopg2.connect(
-                self._settings.dsn,
-                connect_timeout=round(self._settings.connect_timeout),
-                options=f"-c statement_timeout={round(self._settings.statement_timeout * 1000)}",
-                application_name="image-cloud",
-            )
-            self._local.connection = connection
-        return connection
+    def _connect(self) -> Connection:
+        return psycopg2.connect(
+            self._settings.dsn,
+            connect_timeout=round(self._settings.connect_timeout),
+            options=f"-c statement_timeout={round(self._settings.statement_timeout * 1000)}",
+            application_name="image-cloud",
+        )
+
+
+def _is_outage(error: psycopg2.Error) -> bool:
+    """Tell a server in trouble from a statement that is wrong."""
+    if isinstance(error, OUTAGES):
+        return True
+    if error.pgcode is None:  # nothing that a server said: psycopg2 lost it in the middle
+        return type(error) is psycopg2.DatabaseError
+    return error.pgcode.startswith(OUTAGE_STATES)
+
+
+def _unavailable(error: psycopg2.Error) -> DatabaseUnavailable:
+    return (
+        _read_only()
+        if error.pgcode == READ_ONLY
+        else DatabaseUnavailable(retry_after_s=RETRY_AFTER_S)
+    )
+
+
+def _read_only() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the database is read-only", retry_after_s=RETRY_AFTER_S)

@@ -87,7 +87,6 @@ class Intake:
 
     def progress(self, asked: ProgressRequest) -> dict[str, Any]:
         """Return how far a batch is, as JSON.  Raises BatchUnknown, DatabaseUnavailable."""
-        self._database.check()
         with self._database.transaction() as cursor:
             progress = prefetch_batches.progress(cursor, asked.batch)
             if progress is None:
