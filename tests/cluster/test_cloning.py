@@ -60,6 +60,20 @@ def test_a_delete_is_everywhere_and_names_who_takes_it(nodes: Nodes, origin: Ori
     assert nodes["ic03"].get(url).status_code == 404
 
 
+def test_a_url_in_an_odd_spelling_is_cloned_and_deleted_as_it_was_given(
+    nodes: Nodes, origin: Origin
+) -> None:
+    plain, content = new_picture(origin)
+    url = f" \n\x01{plain.replace('127.0.0.1:', '127.0.0.1:000')}#é'\"\r\n"
+    assert nodes["ic01"].get(url).content == content
+    eventually(lambda: all(node.has(url) for node in nodes), "the picture is everywhere")
+    eventually(lambda: {node.backlog() for node in nodes} == {0}, "the backlog is empty")
+    assert {node.get(url).content for node in nodes} == {content}
+    assert not nodes["ic02"].has(plain)
+    assert nodes["ic00"].delete(url)["deleted"] is True
+    eventually(lambda: not any(node.has(url) for node in nodes), "the picture is gone")
+
+
 def test_a_block_answers_410_everywhere_until_it_is_lifted(nodes: Nodes, origin: Origin) -> None:
     url, content = new_picture(origin)
     assert nodes["ic00"].ask("/delete_image", "POST", url=url, block="true").json()["blocked"]
