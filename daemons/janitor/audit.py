@@ -25,10 +25,10 @@ LOCK = "0" * 64
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The next folder, and until when (seconds since 1970) the audit rests before it."""
+    """The next folder, and when (seconds since 1970) the audit before this one was finished."""
 
     folder: int = 0
-    rest_until: float = 0.0
+    finished_at: float = 0.0
 
 
 class Audit:
@@ -75,7 +75,7 @@ class Audit:
 
     def _read_some(self) -> None:
         place = json_file.read(self._place, Place) or Place()
-        if self._clock() < place.rest_until:
+        if place.folder == 0 and 0 <= self._clock() - place.finished_at < self._pause_s:
             return
         number = place.folder % FOLDERS
         self._read_bytes = 0
@@ -84,11 +84,11 @@ class Audit:
             number += 1
             if number == FOLDERS:
                 log.info("event=audit_finished")
-                self._write_place(Place(0, self._clock() + self._pause_s))
+                self._write_place(Place(0, self._clock()))
                 return
             if self._read_bytes >= self._bytes_per_second:
                 break
-        self._write_place(Place(number))
+        self._write_place(Place(number, place.finished_at))
         self.idle_s = max(0.05, self._read_bytes / self._bytes_per_second)
 
     def _count(self, size: int) -> None:

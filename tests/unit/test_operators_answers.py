@@ -79,11 +79,42 @@ def test_details_are_for_operators(space: Space, database: Database, state: dict
     assert space.checked == 1, "it was known"
 
 
-def test_a_database_that_never_answers_holds_nobody_up() -> None:
-    over = threading.Event()
-    state = Readiness(Space(), Database(lambda: over.wait(60))).state()
+def test_a_database_that_never_answers_holds_up_one_stranger_once() -> None:
+    over, asked = threading.Event(), threading.Event()
+
+    def check() -> None:
+        asked.set()
+        over.wait(60)
+
+    readiness = Readiness(Space(), Database(check))
+    states: list[dict[str, str]] = []
+    first = threading.Thread(target=lambda: states.append(readiness.state()))
+    first.start()
+    assert asked.wait(30)
+    readiness.state()
+    assert not states, "who comes meanwhile does not wait for the first"
+    first.join(30)
+    silent = {"storage": "ok", "database": "the database does not answer"}
+    assert [*states, readiness.state()] == [silent, silent]
     over.set()
-    assert state == {"storage": "ok", "database": "the database does not answer"}
+
+
+def test_what_is_known_to_be_away_holds_up_nobody() -> None:
+    over, calls = threading.Event(), list[int]()
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            over.wait(60)
+        raise DatabaseUnavailable("refused")
+
+    readiness = Readiness(Space(), Database(check))
+    assert readiness.state()["database"] == "refused"
+    deadline = time.monotonic() + 30
+    while len(calls) < 2:  # the next check, once this one is too old
+        assert readiness.state()["database"] == "refused"
+        assert time.monotonic() < deadline
+    over.set()
 
 
 # --- metrics --------------------------------------------------------------------------------------
