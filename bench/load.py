@@ -28,10 +28,15 @@ end
 T = TypeVar("T")
 
 
-def rotated(all_of_them: Sequence[T], number: int) -> list[T]:
-    """Return the order of round `number`: everyone takes a turn in every place."""
-    first = number % len(all_of_them)
-    return [*all_of_them[first:], *all_of_them[:first]]
+def in_order(systems: Sequence[T], number: int) -> list[T]:
+    """Return who comes when in round `number`.
+
+    Over 2 * n rounds each of n comes in every place, and before each neighbour as often as after it: a turn
+    leaves behind warm caches and pages that are still to be written.
+    """
+    first = number // 2 % len(systems)
+    order = [*systems[first:], *systems[:first]]
+    return order[::-1] if number % 2 else order
 
 
 def wrk(

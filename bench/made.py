@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import procs, quality
-from bench.load import pull, rotated
+from bench.load import in_order, pull
 from bench.systems import LOOP, THUMBOR, System
 from tests.stack.running import CHECKOUT
 
@@ -39,12 +39,12 @@ def turns(
 ) -> Measured:
     """Let the systems take turns, each for its sizes; return medians by system and size.
 
-    Every round has new addresses and starts with another system.  `of_thumbor` is the median of
+    Every round has new addresses and another order.  `of_thumbor` is the median of
     the rounds' ratios.
     """
     seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for number in range(rounds):
-        for system, sizes in rotated(asked, number):
+        for system, sizes in in_order(asked, number):
             for size in sizes:
                 folder = work / f"{system.name}-{size}".replace(" ", "-")
                 keep = None if number else folder

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from bench import comparison, pictures, procs, systems
 from bench.__main__ import pool_pids, workplace
 from bench.comparison import Parts, Turn
-from bench.load import rotated
+from bench.load import in_order
 from bench.systems import THUMBOR, System
 from image_cloud.process.unix_http import UnixConnection
 from tests.stack.running import Stack
@@ -74,7 +74,7 @@ def turns(each: Each, urls: Sequence[str], side: int, rounds: int) -> dict[str, 
     seen: dict[str, list[Turn]] = {name: [] for name in each}
     for number in range(WARM_ROUNDS + rounds):
         new = [f"{url}?new={number}" for url in urls]
-        for name in rotated(list(each), number):
+        for name in in_order(list(each), number):
             system, parts = each[name]
             seen[name].append(Turn(system, new, side, parts))
     return {name: ones[WARM_ROUNDS:] for name, ones in seen.items()}

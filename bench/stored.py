@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import requests
 
-from bench.load import pull, rotated, wrk
+from bench.load import in_order, pull, wrk
 from bench.systems import BARE, System
 from image_cloud.picture.key import fan_out, key_of
 from tests import origin as behave
@@ -40,10 +40,10 @@ def against_bare(
 def in_turn(
     cases: dict[str, tuple[str, tuple[str, ...]]], rounds: int, seconds: float
 ) -> dict[str, list[float]]:
-    """Return each case's requests a second in every round; each round starts with another case."""
+    """Return each case's requests a second in every round; each round has another order."""
     rates: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds):
-        for name in rotated(list(cases), number):
+        for name in in_order(list(cases), number):
             address, headers = cases[name]
             rates[name].append(wrk([address], headers, seconds)["per_s"])
     return rates
