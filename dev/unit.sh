@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=
 unset PYTHONPATH PYTHONHOME PIP_REQUIRE_VIRTUALENV PIP_USER
 environment=.cache/unit
 python=$environment/bin/python
-requirements="requirements.txt requirements-pillow.txt requirements-test.txt"
+requirements="requirements.txt requirements-codecs.txt requirements-pillow.txt requirements-test.txt"
 
 # A Python that can make the environment: Debian's own may have neither pip nor venv.
 fits='import sys, importlib.util as util
@@ -42,4 +42,4 @@ case " $*" in
     *" tests/"*) ;;
     *) set -- tests/unit "$@" ;;
 esac
-exec $python -m pytest -q "$@"
+exec $python -m pytest -q -n auto "$@"

@@ -51,13 +51,14 @@ def imported(folders: Iterable[str]) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
     installed = packages_distributions()
-    # PIL and its codecs stand in groups of pyproject.toml.
-    others = modules - OURS - set(sys.stdlib_module_names) - {"PIL", "pillow_heif"}
-    return {name.lower() for module in others for name in installed.get(module, [module])}
+    # Two packages have PIL (IMAGING).
+    others = modules - OURS - set(sys.stdlib_module_names) - {"PIL"}
+    names = {name for module in others for name in installed.get(module, [module])}
+    return {name.lower().replace("_", "-") for name in names}
 
 
 def test_what_the_code_imports_is_what_it_declares() -> None:
-    assert imported(PRODUCT) == set(declared())
+    assert imported(PRODUCT) - set(groups()["codecs"]) == set(declared())
 
 
 def test_what_is_declared_is_what_is_installed() -> None:
@@ -65,7 +66,15 @@ def test_what_is_declared_is_what_is_installed() -> None:
 
 
 def test_tests_import_what_is_installed_for_them() -> None:
-    assert imported(["tests"]) - set(declared()) == set(groups()["test"])
+    of_the_code = {*declared(), *groups()["codecs"]}
+    runs_them = {"pytest-xdist"}  # dev/unit.sh: -n
+    assert imported(["tests"]) - of_the_code == set(groups()["test"]) - runs_them
+
+
+def test_make_unit_installs_what_code_and_tests_import() -> None:
+    files = re.findall(r"requirements[\w-]*\.txt", (ROOT / "dev/unit.sh").read_text())
+    installed = {name for file in files for name in pins(ROOT / file)}
+    assert imported([*PRODUCT, "tests"]) <= installed
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
