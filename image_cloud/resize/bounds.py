@@ -11,7 +11,7 @@ NEEDED_BYTES = {"webp": (16, 0), "jpeg2000": (20, 0), "avif": (8, 0), "heic": (8
 """What a pixel takes at least, and what comes on top (the stack of libde265's thread).
 
 Of formats whose decoders call the picture broken where they get no memory, or crash; measured by
-tests/unit/starved.py.
+tests/corpus/starved.py.
 """
 
 

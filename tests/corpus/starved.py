@@ -1,6 +1,6 @@
-"""Resize pictures with less and less memory, each try in a process of its own; for test_resize_memory.
+"""Resize pictures with less and less memory, each try in a process of its own; for test_memory.
 
-    python -m tests.unit.starved FORMAT WIDTH FILE ...
+    python -m tests.corpus.starved FORMAT WIDTH FILE ...
 
 Prints one JSON object: for each file what came of each try, by the megabytes that it had.
 """
