@@ -22,6 +22,7 @@ from image_cloud.resize import jpeg_scans, resize_all
 from image_cloud.resize.decode import FED_AT_ONCE_BYTES
 from image_cloud.resize.encode import encode
 from image_cloud.resize.geometry import Size, layout
+from image_cloud.resize.readers import jpeg
 from image_cloud.storage.new_file import NewFile, sync_together
 
 PRODUCTS, SOME, ROUNDS, SCALE = 300, 90, 5, 4
@@ -53,7 +54,8 @@ def progressive(files: Sequence[bytes]) -> None:
     """Decode progressive pictures at 1/4 with everything, with what counts, and without the last DC bit."""
 
     def pruned(data: bytes) -> bytes:
-        return jpeg_scans.pruned(data, jpeg_scans.outline(data, 100), SCALE)
+        found = jpeg_scans.outline(data, 100)
+        return jpeg.rewritten(data, found, jpeg_scans.pruned(found, SCALE))
 
     shipped = [pruned(data) for data in files]
     coarsest, jpeg_scans.COARSEST_DC = jpeg_scans.COARSEST_DC, {}

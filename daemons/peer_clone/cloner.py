@@ -152,7 +152,7 @@ class Cloner:
 
         def deliver(sink: Sink) -> Delivery:
             sent = self._peers.fetch(peer, url, sink.write)
-            return Delivery(sent.sha256, wanted.stored_at, peer.name)
+            return Delivery(sent.sha256, wanted.stored_at, peer.name, is_in_full=True)
 
         record = take_copy(self._store, wanted, deliver)
         log.info(

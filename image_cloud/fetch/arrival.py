@@ -13,8 +13,7 @@ from image_cloud.errors import (
     TruncatedImage,
     UnsupportedFormat,
 )
-from image_cloud.picture import formats
-from image_cloud.picture.dimensions import dimensions
+from image_cloud.picture import formats, structure
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.incoming import Incoming, MemoryBudget
@@ -31,11 +30,16 @@ SENT = {ORIGIN: "the origin sent", IMPORT: "the file is"}
 
 @dataclasses.dataclass(frozen=True)
 class Delivery:
-    """Bytes that came in full: their SHA-256 (hex), when they count as stored, and from where."""
+    """Bytes that came: their SHA-256 (hex), when they count as stored, and from where.
+
+    `is_in_full` says that their length was told and all of it came.  Without that only the picture's
+    own end tells whether it was cut off.
+    """
 
     sha256: str
     stored_at: float
     source: str
+    is_in_full: bool
 
 
 Write = Callable[[bytes], object]
@@ -105,9 +109,9 @@ class Arrivals:
     def _describe(self, url: Url, incoming: Incoming, delivery: Delivery) -> Record:
         fmt = self._format(incoming, delivery)
         with incoming.open() as file:
-            if not formats.is_complete(file, incoming.size, fmt):
+            if not (delivery.is_in_full or structure.is_whole(file, fmt.name)):
                 raise TruncatedImage(f"the {fmt.name} file ends after {incoming.size} bytes")
-            width, height = dimensions(file, incoming.size, fmt)
+            width, height = structure.size_of(file, fmt.name) or (None, None)
         return Record(
             url.key, url.text, url.host, fmt.name, width, height, incoming.size,
             delivery.sha256, delivery.stored_at, delivery.source,
@@ -157,7 +161,7 @@ def _is_whole(incoming: Incoming) -> bool:
     if fmt is None:
         return True
     with incoming.open() as file:
-        return formats.is_complete(file, incoming.size, fmt)
+        return structure.is_whole(file, fmt.name)
 
 
 def _place(store: Store, incoming: Incoming, record: Record, must_last: bool) -> Original:

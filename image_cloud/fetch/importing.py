@@ -33,7 +33,7 @@ class Importer:
         stored_at = round(min(os.fstat(source.fileno()).st_mtime, time.time()), 6)
 
         def deliver(sink: Sink) -> Delivery:
-            return Delivery(_copy(source, sink.write), stored_at, IMPORT)
+            return Delivery(_copy(source, sink.write), stored_at, IMPORT, is_in_full=False)
 
         try:
             self._store.tombstones.check(url.key, stored_at)

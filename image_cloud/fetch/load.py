@@ -120,7 +120,7 @@ class Cache:
         def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
                 came = self._origin.download(url, sink.write, visit.enter, sink.is_whole)
-            return Delivery(came.sha256, stored_at, ORIGIN)
+            return Delivery(came.sha256, stored_at, ORIGIN, came.length_known)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         log.info(
@@ -145,7 +145,8 @@ class Cache:
 
         def deliver(sink: Sink) -> Delivery:
             sent = self._peers.fetch(peer, url, sink.write)
-            return Delivery(sent.sha256, sent.stored_at or stored_at, peer.name)
+            stored = sent.stored_at or stored_at
+            return Delivery(sent.sha256, stored, peer.name, is_in_full=True)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         log.info(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import BinaryIO
 
-from image_cloud.picture import completeness as endings
 from image_cloud.picture.variant import EXTENSIONS
 
 HEAD_BYTES = 64
@@ -93,23 +91,13 @@ def describe(head: bytes) -> str:
     return "text" if _is_text(lowered) else "data of an unknown kind"
 
 
-def is_complete(file: BinaryIO, size: int, format: Format) -> bool:
-    """Tell whether the structure of `file`, `size` bytes long, reaches its end.
-
-    False means plainly cut off.  True means complete as far as a look at the structure can tell:
-    a file that does not parse is for the decoder to judge.  Reads little; the file's position
-    is lost.
-    """
-    return endings.is_complete(file, size, format.name)
-
-
 def _by_signature(head: bytes) -> str:
     return next((name for start, name in SIGNATURES if head.startswith(start)), "")
 
 
 def _by_structure(head: bytes) -> str:
     """Name formats whose first bytes alone would say too little."""
-    if head[:4] == b"RIFF" and head[8:15] == b"WEBPVP8":
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADER_BYTES:
         return "bmp"

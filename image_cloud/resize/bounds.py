@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 
 from image_cloud.config.sections import Resize
-from image_cloud.errors import TooManyPixels, TooMuchMemory
+from image_cloud.errors import TooManyFrames, TooManyPixels, TooMuchMemory
 
 NEEDED_BYTES = {"webp": (16, 0), "jpeg2000": (20, 0), "avif": (8, 0), "heic": (8, 7 << 20)}
 """What a pixel takes at least, and what comes on top (the stack of libde265's thread).
@@ -31,6 +31,12 @@ def check_pixels(size: tuple[int, int], limits: Resize, scale: int = 1) -> None:
         raise TooManyPixels(
             f"The picture has {size[0]} x {size[1]} pixels{drawn}; {limits.max_pixels} are allowed."
         )
+
+
+def check_frames(count: int, name: str, limits: Resize) -> None:
+    """Refuse a picture of the format `name` that has more than the allowed frames."""
+    if count > limits.max_frames:
+        raise TooManyFrames(f"The {name} has more than {limits.max_frames} frames.")
 
 
 def drawn_size(size: tuple[int, int], scale: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 READY = frozenset({"L", "RGB", "La", "RGBa"})
 """Modes that can be resampled as they are."""
-MAX_PROFILE_BYTES = 4 << 20
+MOST_CACHED_BYTES = 1 << 20
+"""Larger profiles are rare, and 32 of them would take too much memory."""
 SAME_WITHIN = 2
 """Levels by which sRGB profiles of different makers differ."""
 WHITE_IS_ZERO_TAG, BITS_TAG = 262, 258
@@ -41,7 +42,7 @@ def expanded(image: Image.Image, depth: int, icc: bytes) -> Image.Image:
         return image
     if image.mode == "CMYK":
         return to_srgb(image, icc)
-    image = _without_alpha_that_hides_nothing(_plain(image, depth))
+    image = _without_alpha_that_hides_nothing(plain(image, depth))
     return image.convert(PREMULTIPLIED[image.mode]) if image.mode in PREMULTIPLIED else image
 
 
@@ -85,7 +86,7 @@ def _opaque_mode(mode: str) -> str:
 # --- modes ---------------------------------------------------------------------------------------
 
 
-def _plain(image: Image.Image, depth: int) -> Image.Image:
+def plain(image: Image.Image, depth: int) -> Image.Image:
     """Return `image` as L, LA, RGB or RGBA."""
     if image.mode == "1":
         return _keyed(image.convert("L"), image.info.get("transparency"))
@@ -94,7 +95,7 @@ def _plain(image: Image.Image, depth: int) -> Image.Image:
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode == "RGB" and isinstance(image.info.get("transparency"), tuple):
-        return _keyed_rgb(image, depth)
+        return image.convert("RGBA")
     if image.mode == "L":
         return _keyed(image, image.info.get("transparency"))
     if image.mode == "LAB":
@@ -110,13 +111,6 @@ def _keyed(grey: Image.Image, key: object) -> Image.Image:
         return grey
     alpha = grey.point([0 if value == key else 255 for value in range(256)])
     return Image.merge("LA", (grey, alpha))
-
-
-def _keyed_rgb(image: Image.Image, depth: int) -> Image.Image:
-    """Make the one colour that tRNS names transparent; it is written in the file's own depth."""
-    key = image.info["transparency"]
-    image.info["transparency"] = tuple(value >> 8 if depth == 16 else value for value in key)
-    return image.convert("RGBA")
 
 
 def _without_alpha_that_hides_nothing(image: Image.Image) -> Image.Image:
@@ -175,20 +169,26 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-@functools.lru_cache(maxsize=32)
 def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the way from the profile `icc` to sRGB; None where it is broken or changes nothing.
+    """Return the way from the profile `icc` to sRGB; None where it is broken or changes nothing."""
+    return (_cached if len(icc) <= MOST_CACHED_BYTES else _built)(icc, mode)
 
-    The few profiles that most pictures carry are looked at once per process.
-    """
-    if len(icc) > MAX_PROFILE_BYTES:
-        return None
+
+def _built(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    if int.from_bytes(icc[:4], "big") > len(icc):
+        return None  # cut off: browsers do not apply what is left of it
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         transform = ImageCms.buildTransform(profile, _srgb(), mode, "RGB")
         return None if _changes_nothing(transform, mode) else transform
     except (ImageCms.PyCMSError, *DECODER_ERRORS):
         return None
+
+
+@functools.lru_cache(maxsize=32)
+def _cached(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Look at the few profiles that most pictures carry once per process."""
+    return _built(icc, mode)
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:

@@ -7,43 +7,20 @@ import io
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    features,
-)
+from PIL import Image, JpegImagePlugin
 
 from image_cloud.config.sections import Resize
-from image_cloud.errors import TooManyPixels, TooManyScans, UnsupportedFormat
+from image_cloud.errors import TooManyPixels, TooManyScans, TruncatedImage
 from image_cloud.picture.formats import Format
 from image_cloud.picture.variant import Recipe
-from image_cloud.resize import colour, frames, jpeg_scans, ladder
-from image_cloud.resize.bounds import check_memory, check_pixels, check_size, drawn_size
-from image_cloud.resize.edge import DECODER_ERRORS
+from image_cloud.resize import colour, jpeg_scans, ladder
+from image_cloud.resize.bounds import check_memory, check_pixels, drawn_size
 from image_cloud.resize.geometry import Layout, Size, layout
 from image_cloud.resize.heif import decode as heif
+from image_cloud.resize.jpeg_scans import Outline
+from image_cloud.resize.readers import jpeg, jpeg_rows, read
 
-PIL_NAMES = {
-    "jpeg": JpegImagePlugin.JpegImageFile.format,
-    "png": PngImagePlugin.PngImageFile.format,
-    "webp": WebPImagePlugin.WebPImageFile.format,
-    "gif": GifImagePlugin.GifImageFile.format,
-    "bmp": BmpImagePlugin.BmpImageFile.format,
-    "tiff": TiffImagePlugin.TiffImageFile.format,
-    "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile.format,
-    "ico": IcoImagePlugin.IcoImageFile.format,
-}
-FEATURES = {"webp": "webp", "jpeg2000": "jpg_2000"}
 DRAFT_SCALES = (8, 4, 2)
-ORIENTATION_TAG = 0x0112
 PIL_PIXEL_BYTES = 4
 """Of every picture in colour."""
 FED_AT_ONCE_BYTES = 1 << 20
@@ -77,37 +54,16 @@ def decode(
 
     A JPEG is decoded to about `side_px` (longest side) if that is more than the recipes need.
     """
-    if format.name in FEATURES and not features.check(FEATURES[format.name]):
-        raise UnsupportedFormat(f"This node does not decode {format.name}.")
-    file.seek(0)
     if format.name == "jpeg":
+        file.seek(0)
         return _decode_jpeg(file.read(), recipes, limits, side_px)
     if format.is_heif:
         return _decode_heif(file, format, recipes, limits)
-    frames.check(file, format.name, limits.max_frames)
-    if format.name == "webp":
-        check_size(_webp_size(file), format.name, limits)
-    file.seek(0)
-    with Image.open(file, formats=[PIL_NAMES[format.name]]) as image:
-        if format.name != "webp":  # whose memory is taken as soon as it is opened
-            check_size(image.size, format.name, limits)
-        icc = image.info.get("icc_profile") or b""
-        depth = colour.depth_of(image)
-        image.load()
-        turn = orientation_of(image)
-        layouts = _layouts(Size(*image.size).turned(turn), recipes, limits)
-        expanded = colour.expanded(image, depth, icc)
-        rest = colour.still_to_apply(image.mode, icc)
-    return Decoded(expanded, (0, 0, *expanded.size), turn, rest, layouts)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    try:
-        value = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODER_ERRORS:
-        return 1
-    return value if value in range(1, 9) else 1
+    frame = read(file, format.name, limits)
+    layouts = _layouts(Size(*frame.image.size).turned(frame.orientation), recipes, limits)
+    expanded = colour.expanded(frame.image, frame.depth, frame.icc)
+    rest = colour.still_to_apply(frame.image.mode, frame.icc)
+    return Decoded(expanded, (0, 0, *expanded.size), frame.orientation, rest, layouts)
 
 
 def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded | None:
@@ -131,36 +87,64 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
 
 
 def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
-    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    if image.width * image.height > limits.max_jpeg_pixels:
-        raise TooManyPixels(
-            f"The JPEG has {image.width} x {image.height} pixels; {limits.max_jpeg_pixels} are allowed."
-        )
-    scans = jpeg_scans.outline(data, limits.max_scans)
-    if len(scans.scans) > limits.max_scans:
-        raise TooManyScans(f"The JPEG has more than {limits.max_scans} scans.")
-    icc = image.info.get("icc_profile") or b""
-    turn = orientation_of(image) if _may_be_turned(image) else 1
-    original = Size(*image.size)
+    found = jpeg_scans.outline(data, limits.max_scans)
+    _check_jpeg(found, limits)
+    icc, turn = jpeg.profile(data, found), jpeg.orientation(data, found)
+    original = Size(*found.size)
     layouts = _layouts(original.turned(turn), recipes, limits)
     scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
     if side_px:
         scale = min(scale, _scale_to(original, side_px))
-    check_pixels(original, limits, scale)
-    drawn = drawn_size(original, scale)
-    check_memory(
-        scans.coefficient_bytes + drawn[0] * drawn[1] * PIL_PIXEL_BYTES, "Decoding the JPEG"
-    )
-    image.fp = io.BytesIO(jpeg_scans.pruned(data, scans, scale))  # with the same headers
-    image.decodermaxblock = FED_AT_ONCE_BYTES
-    if scale > 1:
-        image.draft(None, (original.width // scale, original.height // scale))
-    image.load()
+    _check_drawing(found, original, scale, limits)
+    image = _drawn_as_far_as_possible(data, found, scale)
     box = (0, 0, original.width / scale, original.height / scale)
     expanded = colour.expanded(image, 8, icc)
     rest = colour.still_to_apply(image.mode, icc)
     rung = ladder.Rung(original, turn, scale)
     return Decoded(_bare(expanded), box, turn, rest, layouts, rung, scale > 1)
+
+
+def _check_jpeg(found: Outline, limits: Resize) -> None:
+    if not found.scans:
+        raise TruncatedImage("The jpeg ends before the picture does.")
+    width, height = found.size
+    if width * height > limits.max_jpeg_pixels:
+        raise TooManyPixels(
+            f"The JPEG has {width} x {height} pixels; {limits.max_jpeg_pixels} are allowed."
+        )
+    if len(found.scans) > limits.max_scans:
+        raise TooManyScans(f"The JPEG has more than {limits.max_scans} scans.")
+
+
+def _check_drawing(found: Outline, original: Size, scale: int, limits: Resize) -> None:
+    check_pixels(original, limits, scale)
+    width, height = drawn_size(original, scale)
+    check_memory(found.coefficient_bytes + width * height * PIL_PIXEL_BYTES, "Decoding the JPEG")
+
+
+def _drawn_as_far_as_possible(data: bytes, found: Outline, scale: int) -> Image.Image:
+    """Draw a JPEG at 1/`scale`; a small part of its end may be missing."""
+    if found.has_end:
+        try:
+            image = _drawn(data, found, scale)
+            if not (found.one_pass and jpeg_rows.may_lack_its_end(image)):
+                return image
+        except OSError:
+            if not jpeg_scans.cut_at_marker(found, data):
+                raise
+    gap = jpeg_rows.missing_end(data, found)
+    image = _drawn(data, found, scale)
+    return jpeg_rows.whitened(image, gap, scale) if gap else image
+
+
+def _drawn(data: bytes, found: Outline, scale: int) -> Image.Image:
+    file = jpeg.rewritten(data, found, jpeg_scans.pruned(found, scale))
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(file))
+    image.decodermaxblock = FED_AT_ONCE_BYTES
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
+    image.load()
+    return image
 
 
 def _decode_heif(
@@ -179,10 +163,6 @@ def _bare(image: Image.Image) -> Image.Image:
     return image
 
 
-def _may_be_turned(image: ImageFile.ImageFile) -> bool:
-    return "exif" in image.info or "xmp" in image.info
-
-
 def _layouts(original: Size, recipes: Sequence[Recipe], limits: Resize) -> list[Layout]:
     return [layout(original, recipe, limits.max_pixels) for recipe in recipes]
 
@@ -198,21 +178,3 @@ def _scale(original: Size, targets: Sequence[Size], reducing_gap: float) -> int:
 def _scale_to(original: Size, side_px: int) -> int:
     """Return the least scale that makes the original no larger than `side_px`; 8 if none does."""
     return next((scale for scale in (2, 4) if max(original) <= side_px * scale), 8)
-
-
-def _webp_size(file: BinaryIO) -> tuple[int, int]:
-    """Read a WebP's canvas size: PIL makes room for the canvas as soon as it opens the file."""
-    file.seek(12)
-    head = file.read(18)
-    if head[:4] == b"VP8X":
-        return (
-            int.from_bytes(head[12:15], "little") + 1,
-            int.from_bytes(head[15:18], "little") + 1,
-        )
-    if head[:4] == b"VP8L":
-        bits = int.from_bytes(head[9:13], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return (
-        int.from_bytes(head[14:16], "little") & 0x3FFF,
-        int.from_bytes(head[16:18], "little") & 0x3FFF,
-    )

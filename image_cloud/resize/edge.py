@@ -13,7 +13,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from image_cloud import errors
-from image_cloud.picture import formats
+from image_cloud.picture import formats, structure
 
 DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, LookupError, TypeError,
@@ -67,7 +67,6 @@ def _too_much_memory(format: formats.Format) -> errors.TooMuchMemory:
 
 def _is_complete(file: BinaryIO, format: formats.Format) -> bool:
     try:
-        size = file.seek(0, 2)
+        return structure.is_whole(file, format.name)
     except (OSError, ValueError):  # closed by the decoder
         return True
-    return formats.is_complete(file, size, format)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterable
 
+from image_cloud.picture.structure import jpeg
+from image_cloud.picture.structure.data import Data, Size
+from image_cloud.picture.structure.jpeg import Segment
 from image_cloud.resize import jpeg_zeros
 
-NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
-SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+END = b"\xff\xd9"
 PROGRESSIVE = 0xC2
 IN_MANY_SCANS = frozenset({PROGRESSIVE, 0xC6, 0xCA, 0xCE})
-END = b"\xff\xd9"
+QUANTISATION = 0xDB
+APPLICATIONS = range(0xE0, 0xF0)
 TABLE_BYTES = 65
 LAST_COEFFICIENT = {1: 0, 2: 4, 4: 24, 8: 63}
 """Last coefficient in zigzag order that a block of so many pixels a side is made of."""
@@ -43,8 +45,10 @@ class Scan:
     components: bytes
     first_coefficient: int
     last_coefficient: int
-    added_bit: int | None
-    """Which bit (0: the lowest) it adds to coefficients that are known down to it; else None."""
+    lowest_bit: int
+    """Down to which bit (0: the lowest) coefficients are known after it."""
+    adds_a_bit: bool
+    """Whether they were known down to the one above it before."""
 
     def overlaps(self, other: Scan) -> bool:
         """Tell whether both scans tell of the same coefficients of a component."""
@@ -62,7 +66,7 @@ class Outline:
     progressive: bool = False
     in_many_scans: bool = False
     """Progressive, in whatever way it is coded."""
-    size: tuple[int, int] = (0, 0)
+    size: Size = (0, 0)
     sampling: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
     tables: dict[int, int] = dataclasses.field(default_factory=dict)
     """Which table each component is quantised by; the first component is luma."""
@@ -71,8 +75,10 @@ class Outline:
     dc_steps: dict[int, float] = dataclasses.field(default_factory=dict)
     """Step of the DC coefficients in each table."""
     scans: list[Scan] = dataclasses.field(default_factory=list)
-    end: int = 0
-    """Offset behind the end marker; 0 where there is none."""
+    needed: list[Segment | Scan] = dataclasses.field(default_factory=list)
+    """What a decoder needs, in the file's order: tables, frame headers and scans."""
+    applications: list[Segment] = dataclasses.field(default_factory=list)
+    has_end: bool = False
 
     @property
     def one_pass(self) -> bool:
@@ -88,27 +94,54 @@ class Outline:
         return 128 * sum(blocks)
 
 
-def outline(data: bytes, most_scans: int) -> Outline:
-    """Walk over the markers of a JPEG as libjpeg does; stop behind `most_scans` + 1 scans."""
-    found, at = Outline(), 2
-    while len(found.scans) <= most_scans and (hit := NEXT_MARKER.search(data, at)):
-        marker, at = data[hit.start() + 1], hit.end()
-        if marker == 0xD9:
-            found.end = at
+def outline(data: Data, most_scans: int) -> Outline:
+    """Walk over the segments of a JPEG; stop behind `most_scans` + 1 scans.
+
+    The data of a picture that is all in its first scan are not walked over: there is nothing to leave out.
+    """
+    found = Outline()
+    for segment in jpeg.segments(data):
+        if found.scans and found.scans[-1].end == len(data):
+            found.scans[-1].end = segment.start
+        found.has_end = segment.marker == jpeg.EOI
+        if found.has_end or len(found.scans) > most_scans:
             break
-        if marker in (0x01, 0xD8):
-            continue
-        body = data[at + 2 : at + int.from_bytes(data[at : at + 2], "big")]
-        at += 2 + len(body)
-        if marker in SOF_MARKERS:
-            _frame(found, marker, body)
-        elif marker == 0xDB:
-            _tables(found, body)
-        elif marker == 0xDA:
-            at = _scan(found, data, hit.start(), at, body)
-            if found.one_pass:
-                break
+        _take(found, data, segment)
+        if found.scans and found.one_pass:
+            _end_pass(found, data.find(END, segment.end))
+            break
     return found
+
+
+def _end_pass(found: Outline, end: int) -> None:
+    found.has_end = end >= 0
+    if found.has_end:
+        found.scans[0].end = end
+
+
+def cut_at_marker(found: Outline, data: Data) -> bool:
+    """End a picture's only scan at the first marker within; return whether there is one."""
+    scan = found.scans[0]
+    hit = jpeg.MARKER.search(data, scan.start + len(END))
+    is_within = found.one_pass and hit is not None and hit.start() < scan.end
+    if is_within and hit:
+        scan.end = hit.start()
+    return is_within
+
+
+def _take(found: Outline, data: Data, segment: Segment) -> None:
+    body = data[segment.body : segment.end]
+    if segment.marker in jpeg.FRAMES:
+        _frame(found, segment.marker, body)
+    elif segment.marker == QUANTISATION:
+        _tables(found, body)
+    elif segment.marker in APPLICATIONS:
+        found.applications.append(segment)
+    if segment.marker == jpeg.SOS:
+        found.scans.append(_scan(data, segment, body))
+        found.needed.append(found.scans[-1])
+    elif segment.marker in jpeg.NEEDED or segment.marker == jpeg.SOI:
+        found.needed.append(segment)
 
 
 def _frame(found: Outline, marker: int, body: bytes) -> None:
@@ -131,41 +164,33 @@ def _tables(found: Outline, body: bytes) -> None:
         body = body[TABLE_BYTES:]
 
 
-def _scan(found: Outline, data: bytes, start: int, at: int, body: bytes) -> int:
-    """Note a scan and return where its data ends."""
+def _scan(data: Data, segment: Segment, body: bytes) -> Scan:
+    """Return a scan that reaches to the file's end; what follows it may say otherwise."""
     count = body[0] if body else 0
     first, last, bits = body[1 + 2 * count : 4 + 2 * count].ljust(3, b"\0")
     before, low = bits >> 4, bits & 15
-    added_bit = low if before == low + 1 else None
-    scan = Scan(start, at, body[1 : 1 + 2 * count : 2], first, last, added_bit)
-    found.scans.append(scan)
-    if not found.one_pass:
-        hit = NEXT_MARKER.search(data, at)
-        scan.end = hit.start() if hit else len(data)
-    return scan.end
+    components = body[1 : 1 + 2 * count : 2]
+    return Scan(segment.start, len(data), components, first, last, low, before == low + 1)
 
 
-def pruned(data: bytes, found: Outline, scale: int) -> bytes:
-    """Return the JPEG without the scans that do not count when it is decoded at 1/`scale`.
+def pruned(found: Outline, scale: int) -> list[Scan]:
+    """Return the scans that do not count when a JPEG is decoded at 1/`scale`, and can be left out.
 
     At 1/8 the decoded picture is the same to the last bit.  At 1/4 and 1/2 the lowest bits of the
     AC coefficients are left out as well where the steps are so fine that nobody sees it: they are
     the largest scans of all.  Anything odd goes unpruned.
     """
-    if scale < 2 or not found.progressive or not found.end or not found.sampling:
-        return data
-    limits = _last_coefficients(found, 8 // scale)
-    left_out = _left_out(found, limits, scale)
-    if not left_out or not all(map(found.sampling.get, _components(found.scans))):
-        return data
-    parts, at = [], 0
-    for scan in left_out:
-        parts.append(data[at : scan.start])
-        at = scan.end
-    parts.append(data[at : found.end - len(END)])
+    if scale < 2 or not found.progressive or not found.has_end or not found.sampling:
+        return []
+    if not all(map(found.sampling.get, _components(found.scans))):
+        return []
+    return _left_out(found, _last_coefficients(found, 8 // scale), scale)
+
+
+def zeros(found: Outline, left_out: Iterable[Scan]) -> bytes:
+    """Return scans that say that the AC coefficients of the scans `left_out` are zero."""
     without_ac = _components(scan for scan in left_out if scan.last_coefficient)
-    zeros = jpeg_zeros.scans(found.size, found.sampling, without_ac)
-    return b"".join([*parts, zeros, END])
+    return jpeg_zeros.scans(found.size, found.sampling, without_ac)
 
 
 def _components(scans: Iterable[Scan]) -> set[int]:
@@ -196,7 +221,7 @@ def _reaches(scan: Scan, limits: dict[int, int]) -> bool:
 
 def _is_too_fine(scan: Scan, found: Outline, scale: int) -> bool:
     """Tell whether a scan only adds a bit that nobody sees at this scale."""
-    if scan.added_bit is None:
+    if not scan.adds_a_bit:
         return False
     luma = next(iter(found.sampling))
     for component in scan.components:
@@ -205,7 +230,7 @@ def _is_too_fine(scan: Scan, found: Outline, scale: int) -> bool:
             steps = found.steps
             coarsest = COARSEST_LUMA if component == luma else COARSEST_CHROMA
         step = steps.get(found.tables.get(component, -1), math.inf)
-        if step * (2 << scan.added_bit) > coarsest.get(scale, 0.0):
+        if step * (2 << scan.lowest_bit) > coarsest.get(scale, 0.0):
             return False
     return True
 

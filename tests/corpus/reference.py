@@ -17,6 +17,8 @@ from PIL import Image, ImageChops, ImageCms, ImageMath, ImageOps, ImageStat
 from image_cloud.picture.variant import Recipe
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "ICO", "AVIF", "HEIF")
+NOT_EXIF = ("xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""What PIL would turn a picture by as well."""
 BEST_DB = 99.0
 
 
@@ -43,14 +45,23 @@ def original(source: Path) -> Image.Image:
             formats=[name for name in FORMATS if name in Image.registered_extensions().values()],
         )
         rawmode = str(image.tile[0][3]) if getattr(image, "tile", None) else ""
+        if getattr(image, "default_image", False):  # shown only where animations are unknown
+            image.seek(1)
         image.load()
+        if (
+            image.format == "BMP"
+            and image.mode == "RGBA"
+            and not any(image.getchannel("A").getdata())
+        ):
+            return image.convert("RGB")
         icc = image.info.get("icc_profile")
         return in_srgb(eight_bit(upright(image), rawmode), icc)
 
 
 def upright(image: Image.Image) -> Image.Image:
-    if image.format == "AVIF":  # its boxes turn it, which PIL puts into EXIF; XMP turns nothing
-        image.info.pop("xmp", None)
+    # AVIF's boxes turn it, which PIL puts into EXIF.
+    for name in NOT_EXIF:
+        image.info.pop(name, None)
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a broken EXIF block turns nothing

@@ -46,6 +46,7 @@ def sends(
     source: str = "origin",
     stored_at: float = 10.0,
     before: Callable[[], object] = lambda: None,
+    is_in_full: bool = False,
 ) -> Deliver:
     """Return what writes `content` in two pieces, after something else has happened."""
 
@@ -53,7 +54,7 @@ def sends(
         sink.write(content[:20])
         before()
         sink.write(content[20:])
-        return Delivery(hashlib.sha256(content).hexdigest(), stored_at, source)
+        return Delivery(hashlib.sha256(content).hexdigest(), stored_at, source, is_in_full)
 
     return deliver
 
@@ -104,6 +105,15 @@ def test_what_is_no_whole_picture_is_refused(
     with pytest.raises(error, match=f"^{says}"):
         arrivals.take(URL, sends(content, source), must_last=False)
     assert (store.originals.find(URL.key), store.records.find(URL.key), told) == (None, None, [])
+
+
+@pytest.mark.parametrize("content", [JPEG[:-2], JPEG[:-1], JPEG[: len(JPEG) // 2]])
+def test_a_length_that_came_in_full_is_believed(
+    store: Store, arrivals: Arrivals, content: bytes
+) -> None:
+    arrived = arrivals.take(URL, sends(content, is_in_full=True), must_last=False)
+    assert (arrived.record.width, arrived.record.height) == (60, 40)
+    assert store.originals.path(arrived.original).read_bytes() == content
 
 
 def test_a_header_without_dimensions_costs_no_picture(store: Store, told: list[Record]) -> None:

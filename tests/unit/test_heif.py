@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from image_cloud import errors
 from image_cloud.picture import heif
-from image_cloud.picture.dimensions import UNKNOWN, dimensions
-from image_cloud.picture.formats import FORMATS, HEAD_BYTES, describe, is_complete, sniff
+from image_cloud.picture.formats import FORMATS, HEAD_BYTES, describe, sniff
+from image_cloud.picture.structure import is_whole, size_of
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
 from tests import heif_files as files
@@ -29,12 +29,12 @@ MOST_CALLS = 1_000_000
 """Calls of functions within one walk: about a third of a second."""
 
 
-def measured(data: bytes, name: str = "avif") -> tuple[int | None, int | None]:
-    return dimensions(io.BytesIO(data), len(data), FORMATS[name])
+def measured(data: bytes, name: str = "avif") -> tuple[int, int] | None:
+    return size_of(io.BytesIO(data), name)
 
 
 def complete(data: bytes, name: str = "avif") -> bool:
-    return is_complete(io.BytesIO(data), len(data), FORMATS[name])
+    return is_whole(io.BytesIO(data), name)
 
 
 def shown(data: bytes) -> heif.Shown:
@@ -69,7 +69,7 @@ def test_sizes(name: str) -> None:
     turned = coded(quarters(), name, files.aperture(80, 60), files.rotation(1))
     assert measured(files.heif([turned], name), name) == (60, 80)
     assert measured(files.sequence([coded(quarters(), name)], name), name) == (160, 120)
-    assert measured(b"nothing", name) == UNKNOWN
+    assert measured(b"nothing", name) is None
 
 
 def test_a_grid_has_its_own_size() -> None:

@@ -3,7 +3,7 @@
 Every walk is linear and bounded: by bytes of headers, by boxes, by items.
 """
 
-from image_cloud.picture.heif.boxes import CutOff, Malformed
 from image_cloud.picture.heif.shown import Shown, read
+from image_cloud.picture.malformed import CutOff, Malformed
 
 __all__ = ["CutOff", "Malformed", "Shown", "read"]

@@ -6,18 +6,12 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from image_cloud.picture.malformed import CutOff, Malformed
+
 MOST_TOP_BOXES = 1000
 MOST_BOXES = 20_000
 MOST_HEADER_BYTES = 16 << 20
 """`meta` and `moov` are read whole; no picture's is larger than a few megabytes."""
-
-
-class Malformed(ValueError):
-    """The boxes do not make a picture."""
-
-
-class CutOff(Malformed):
-    """The file ends before its headers do."""
 
 
 class Box(NamedTuple):

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from image_cloud.picture.heif.boxes import Box, Malformed, boxes
+from image_cloud.picture.heif.boxes import Box, boxes
+from image_cloud.picture.malformed import Malformed
 
 MOST_ITEMS = 8192
 MOST_NUMBERS = 200_000

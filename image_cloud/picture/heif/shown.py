@@ -7,9 +7,10 @@ import struct
 from typing import BinaryIO
 
 from image_cloud.picture.heif import turns
-from image_cloud.picture.heif.boxes import Box, CutOff, Malformed, body_of, top_boxes
+from image_cloud.picture.heif.boxes import Box, body_of, top_boxes
 from image_cloud.picture.heif.items import Item, Meta, Property, read_meta
 from image_cloud.picture.heif.tracks import read_tracks
+from image_cloud.picture.malformed import CutOff, Malformed
 
 CODED = {
     b"av01": "AV1", b"hvc1": "HEVC", b"hev1": "HEVC", b"lhv1": "layered HEVC", b"avc1": "H.264",

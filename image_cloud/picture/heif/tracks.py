@@ -6,8 +6,9 @@ import itertools
 import struct
 from collections.abc import Iterator
 
-from image_cloud.picture.heif.boxes import Box, Malformed, boxes
+from image_cloud.picture.heif.boxes import Box, boxes
 from image_cloud.picture.heif.items import Extent, Item, Meta, Property
+from image_cloud.picture.malformed import Malformed
 
 MOST_TRACKS, MOST_TRACK_BOXES, MOST_DEPTH = 16, 1000, 4
 SAMPLE_ENTRY_BYTES = 78

@@ -1,0 +1,33 @@
+"""A first frame, and the canvas it stands on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from PIL import Image
+
+from image_cloud.picture.structure.data import Size
+
+TRANSPARENT = (0, 0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """The picture as it is in the file: not upright, and in the file's own colours.
+
+    `depth` is the bits of a sample where `image` has more than 8; `icc` is empty without a profile.
+    """
+
+    image: Image.Image
+    orientation: int = 1
+    icc: bytes = b""
+    depth: int = 8
+
+
+def on_canvas(image: Image.Image, size: Size, corner: Size) -> Image.Image:
+    """Return `image` on a transparent canvas of `size`; as it is where it covers that."""
+    if image.size == size and corner == (0, 0):
+        return image
+    canvas = Image.new("RGBA", size, TRANSPARENT)
+    canvas.paste(image.convert("RGBA"), corner)
+    return canvas

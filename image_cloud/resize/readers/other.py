@@ -1,0 +1,35 @@
+"""The formats that PIL reads as they are: TIFF, and ICO and JPEG 2000 where the ini allows them."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import IcoImagePlugin, ImageFile, Jpeg2KImagePlugin, TiffImagePlugin
+
+from image_cloud.config.sections import Resize
+from image_cloud.picture.structure.data import Data
+from image_cloud.resize import bounds, colour
+from image_cloud.resize.readers.frame import Frame
+
+
+def read_tiff(data: Data, limits: Resize) -> Frame:
+    """Return the first page; PIL turns it upright by its own tag, and must not by XMP."""
+    return _read(TiffImagePlugin.TiffImageFile(io.BytesIO(data)), "tiff", limits)
+
+
+def read_ico(data: Data, limits: Resize) -> Frame:
+    """Return the largest icon."""
+    return _read(IcoImagePlugin.IcoImageFile(io.BytesIO(data)), "ico", limits)
+
+
+def read_jpeg2000(data: Data, limits: Resize) -> Frame:
+    """Return the picture."""
+    return _read(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data)), "jpeg2000", limits)
+
+
+def _read(image: ImageFile.ImageFile, name: str, limits: Resize) -> Frame:
+    bounds.check_size(image.size, name, limits)
+    image.info.pop("xmp", None)
+    icc, depth = image.info.get("icc_profile") or b"", colour.depth_of(image)
+    image.load()
+    return Frame(image, icc=icc, depth=depth)
