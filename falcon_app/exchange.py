@@ -1,4 +1,4 @@
-"""What every pool reads of a request, and how it hands one on to the next pool through nginx."""
+"""How every pool reads a request, and hands it on to the next pool through nginx."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 
 def post_request(_worker: Any, _req: Any, _environ: Any, _resp: Any) -> None:
-    """Tell the watchdog that this pool gets on."""
+    """Tell the watchdog that this pool makes progress."""
     _heartbeat.mark()
 
 

@@ -1,4 +1,4 @@
-"""Short answers: is this process up, can the node serve."""
+"""GET /health and /ready: is this process up, can the node serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, but a thread stays with its connection while more requests come on it."""
+"""gunicorn's threaded worker, but a thread keeps its connection while requests keep coming."""
 
 from __future__ import annotations
 

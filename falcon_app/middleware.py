@@ -1,4 +1,4 @@
-"""Who asks: the one place where tokens and signatures are checked."""
+"""Authentication: the one place that checks tokens and signatures."""
 
 from __future__ import annotations
 

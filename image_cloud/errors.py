@@ -11,8 +11,8 @@ class ImageCloudError(Exception):
     """Something went wrong inside Image Cloud.
 
     `detail` is public text: no token, no file path, no address of ours.  `upstream_status` is
-    the origin's HTTP status where it answered.  `retry_after_s` says in how many seconds the
-    same request is worth another try.
+    the origin's HTTP status where it answered.  `retry_after_s` says in how many seconds to
+    try the same request again.
     """
 
     code = "internal"

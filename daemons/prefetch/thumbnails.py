@@ -31,7 +31,7 @@ class Thumbnails:
         self._turn = threading.BoundedSemaphore(at_once)
 
     def make(self, original: Original, sizes: tuple[int, ...]) -> None:
-        """Make what is missing.  Raises what the picture is guilty of, and Busy."""
+        """Make what is missing.  Raises the picture's error, or Busy."""
         for size in sizes:
             recipe = thumbnail_recipe(size, self._settings)
             if self._variants.has(original.key, recipe.name):

@@ -1,4 +1,4 @@
-"""GET /alternative_clouds: the other nodes, and how they are."""
+"""GET /alternative_clouds: the other nodes and their state."""
 
 from __future__ import annotations
 

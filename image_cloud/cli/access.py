@@ -1,4 +1,4 @@
-"""How a command gets at its node: configuration, token, address, run user."""
+"""How a command reaches its node: configuration, token, address, run user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`image-cloud status`: what this node holds and how it is."""
+"""`image-cloud status`: what this node holds, and its state."""
 
 from __future__ import annotations
 

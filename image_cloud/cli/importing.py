@@ -1,4 +1,4 @@
-"""`image-cloud import FILE`: take an older store over."""
+"""`image-cloud import FILE`: import an older store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`image-cloud health` and `image-cloud rollout`: what an upgrade asks of a node."""
+"""`image-cloud health` and `image-cloud rollout`: the steps of an upgrade on a node."""
 
 from __future__ import annotations
 

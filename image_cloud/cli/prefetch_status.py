@@ -1,4 +1,4 @@
-"""The part of `image-cloud status` that tells of prefetch: what waits, and which domains do not work."""
+"""The prefetch part of `image-cloud status`: the queue, and domains that are paused or failing."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def limits_state(path: Path) -> str:
 
 
 def troubled_domains(domains: Domains, now: float) -> Iterator[str]:
-    """Yield a line for each domain that is left alone or fails."""
+    """Yield a line for each domain that is paused or failing."""
     for trouble in domains.troubles():
         left_s = max(0, round(trouble.until - now))
         status = f" {trouble.upstream_status}" if trouble.upstream_status else ""
         yield (
-            f"domain {trouble.domain}: {trouble.state(now)}, left alone for {left_s} s, "
+            f"domain {trouble.domain}: {trouble.state(now)}, paused for {left_s} s, "
             f"{trouble.failures} failures, {trouble.code}{status}"
         )

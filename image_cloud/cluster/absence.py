@@ -1,7 +1,7 @@
-"""A node that was away longer than deletes are remembered may not serve what it has: some is deleted.
+"""A node that was away longer than deletes are kept must not serve its pictures unchecked.
 
 Its originals, variants and records are moved aside in three renames, before anything serves.  While the
-peers' feeds are read anew, pictures that a peer still has come back without a transfer
+peers' feeds are read from the start, pictures that a peer still has come back without a transfer
 (daemons/peer_clone/cloner.py); of the rest, only those stored here after the last contact do.
 """
 

@@ -1,4 +1,4 @@
-"""The cluster's time: that of its fastest clock, so that a later event never looks older.
+"""The cluster's time is that of its fastest clock, so that a later event never looks older.
 
 Each answer of a peer's feed carries the peer's time.  A node whose clock is behind adds the difference
 to its own from then on; the file keeps it over restarts and hands it to the node's other processes.

@@ -1,4 +1,4 @@
-"""A delete: on disk first, so that it holds at once and for good, then in the database and its feed."""
+"""Deletes pictures: on disk first, which takes effect at once, then in the database and its feed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Deleted:
 
 
 class Deletes:
-    """Deletes pictures of one storage and sees to it that nothing older brings them back."""
+    """Deletes pictures of one storage and keeps older copies from coming back."""
 
     def __init__(
         self, store: Store, failures: Failures, database: Database, clock: ClusterClock

@@ -1,4 +1,4 @@
-"""Notices that the database is not the one it was: restored from a backup, or new.
+"""Detects a database that was restored from a backup or replaced.
 
 A file in the storage remembers the feed's epoch and how far its transactions had come.  A database
 that has another epoch, or lies behind, was replaced: its feed becomes a new epoch, which peers then
@@ -49,7 +49,7 @@ class FeedGuard:
         known = self._read()
         if known and not known.is_same(epoch, next_xid):
             raise Resynchronising(
-                "the database was replaced; its feed begins anew", retry_after_s=RETRY_AFTER_S
+                "the database was replaced; its feed starts over", retry_after_s=RETRY_AFTER_S
             )
 
     def needs_rebuild(self) -> bool:

@@ -1,4 +1,4 @@
-"""Pages of this node's change feed, as peers ask for them; one without news is waited for."""
+"""Pages of this node's change feed; a request without news waits for it (long poll)."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class PageRequest:
 
 @dataclasses.dataclass(frozen=True)
 class Self:
-    """What this node tells of itself in each answer."""
+    """What this node says about itself in each answer."""
 
     node: str
     accepts_deletes: bool
 
 
 class FeedPages:
-    """Reads the feed of `database`, as long as `guard` and `freshness` vouch for it."""
+    """Reads the feed of `database` while `guard` and `freshness` allow it."""
 
     def __init__(
         self,

@@ -223,7 +223,7 @@ def _check_status(peer: Peer, response: HTTPResponse) -> None:
 
 
 class _Broken(Exception):
-    """The peer broke off while it answered."""
+    """The peer closed the connection within its response."""
 
 
 def _next(blocks: Iterator[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Connections between two transactions: the one used last is taken first, the rest is closed in time."""
+"""Idle connections: the most recently used is taken first, the others are closed in time."""
 
 from __future__ import annotations
 

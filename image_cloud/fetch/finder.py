@@ -1,4 +1,4 @@
-"""What is wanted, and is it on disk?  Never waits and never decodes."""
+"""Answers from disk, or names the pool that can.  Never waits and never decodes."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Cache:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
 
         Concurrent calls for one URL, in any process, share one download and its failure.
-        Raises what the origin, the picture or the node is guilty of (image_cloud.errors).
+        Raises the error of the origin, the picture or the node (image_cloud.errors).
         """
         original = self._store.originals.find(url.key)
         if original:

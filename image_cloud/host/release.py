@@ -154,7 +154,7 @@ def _marks(host: Host, files: list[Planned]) -> dict[str, str]:
     """Return a hash of all that, when it changes, makes each step due."""
     nginx = [file for file in files if file.path.is_relative_to(host.home.nginx)]
     others = [file for file in files if file not in nginx]
-    # A changed program makes supervisord open its socket anew: better to be away as a whole, for the load
+    # A changed program makes supervisord reopen its socket: better to be away as a whole, for the load
     # balancer to see, than to refuse for a moment.
     frame = {host.home.supervisord_conf, host.home.programs}
     return {

@@ -41,7 +41,7 @@ PATHS = {
     "postgres": "postgres",
     "sample": "sample",
     "sample_origin": "sample_origin",
-    # what a start makes anew
+    # generated at every start
     "run": "run",
     "config": "run/image_cloud.ini",
     "supervisord_conf": "run/supervisord.conf",

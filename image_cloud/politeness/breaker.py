@@ -1,9 +1,9 @@
-"""Politeness: which domains are left alone at the moment, and why; the same for all processes.
+"""Politeness: which domains are paused and why, shared by all processes.
 
 One small JSON file per troubled domain in `domains/` below the storage; a healthy domain has none.
 
-- An origin that answers 429 or 503 with Retry-After is left alone for that time.
-- A domain that failed `failures` times without one success in between is left alone, longer each time
+- An origin that answers 429 or 503 with Retry-After is paused for that time.
+- A domain that failed `failures` times without one success in between is paused, longer each time
   (a circuit breaker).  When the time is over one request at a time may try (half-open): its success
   closes the breaker, its failure opens it again.
 """
@@ -51,7 +51,7 @@ _WRITING, _PROBING = BYTES_PER_NAME - 1, BYTES_PER_NAME - 2
 class Trouble:
     """What is known against a domain.
 
-    It is left alone `until` (seconds since 1970; 0: not yet).  `failures` came in a row, and the
+    It is paused `until` (seconds since 1970; 0: not yet).  `failures` came in a row, and the
     breaker opened `opened` times; with `opened` 0 a time in `until` is the origin's own wish.
     """
 
@@ -105,7 +105,7 @@ class Domains:
     def admit(self, domain: str) -> Locks | None:
         """Let a request to `domain` go on.
 
-        Raises OriginPaused while the domain is left alone.  For the one request that tries a
+        Raises OriginPaused while the domain is paused.  For the one request that tries a
         half-open domain it returns a lock, to be closed after `succeeded` or `failed`.
         """
         trouble = self.trouble(domain)
@@ -128,7 +128,7 @@ class Domains:
                 log.info("event=domain_mended domain=%s", domain)
 
     def failed(self, domain: str, error: ImageCloudError) -> None:
-        """Take down what a request to `domain` ended with; only what tells of the domain counts."""
+        """Record how a request to `domain` ended; ignore errors that say nothing about the domain."""
         if _asked_to_wait(error):
             self._pause(domain, error)
         elif _counts(error):
@@ -222,7 +222,7 @@ def _counts(error: ImageCloudError) -> bool:
 def _paused(trouble: Trouble, left_s: float) -> OriginPaused:
     host = trouble.domain.partition("/")[0]
     return OriginPaused(
-        f"{host} is left alone for now: {trouble.detail}",
+        f"{host} is paused: {trouble.detail}",
         upstream_status=trouble.upstream_status,
         retry_after_s=max(left_s, 0.1),
     )

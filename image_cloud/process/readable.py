@@ -1,4 +1,4 @@
-"""What can be read from: a file, or the body of a request."""
+"""A source of bytes: a file, or the body of a request."""
 
 from __future__ import annotations
 

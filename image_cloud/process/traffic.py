@@ -1,4 +1,4 @@
-"""What nginx answered, counted from its access log: most hits are seen by nobody else.
+"""Counts nginx's responses from its access log; most hits reach no other process.
 
 `read` takes what was written since the last time and adds it up in one small file, together with the
 place reached, so that nothing is counted twice and a rotated log is read to its end.

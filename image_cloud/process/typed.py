@@ -1,4 +1,4 @@
-"""JSON values as the types that code is written for, or an error: for what others may have written."""
+"""Checks the types of untrusted JSON values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a request for a picture: something is sent, or another pool goes on."""
+"""How a request for a picture goes on: send something, or hand over to another pool."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SendData:
 
 @dataclasses.dataclass(frozen=True)
 class SendNothing:
-    """The picture is cached; nobody wants to see it."""
+    """The picture is cached, and the client wants no body."""
 
     source: str
 

@@ -1,4 +1,4 @@
-"""What one picture may take: pixels by its header, and memory before a decoder asks for it."""
+"""Limits of one picture: pixels by its header, and memory before the decoder allocates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours: from whatever a file holds to modes that resample rightly, and on to sRGB."""
+"""Converts colours to modes that resample correctly, and to sRGB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open a picture, refuse what is too much, and decode it no larger than needed."""
+"""Open a picture, check its limits, and decode it no larger than needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DRAFT_SCALES = (8, 4, 2)
 PIL_PIXEL_BYTES = 4
 """Of every picture in colour."""
 FED_AT_ONCE_BYTES = 1 << 20
-"""libjpeg starts anew with each block (PIL feeds 64 kB), but a deadline can end it only between two."""
+"""libjpeg resumes with each block (PIL feeds 64 kB); a deadline can stop it only between two."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one edge where what a decoder throws becomes an error of ours."""
+"""Turns the exceptions of decoders into our errors, in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a finished picture in the format that was asked for, without the original's metadata."""
+"""Encode a finished picture in the requested format, without the original's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scans of a JPEG: count them, and leave out those that a smaller picture does not need.
+"""Counts the scans of a JPEG and drops those that a smaller picture does not need.
 
 A progressive JPEG sends low frequencies first.  Decoded at 1/8 only the DC coefficient of a block
 counts, at 2/8 mostly the first 2 x 2, at 4/8 mostly the first 4 x 4: scans that begin behind these

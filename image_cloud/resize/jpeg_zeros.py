@@ -1,4 +1,4 @@
-"""Scans of nothing: they tell libjpeg that all coefficients it has not seen are zero.
+"""Empty scans that tell libjpeg that all remaining coefficients are zero.
 
 Without the AC scans of a component libjpeg takes a progressive JPEG for one still arriving and
 smooths its blocks' edges, which costs half of the time and changes the picture.  A scan that ends

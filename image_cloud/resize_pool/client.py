@@ -28,7 +28,7 @@ class ResizePool:
     def make(self, original: Original, recipe: Recipe, request_id: str) -> None:
         """Have a variant made of an original on disk, and kept.
 
-        Raises what the picture is guilty of, and Busy.
+        Raises the picture's error, or Busy.
         """
         self._ask("GET", ResizeRequest(original, recipe, no_image=True), request_id)
 

@@ -43,8 +43,8 @@ class Maker:
     def make(self, asked: ResizeRequest, request_id: str) -> Step:
         """Make and keep a variant, unless it is there; return how it is sent.
 
-        Raises what the picture is guilty of, Busy where it was deleted meanwhile, and StorageUnavailable
-        where all that was asked for was to keep it.
+        Raises the picture's error, Busy if it was deleted meanwhile, and StorageUnavailable if it
+        could not be kept and `no_image` was asked for.
         """
         data = self._make(asked.original, asked.recipe, request_id)
         if data is not None and asked.no_image:

@@ -1,4 +1,4 @@
-"""Which request is being decoded right now: a mark that outlives a killed decoder.
+"""Marks which request is being decoded; a mark outlives a killed decoder.
 
 Each resize worker has one small file.  It writes the request's id before it touches the picture and blanks
 it afterwards: a file made and removed for each picture would cost more than all else around the decoding.

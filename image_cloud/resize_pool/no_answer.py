@@ -1,4 +1,4 @@
-"""Why the resize pool gave no answer: a picture killed its decoder, or the pool is full or away."""
+"""Why the resize pool did not answer: a picture crashed the decoder, or the pool is full or away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the processes of one stack, whatever became of their parents, and end them."""
+"""Find and end the processes of one stack, orphans included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the sample origin's pictures: evening landscapes, drawn by arithmetic (no rights to mind).
+"""Make the sample origin's pictures: evening landscapes, drawn by arithmetic (free of rights).
 
 `python -m image_cloud.stack.sample_photos FOLDER`
 """

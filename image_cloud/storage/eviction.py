@@ -1,4 +1,4 @@
-"""Variants are made again at will: past a limit the least recently used go.
+"""Evicts the least recently used variants beyond a limit; they can be made again.
 
 A walk over all of them, a bounded piece at each step, adds up their bytes by the minute of their last
 use.  What is too much then names a minute, and the next walk removes what was used before it.

@@ -1,4 +1,4 @@
-"""The failure memory: what failed is not tried again before its time, by anybody on the node.
+"""The failure memory: no process of the node retries a failed URL before its time.
 
 One small JSON file per key and kind (`fetch`: the URL could not be had; `resize`: the original could
 not be resized).  A 404 is remembered for an hour, anything else for 30 s, doubling to 10 min, with

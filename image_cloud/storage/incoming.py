@@ -1,4 +1,4 @@
-"""A picture on its way in: a file without a name, or memory while the storage cannot take it."""
+"""A picture being received: a file without a name, or memory while the storage is full."""
 
 from __future__ import annotations
 

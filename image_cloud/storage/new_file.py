@@ -1,4 +1,4 @@
-"""Files on their way to their places: written, made sure of, and only then given a name.
+"""New files: written, synced, and only then named.
 
 A new file has no name (O_TMPFILE): a process that dies leaves nothing behind, and no folder is written
 before the file has its place, as ext4 without a journal does with each fsync of a new name.  Network file

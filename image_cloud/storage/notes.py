@@ -1,4 +1,4 @@
-"""Small JSON files of one dataclass each that survive a crash of the machine."""
+"""Small durable JSON files of one dataclass each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def draft(path: str, noted: Record | Tombstone) -> NewFile:
 
 
 def write(path: str, noted: Record | Tombstone) -> None:
-    """Write `path` anew, as a whole and to last.  Raises OSError."""
+    """Replace `path` atomically and durably.  Raises OSError."""
     with draft(path, noted) as file:
         file.sync()
         file.place(path, PRIVATE_DIR)

@@ -1,4 +1,4 @@
-"""Bring the database up to date with what is stored, off the request's way.
+"""Records stored pictures in the database, outside the request.
 
 The note `unrecorded/<key>.json` is on disk before the original appears.  The recorder's thread commits
 the rows in batches and settles the notes; if the process or the database dies first, the note stays and

@@ -1,4 +1,4 @@
-"""Whether the storage takes more: free space above the reserve, and a disk that can be written."""
+"""Whether the storage accepts more: free space above the reserve, on a writable disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was deleted, on disk, so that every process decides without the database.
+"""Tombstones on disk, so that every process knows deletes without the database.
 
     tombstones/ab/cd/<key>.json         {"key", "url", "deleted_at", "blocked"}
     unrecorded/<key>.deleted.json       the same, until the database knows

@@ -1,4 +1,4 @@
-"""supervisord's end of the watchdog: end what hangs; supervisord then starts it again.
+"""supervisord's end of the watchdog: kill hung programs so that supervisord restarts them.
 
 It runs within supervisord, which has no part of Image Cloud but this folder: no imports of ours here.
 """

@@ -81,7 +81,7 @@ class NodeMetrics:
         yield from self._prefetch(bool(up["database"]))
 
     def _prefetch(self, database_answers: bool) -> Iterator[str]:
-        """Tell which domains are left alone, and what waits."""
+        """Report paused domains and the length of the queues."""
         now = time.time()
         states: dict[str, int] = collections.Counter()
         left_s: dict[str, int] = {}

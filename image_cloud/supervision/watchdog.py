@@ -1,4 +1,4 @@
-"""Find programs that run but cannot serve: supervisord's event listener `image-cloud-watchdog`, every 5 s.
+"""Finds programs that hang: supervisord's event listener `image-cloud-watchdog`, every 5 s.
 
 It runs without rights: supervisord itself ends what it names (hung_programs.py), and starts it again.
 
@@ -110,7 +110,7 @@ class PoolWatch:
 
 
 class DaemonWatch:
-    """Whether one daemon gets on.
+    """Whether one daemon makes progress.
 
     `beat` is marked at each step.
     """

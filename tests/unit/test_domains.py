@@ -1,4 +1,4 @@
-"""Which domains are left alone: the origin's own wish, and the circuit breaker."""
+"""Which domains are paused: the origin's own wish, and the circuit breaker."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A HEIF file written anew with nothing in it but the picture that is shown.
+"""Rewrites a HEIF file with only the picture that is shown.
 
 Decoders get no metadata, thumbnails, depth maps, tracks or further pictures to stumble over, no crop and no
 turn (they come later, from the boxes), and no colour profile.  The original's bytes stand behind the new

@@ -1,4 +1,4 @@
-"""Draw what a decoder can draw, and find out what it did not: the end of a stream may be missing.
+"""Decodes as much as there is, and finds the pixels missing at the end of a stream.
 
 PIL's decoders draw rows in place, so that those that came stay when the data end.  Drawn twice over
 canvases of different colours, a pixel that differs is one that was never drawn.

@@ -1,4 +1,4 @@
-"""The one thing that is read from EXIF: which way up the picture is."""
+"""Reads the orientation, and nothing else, from EXIF."""
 
 from __future__ import annotations
 

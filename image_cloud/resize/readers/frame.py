@@ -1,4 +1,4 @@
-"""A first frame, and the canvas it stands on."""
+"""A first frame and its canvas."""
 
 from __future__ import annotations
 

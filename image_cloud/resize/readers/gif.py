@@ -1,4 +1,4 @@
-"""The first frame of a GIF, where it stands on its screen."""
+"""The first frame of a GIF, placed on its screen."""
 
 from __future__ import annotations
 

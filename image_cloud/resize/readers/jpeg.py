@@ -1,4 +1,4 @@
-"""A JPEG written anew with nothing in it but what its pixels are made of."""
+"""Rewrites a JPEG with only the segments that its pixels need."""
 
 from __future__ import annotations
 
