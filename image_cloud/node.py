@@ -25,6 +25,7 @@ from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slots
+from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
 from image_cloud.request.tokens import TokenStore
 from image_cloud.resize_pool.client import ResizePool
@@ -33,6 +34,7 @@ from image_cloud.resize_pool.no_answer import NoAnswer
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.recorder import Recorder
+from image_cloud.storage.space import Room
 from image_cloud.storage.store import Store
 
 GRACE_S = 5.0
@@ -56,7 +58,8 @@ class Node:
     @cached_property
     def store(self) -> Store:
         """The node's pictures."""
-        return Store.at(self.storage, self.config.storage.min_free_bytes)
+        s = self.config.storage
+        return Store.at(self.storage, Room(s.min_free_bytes, s.min_free_inodes))
 
     @cached_property
     def failures(self) -> Failures:
@@ -92,9 +95,9 @@ class Node:
         return LimitsFile(file, self.storage / "domains" / ".last_good_limits")
 
     @property
-    def slots_file(self) -> Path:
+    def slots_file(self) -> LockFile:
         """The file of the locks that stand for slots, half-open domains and living daemons."""
-        return self.storage / "incoming" / ".slots"
+        return self._lock_file("slots")
 
     @cached_property
     def domains(self) -> Domains:
@@ -115,11 +118,14 @@ class Node:
             failures=self.failures,
             origin=self.origin,
             gate=self.gate,
-            flights=Flights(self.storage / "incoming" / ".flights", self._patience_s()),
+            flights=Flights(self._lock_file("flights"), self._patience_s()),
             arrivals=self._arrivals(),
             peers=self.peers,
             clock=self.clock,
         )
+
+    def _lock_file(self, name: str) -> LockFile:
+        return LockFile(self.storage / "incoming" / f".{name}", self.run / "pools" / f"{name}.lock")
 
     def _arrivals(self) -> Arrivals:
         budget = MemoryBudget(self.config.storage.unstored_max_bytes)

@@ -163,7 +163,7 @@ def create(node: Node) -> Janitor:
         node.failures,
         node.database,
         TrafficReader(Path(config.node.access_log), node.run / "pools" / "traffic.json"),
-        Eviction(node.storage, config.storage.variants_max_bytes),
+        Eviction(node.storage, config.storage.variants_max_bytes, node.store.space),
         node.run,
         config.janitor.interval,
         node.clock,

@@ -90,15 +90,19 @@ class Freshness:
 
     def ensure(self) -> bool:
         """Move everything aside if the last contact is too long ago; say whether it was moved."""
+        if not self._is_out_of_date():  # no lock: on a read-only storage there is none to be had
+            return False
         with exclusive(self._storage / "cluster" / ".fresh"):
             contact = self.last_contact()
-            if contact is None or self._clock() - contact <= self._keep_s:
-                return False
-            if self.is_resynchronising():
+            if contact is None or not self._is_out_of_date() or self.is_resynchronising():
                 return False
             self._move_aside()
         log.warning("event=moved_aside last_contact_days=%.1f", (self._clock() - contact) / DAY_S)
         return True
+
+    def _is_out_of_date(self) -> bool:
+        contact = self.last_contact()
+        return contact is not None and self._clock() - contact > self._keep_s
 
     def finish(self) -> None:
         """Remove what stands aside: nobody else has it, so it was deleted."""

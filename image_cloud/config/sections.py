@@ -63,7 +63,13 @@ class Storage:
         0,
         10**13,
         "Free space to keep in reserve. Nothing is stored while less is free, which leaves room for\n"
-        "deletes, the database and logs.",
+        "deletes, the database and logs. Variants are evicted first to have it again.",
+    )
+    min_free_inodes: int = f.whole(
+        1000,
+        0,
+        10**9,
+        "Inodes to keep in reserve in the same way, where the file system has a fixed number.",
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from image_cloud.errors import Busy, ImageCloudError
-from image_cloud.process.locks import locked
+from image_cloud.process.locks import LockFile, locked
 
 T = TypeVar("T")
 RETRY_AFTER_S = 2
@@ -32,7 +32,7 @@ class Flights(Generic[T]):
     `lock_file` is created where it is missing; it stays empty.
     """
 
-    def __init__(self, lock_file: Path, patience_s: float) -> None:
+    def __init__(self, lock_file: Path | LockFile, patience_s: float) -> None:
         self._lock_file = lock_file
         self._patience_s = patience_s
         self._mutex = threading.Lock()

@@ -36,7 +36,7 @@ from image_cloud.errors import (
     UnusableImage,
 )
 from image_cloud.process import json_file
-from image_cloud.process.locks import BYTES_PER_NAME, Locks, offset_of
+from image_cloud.process.locks import BYTES_PER_NAME, LockFile, Locks, offset_of
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Domains:
     def __init__(
         self,
         folder: Path,
-        lock_file: Path,
+        lock_file: Path | LockFile,
         settings: Settings,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
@@ -123,7 +123,8 @@ class Domains:
             with self._changing(domain):
                 trouble = json_file.read(path, Trouble)
                 if trouble is None or trouble.state(self._clock()) != "paused":
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # read-only: it stays until it is over
+                        path.unlink()
             if trouble and trouble.opened:
                 log.info("event=domain_mended domain=%s", domain)
 

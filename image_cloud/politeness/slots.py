@@ -12,7 +12,7 @@ from pathlib import Path
 
 from image_cloud.errors import Busy
 from image_cloud.politeness.limits import MOST, Domain
-from image_cloud.process.locks import Locks, offset_of
+from image_cloud.process.locks import LockFile, Locks, offset_of
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
 RETRY_AFTER_S = 5.0
@@ -40,7 +40,7 @@ class Slots:
     Locks bytes of `lock_file`, the same in all processes.
     """
 
-    def __init__(self, lock_file: Path) -> None:
+    def __init__(self, lock_file: Path | LockFile) -> None:
         self._lock_file = lock_file
 
     def try_one(self, domain: Domain) -> Slot | None:

@@ -7,6 +7,7 @@ written and nothing needs cleaning.  Two `Locks` exclude each other, in one proc
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import hashlib
@@ -24,6 +25,27 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
 RETRY_AFTER_S = 2
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _TAKEN = (errno.EAGAIN, errno.EACCES)
+_NOT_WRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclasses.dataclass(frozen=True)
+class LockFile:
+    """A file that is created where it is missing.
+
+    While its file system takes no writes, `stand_in` is locked: nodes that share a storage have one each.
+    """
+
+    path: Path
+    stand_in: Path
+
+    def open(self) -> int:
+        """Return a descriptor to lock.  Raises OSError."""
+        try:
+            return _open(self.path)
+        except OSError as error:
+            if error.errno not in _NOT_WRITABLE:
+                raise
+            return _open(self.stand_in)
 
 
 def offset_of(name: str) -> int:
@@ -38,9 +60,9 @@ class Locks:
     `lock_file` is created where it is missing.
     """
 
-    def __init__(self, lock_file: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(lock_file, flags, 0o600)
+    def __init__(self, lock_file: Path | LockFile) -> None:
+        known = lock_file
+        self._descriptor = known.open() if isinstance(known, LockFile) else _open(known)
 
     def __enter__(self) -> Locks:
         return self
@@ -88,6 +110,10 @@ class Locks:
         return fcntl.fcntl(self._descriptor, command, request)
 
 
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
 @contextlib.contextmanager
 def exclusive(lock_file: Path) -> Iterator[None]:
     """Hold `lock_file` as a whole, among all processes and threads, as soon as it is free."""
@@ -97,7 +123,7 @@ def exclusive(lock_file: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(lock_file: Path, key: str, patience_s: float) -> Iterator[None]:
+def locked(lock_file: Path | LockFile, key: str, patience_s: float) -> Iterator[None]:
     """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
     offset = int(key[:15], 16)
     deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S

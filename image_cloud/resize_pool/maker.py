@@ -124,7 +124,9 @@ class Maker:
         return resize_with_ladder(source, recipes, self._settings, steps)
 
     def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
-        """Store the files as far as that works; return their names."""
+        """Store the files as far as that works; return their names.  A full disk is for originals."""
+        if not self._store.space.has_room():
+            return []
         failed = self._store.variants.keep(original.key, files)
         for error in failed.values():
             key, reason = original.key, error.strerror

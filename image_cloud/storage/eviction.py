@@ -1,4 +1,4 @@
-"""Evicts the least recently used variants beyond a limit; they can be made again.
+"""Evicts the least recently used variants, which can be made again: beyond a limit, and on a full disk.
 
 A walk over all of them, a bounded piece at each step, adds up their bytes by the minute of their last
 use.  What is too much then names a minute, and the next walk removes what was used before it.
@@ -6,14 +6,16 @@ use.  What is too much then names a minute, and the next walk removes what was u
 
 from __future__ import annotations
 
-import collections
 import contextlib
+import functools
 import itertools
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from image_cloud.storage.space import NONE, Room, Space
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +26,18 @@ MOST_REMEMBERED = 200_000
 
 
 class Eviction:
-    """Keeps `variants/` below `max_bytes`; use is the latest of atime, mtime and what was noted.
+    """Keeps `variants/` below `max_bytes`, and smaller while `space` lacks room.
 
-    `root` is the storage folder; `clock` gives seconds since 1970.  A step looks at `files_per_step`
-    files; of what nginx sent, `most_remembered` are remembered.
+    `root` is the storage folder; `clock` gives seconds since 1970.  Use is the latest of atime, mtime and
+    what was noted.  A step looks at `files_per_step` files; of what nginx sent, `most_remembered` are
+    remembered.
     """
 
     def __init__(
         self,
         root: Path,
         max_bytes: int,
+        space: Space,
         clock: Callable[[], float] = time.time,
         *,
         files_per_step: int = FILES_PER_STEP,
@@ -41,14 +45,16 @@ class Eviction:
     ) -> None:
         self._root = str(root)
         self._max_bytes = max_bytes
+        self._space = space
         self._clock = clock
         self._files_per_step = files_per_step
         self._most_remembered = most_remembered
         self._walk = self._variants()
         self._used: dict[str, int] = {}
-        self._by_use: collections.Counter[int] = collections.Counter()
+        self._by_use: dict[int, Room] = {}
         self._before = 0  # bucket: what was used earlier goes, and part of this one
-        self._to_free = 0
+        self._to_free = NONE
+        self._is_stuck = False
 
     def note_use(self, used: Iterable[str]) -> None:
         """Remember that nginx sent these variants just now; the kernel notes a use once a day."""
@@ -62,7 +68,9 @@ class Eviction:
             del self._used[relative]
 
     def step(self) -> bool:
-        """Look at a piece of the variants; say whether there is something to evict."""
+        """Look at a piece of the variants; say whether to go on at once, since there is too much."""
+        self._is_stuck = False
+        is_full = bool(self._space.lacking())
         for number, path in enumerate(self._walk):
             self._look_at(path)
             if number + 1 >= self._files_per_step:
@@ -70,7 +78,8 @@ class Eviction:
         else:
             self._plan()
             self._walk = self._variants()
-        return self._to_free > 0
+            is_full = is_full and bool(self._to_free)
+        return (bool(self._to_free) or is_full) and not self._is_stuck
 
     def _look_at(self, path: str) -> None:
         try:
@@ -79,28 +88,42 @@ class Eviction:
             return
         noted = self._used.get(path[len(self._root) + 1 :], 0)
         bucket = max(int(max(status.st_atime, status.st_mtime)) // BUCKET_S, noted)
-        if self._to_free > 0 and bucket <= self._before:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-                self._to_free -= status.st_size
-                os.rmdir(os.path.dirname(path))  # goes where nothing else is in it
+        taken = Room(status.st_size, 1)
+        if self._to_free and bucket <= self._before:
+            self._remove(path, taken)
             return
-        self._by_use[bucket] += status.st_size
+        self._by_use[bucket] = _sum(self._by_use.get(bucket, NONE), taken)
+
+    def _remove(self, path: str, taken: Room) -> None:
+        try:
+            os.unlink(path)
+        except OSError:  # a read-only storage: going on at once would be in vain
+            self._is_stuck = True
+            return
+        self._to_free = _sum(self._to_free, taken, -1)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))  # goes where nothing else is in it
 
     def _plan(self) -> None:
         """Decide after a whole walk what the next one removes."""
-        total = sum(self._by_use.values())
-        self._to_free = 0
-        if total > self._max_bytes:
-            self._to_free = total - int(self._max_bytes * EVICT_DOWN_TO)
-            found = 0
-            for bucket in sorted(self._by_use):
-                self._before = bucket
-                found += self._by_use[bucket]
-                if found >= self._to_free:
-                    break
-            log.info("event=evicting bytes=%d total=%d", self._to_free, total)
+        total = functools.reduce(_sum, self._by_use.values(), NONE)
+        self._to_free = self._too_much(total)
+        found = NONE
+        for bucket in sorted(self._by_use) if self._to_free else ():
+            self._before = bucket
+            found = _sum(found, self._by_use[bucket])
+            if not _sum(self._to_free, found, -1):
+                break
+        if self._to_free:
+            log.info("event=evicting bytes=%d total=%d", self._to_free.bytes, total.bytes)
         self._by_use.clear()
+
+    def _too_much(self, total: Room) -> Room:
+        """Return what has to go, as far as it is there."""
+        over = total.bytes - int(self._max_bytes * EVICT_DOWN_TO)
+        over = over if total.bytes > self._max_bytes else 0
+        lacking = self._space.lacking()
+        return Room(min(max(over, lacking.bytes), total.bytes), min(lacking.inodes, total.inodes))
 
     def _variants(self) -> Iterator[str]:
         """Yield the paths of all variants; folders that go meanwhile are no matter."""
@@ -108,6 +131,10 @@ class Eviction:
             for second in _entries(first):
                 for folder in _entries(second):
                     yield from _entries(folder)
+
+
+def _sum(one: Room, other: Room, times: int = 1) -> Room:
+    return Room(one.bytes + times * other.bytes, one.inodes + times * other.inodes)
 
 
 def _entries(folder: str) -> list[str]:

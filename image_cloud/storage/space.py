@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import secrets
@@ -12,15 +13,30 @@ from image_cloud.errors import StorageUnavailable
 
 FREE_SPACE_VALID_S = 1.0
 RETRY_AFTER_S = 30.0
+FREE_MORE = 1.25  # of the reserve, so that not each picture has all variants looked at
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Space:
-    """The space that is left below `root`; with less than `min_free_bytes` the storage is full."""
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """Bytes and inodes: what is free, or what lacks."""
 
-    def __init__(self, root: Path, min_free_bytes: int = 0) -> None:
+    bytes: int
+    inodes: int
+
+    def __bool__(self) -> bool:
+        return self.bytes > 0 or self.inodes > 0
+
+
+NONE = Room(0, 0)
+
+
+class Space:
+    """The space that is left below `root`; with less than the `reserve` the storage is full."""
+
+    def __init__(self, root: Path, reserve: Room = NONE) -> None:
         self._root = root
-        self._min_free_bytes = min_free_bytes
+        self._reserve = reserve
         self._checked = float("-inf")
         self._has_room = True
 
@@ -29,9 +45,19 @@ class Space:
         now = time.monotonic()
         if now - self._checked > FREE_SPACE_VALID_S:
             self._checked = now
-            status = os.statvfs(self._root)
-            self._has_room = status.f_bavail * status.f_frsize >= self._min_free_bytes
+            self._has_room = not self.lacking()
         return self._has_room
+
+    def lacking(self) -> Room:
+        """Return what to free where the reserve is touched: for what comes next as well."""
+        status = os.statvfs(self._root)
+        reserve = self._reserve
+        # Some file systems make inodes as they need them, and tell of none.
+        inodes = status.f_favail if status.f_files else reserve.inodes
+        return Room(
+            _lacking(status.f_bavail * status.f_frsize, reserve.bytes),
+            _lacking(inodes, reserve.inodes),
+        )
 
     def check_writable(self) -> None:
         """Write and remove a small file.  Raises StorageUnavailable with the reason."""
@@ -44,6 +70,10 @@ class Space:
         self._checked = float("-inf")
         if not self.has_room():
             raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
+
+
+def _lacking(free: int, reserve: int) -> int:
+    return round(reserve * FREE_MORE) - free if free < reserve else 0
 
 
 def unavailable(error: OSError) -> StorageUnavailable:

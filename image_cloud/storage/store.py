@@ -11,7 +11,7 @@ from image_cloud.process.locks import locked
 from image_cloud.storage.new_file import NewFile, sync_together
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.records import Records
-from image_cloud.storage.space import Space
+from image_cloud.storage.space import NONE, Room, Space
 from image_cloud.storage.tombstones import Tombstones
 from image_cloud.storage.variants import Variants
 
@@ -33,15 +33,15 @@ class Store:
     space: Space
 
     @classmethod
-    def at(cls, root: Path, min_free_bytes: int = 0) -> Store:
-        """Return the store in `root`; less free space than `min_free_bytes` means full."""
+    def at(cls, root: Path, reserve: Room = NONE) -> Store:
+        """Return the store in `root`; less free than the `reserve` means full."""
         return cls(
             root=root,
             originals=Originals(root),
             variants=Variants(root),
             records=Records(root),
             tombstones=Tombstones(root),
-            space=Space(root, min_free_bytes),
+            space=Space(root, reserve),
         )
 
     def place(self, file: NewFile, record: Record, *, lasts: bool = True) -> Original:

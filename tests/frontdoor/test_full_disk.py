@@ -1,8 +1,9 @@
-"""A storage that is full passes pictures on, unstored, and says so."""
+"""A storage that is full or read-only passes pictures on, unstored, and says so."""
 
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ def small() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="image-cloud-") as folder:
         storage = Path(folder) / "storage"
         storage.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", storage], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64m,nr_inodes=4000", "tmpfs", storage], check=True
+        )
         try:
             settings = f"{SETTINGS};storage.path={storage}"
             with Stack(Path(folder) / "home", settings=settings) as running:
@@ -35,6 +38,21 @@ def small() -> Iterator[Stack]:
 
 def tag_of(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def storage_of(stack: Stack) -> Path:
+    return Path(stack.settings.rpartition("storage.path=")[2])
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Have every write below `folder` fail with EROFS."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def fill(folder: Path, leave_bytes: int) -> Path:
@@ -54,7 +72,7 @@ def fill(folder: Path, leave_bytes: int) -> Path:
 
 @pytest.mark.parametrize("leave_bytes", [0, 20_000_000], ids=["to-the-brim", "fills-up-meanwhile"])
 def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
-    storage = Path(small.settings.rpartition("storage.path=")[2])
+    storage = storage_of(small)
     kept = origin.serve("/kept.jpg", jpeg(seed=1))
     assert get(small, "/get_thumbnail", url=kept).status_code == 200
     blocker = fill(storage, leave_bytes)
@@ -88,4 +106,53 @@ def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
     eventually(
         lambda: get(small, "/get_image", url=small_picture).headers["X-Cache"] == "HIT",
         "pictures are stored again",
+    )
+
+
+def test_without_inodes_the_storage_is_full(small: Stack, origin: Origin) -> None:
+    storage = storage_of(small)
+    blockers = storage / "blockers"
+    blockers.mkdir()
+    for number in range(os.statvfs(storage).f_favail - 500):  # the reserve is 1,000
+        (blockers / str(number)).touch()
+    eventually(lambda: "full" in get(small, "/ready").json()["storage"], "/ready says so")
+    url = origin.serve("/new.jpg", content := jpeg(seed=2))
+    assert get(small, "/get_image", url=url).content == content
+    assert not list((storage / "originals").rglob("*.jpg"))
+    shutil.rmtree(blockers)
+    eventually(lambda: get(small, "/get_image", url=url).headers["X-Cache"] == "HIT", "stored")
+
+
+def test_variants_make_room_for_originals(small: Stack, origin: Origin) -> None:
+    storage = storage_of(small)
+    kept = origin.serve("/kept.jpg", jpeg(seed=1))
+    large = {"resize_width": 2000, "enlarge": "true", "format_when_resize": "bmp"}
+    assert len(get(small, "/get_image", url=kept, **large).content) > 9_000_000
+    assert list((storage / "variants").rglob("*.bmp"))
+    fill(storage, 12_000_000)
+    eventually(lambda: not list((storage / "variants").rglob("*.bmp")), "variants go first")
+    url = origin.serve("/new.jpg", jpeg(seed=2))
+    eventually(
+        lambda: get(small, "/get_image", url=url).headers["X-Cache"] == "HIT", "it is stored"
+    )
+    assert get(small, "/get_image", url=kept).headers["X-Cache"] == "HIT"
+
+
+def test_a_read_only_storage(small: Stack, origin: Origin) -> None:
+    storage = storage_of(small)
+    kept = origin.serve("/kept.jpg", jpeg(seed=1))
+    assert get(small, "/get_image", url=kept).headers["X-Cache"] == "MISS"
+    with read_only(storage):
+        url = origin.serve("/new.jpg", content := jpeg(seed=2))
+        for _ in range(2):
+            answer = get(small, "/get_image", url=url)
+            assert (answer.status_code, answer.content) == (200, content)
+        assert picture(get(small, "/get_thumbnail", url=url)).size == (200, 150)
+        problem(get(small, "/get_image", url=origin.url("/none.jpg")), 404, "origin_not_found")
+        assert get(small, "/get_image", url=kept).headers["X-Cache"] == "HIT"
+        assert picture(get(small, "/get_image", url=kept, resize_width=64)).size == (64, 48)
+        problem(get(small, "/delete_image", "DELETE", url=kept), 503, "storage_unavailable")
+        eventually(lambda: "Read-only" in get(small, "/ready").json()["storage"], "/ready says so")
+    eventually(
+        lambda: get(small, "/get_image", url=url).headers["X-Cache"] == "HIT", "it is stored again"
     )

@@ -25,11 +25,12 @@ from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.storage.incoming import MemoryBudget
+from image_cloud.storage.space import Room
 from image_cloud.storage.store import Store
 from tests.unit.pictures import quarters
 
 URL = Url.parse("http://shop.example/a.jpg")
-FULL = 2**62
+FULL = Room(2**62, 0)
 
 
 def encoded(format: str) -> bytes:
