@@ -1,86 +1,158 @@
-"""The one runner of all daemons: `step()` again and again until SIGTERM."""
+"""The one runner of all daemons: each of their jobs in a thread of its own, until SIGTERM.
+
+The main thread only waits: for SIGTERM, or for a thread that dies.  Then every thread finishes its step, and
+the process ends.  Each thread marks a heartbeat of its own before each step and within long ones, for the
+watchdog (image_cloud/supervision/watchdog.py).
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import queue
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from pathlib import Path
 
 from image_cloud.config import config_from_environment
-from image_cloud.errors import DatabaseUnavailable
 from image_cloud.node import Node
-from image_cloud.process.heartbeat import Heartbeat, path_of
+from image_cloud.process import heartbeat
+from image_cloud.process.heartbeat import Heartbeat
 from image_cloud.process.logs import set_up_logging
+from image_cloud.process.steps import Worker, repeat, wake
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
-LONGEST_OUTAGE_BACKOFF_S = 4.0  # asking a database that is away costs nothing
+# Together they stay below the programs' stopwaitsecs, 35 s.
+FINISH_S, FINISH_LAST_S = 27.0, 4.0
+
+Workers = dict[threading.Thread, Worker]
 
 
-class Daemon(Protocol):
-    """One job; `idle_s` is the pause after a step that found nothing to do."""
+class Runner:
+    """Runs the workers of one process; their heartbeats stand below the folder `run`.
 
-    idle_s: float
-
-    def step(self) -> bool:
-        """Do one piece of work; say whether there was any."""
-
-
-def run(
-    daemon: Daemon,
-    stop: threading.Event,
-    *,
-    once: bool = False,
-    beat: Callable[[], None] = lambda: None,
-) -> None:
-    """Call `daemon.step()` until `stop` is set; a step that raises is logged and backed off.
-
-    `beat` is called before each step.  A daemon that has `finish()` ends with it: what it began must not
-    take longer than stopwaitsecs.
+    With `once` each worker does one step, and no heartbeat is touched.
     """
-    backoff_s = FIRST_BACKOFF_S
-    while not stop.is_set():
-        beat()
+
+    def __init__(
+        self,
+        program: str,
+        run: str | Path,
+        *,
+        once: bool = False,
+        finish_s: float = FINISH_S,
+    ) -> None:
+        self._program = program
+        self._run = run
+        self._once = once
+        self._finish_s = finish_s
+        self._stop = threading.Event()
+        self._stop_last = threading.Event()
+        self._mutex = threading.Lock()
+        self._workers: Workers = {}
+        self._last: Workers = {}
+        self._endings: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._of_thread = threading.local()
+        self._died = False
+
+    def start(self, name: str, worker: Worker) -> None:
+        """Run `worker` in a thread called `name`."""
+        self._start(name, worker, self._workers, self._stop, once=self._once)
+
+    def start_last(self, name: str, worker: Worker) -> None:
+        """Do the same for what works for the others: it is stopped when they have ended."""
+        self._start(name, worker, self._last, self._stop_last, once=False)
+
+    def _start(
+        self, name: str, worker: Worker, workers: Workers, stop: threading.Event, *, once: bool
+    ) -> None:
+        thread = threading.Thread(
+            target=self._work, args=(name, worker, stop, once), name=name or "main", daemon=True
+        )
+        with self._mutex:
+            workers[thread] = worker
+            thread.start()
+
+    def go_on(self) -> bool:
+        """Mark that this thread's step gets on; say whether it shall: after SIGTERM no more."""
+        mark: Callable[[], None] | None = getattr(self._of_thread, "mark", None)
+        if mark:
+            mark()
+        return not self._stop.is_set()
+
+    def end(self) -> None:
+        """Have `run` end; may be called in a signal handler."""
+        self._endings.put(None)
+
+    def run(self, main: Worker) -> int:
+        """Run `main` and all that it starts until `end`; return the process's exit status.
+
+        It is 1 where a thread died; that ends the others, too.
+        """
+        self.start("", main)
+        self._endings.get()
+        self._stop.set()
+        self._finish(self._workers, self._finish_s)
+        self._stop_last.set()
+        self._finish(self._last, FINISH_LAST_S)
+        return int(self._died)
+
+    def _finish(self, workers: Workers, patience_s: float) -> None:
+        """Wait for the last steps; what takes longer is cut when the process ends."""
+        deadline = time.monotonic() + patience_s
+        while started := self._take(workers):  # a last step may have started more
+            for worker in started.values():
+                wake(worker)
+            for thread in started:
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    log.warning("event=step_cut thread=%s", thread.name)
+
+    def _take(self, workers: Workers) -> Workers:
+        with self._mutex:
+            started = dict(workers)
+            workers.clear()
+        return started
+
+    def _work(self, name: str, worker: Worker, stop: threading.Event, once: bool) -> None:
+        beat = Heartbeat(heartbeat.path_of(self._run, self._program, name))
+        self._of_thread.mark = mark = _nothing if self._once else beat.mark
+        if not self._once:
+            beat.start()
         try:
-            pause_s = 0.0 if daemon.step() else daemon.idle_s
-            backoff_s = FIRST_BACKOFF_S
-        except DatabaseUnavailable:
-            log.warning("event=waiting_for_database seconds=%.0f", backoff_s)
-            pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_OUTAGE_BACKOFF_S)
-        except Exception:
-            log.exception("event=step_failed seconds=%.0f", backoff_s)
-            pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_BACKOFF_S)
-        if once:
-            break
-        stop.wait(pause_s)
-    finish = getattr(daemon, "finish", None)
-    if finish:
-        finish()
+            repeat(worker, stop, once=once, mark=mark)
+        except BaseException:
+            log.critical("event=thread_died thread=%s", name or "main", exc_info=True)
+            self._died = True
+        if name and not self._once:
+            beat.end()
+        if self._died or not name:
+            self.end()
 
 
-def main(name: str, create: Callable[[Node], Daemon]) -> None:
-    """Read the configuration, make the daemon, and run it in the foreground until SIGTERM."""
-    parser = argparse.ArgumentParser(prog=name)
+def _nothing() -> None:
+    return
+
+
+def main(program: str, create: Callable[[Node, Runner], Worker]) -> None:
+    """Read the configuration, wire the daemon, and run it in the foreground until SIGTERM."""
+    parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("--once", action="store_true", help="do one step and end")
-    arguments = parser.parse_args()
+    once = parser.parse_args().once
     config = config_from_environment()
     set_up_logging(config.node.log_level)
     os.umask(0o007)
-    stop = threading.Event()
-
-    def on_signal(_signum: int, _frame: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    log.info("event=started daemon=%s", name)
-    heartbeat = Heartbeat(path_of(config.node.run, name))
-    if not arguments.once:
-        heartbeat.start()
-    run(create(Node(config)), stop, once=arguments.once, beat=heartbeat.mark)
-    log.info("event=stopped daemon=%s", name)
+    if not once:
+        heartbeat.forget_threads(config.node.run, program)
+    runner = Runner(program, config.node.run, once=once)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.end())
+    log.info("event=started daemon=%s", program)
+    status = runner.run(create(Node(config), runner))
+    log.info("event=stopped daemon=%s", program)
+    sys.exit(status)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from types import ModuleType
 
 from falcon_app.http_errors import App
 from image_cloud.config import config_from_environment
 from image_cloud.node import Node
+
+_endings: list[Callable[[], None]] = []
 
 
 def create_app() -> App:
@@ -21,7 +24,14 @@ def create_app() -> App:
     if pool == "fetch":
         node.recorder.start()
         node.listener.start()
+        _endings.append(node.recorder.stop)
     return app
+
+
+def end() -> None:
+    """Finish what the pool's threads have begun, when its worker ends in order."""
+    for stop in _endings:
+        stop()
 
 
 def module_of(pool: str) -> ModuleType:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from falcon_app.app import module_of
+from falcon_app.app import end, module_of
 from image_cloud.config import config_from_environment
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.process.logs import WithoutQueries, set_up_logging
@@ -90,5 +90,6 @@ def post_request(_worker: Any, _req: Any, _environ: Any, _resp: Any) -> None:
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """Flush what the logs still hold."""
+    """Finish what threads have begun, and flush what the logs still hold."""
+    end()
     logging.shutdown()

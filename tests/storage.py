@@ -25,7 +25,12 @@ def put(store: Store, url: str, stored_at: float, content: bytes = b"\xff\xd8 an
     record = Record(
         parsed.key, url, parsed.host, "jpeg", 1, 1, len(content), sha256, stored_at, "origin"
     )
+    keep(store, record, content)
+    return record
+
+
+def keep(store: Store, record: Record, content: bytes) -> None:
+    """Place the bytes of `record`, with its note."""
     with store.originals.new_file() as file:
         file.write(content)
         store.place(file, record)
-    return record

@@ -13,6 +13,7 @@ from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.process import json_file
 from image_cloud.process.locks import locked
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.originals import FOLDERS
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Audit:
         folder: Path,
         bytes_per_second: int,
         pause_s: float,
+        go_on: GoOn,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.idle_s = 1.0
@@ -51,6 +53,7 @@ class Audit:
         self._lock = folder / ".audit"
         self._bytes_per_second = bytes_per_second
         self._pause_s = pause_s
+        self._go_on = go_on
         self._clock = clock
         self._row_key = ""
         self._next_missing = 0.0
@@ -81,6 +84,8 @@ class Audit:
         self._read_bytes = 0
         for _ in range(FOLDERS_AT_ONCE):
             self._heal(list(self._auditor.folder(number, self._count)))
+            if not self._go_on():
+                break
             number += 1
             if number == FOLDERS:
                 log.info("event=audit_finished")
@@ -93,9 +98,12 @@ class Audit:
 
     def _count(self, size: int) -> None:
         self._read_bytes += size
+        self._go_on()
 
     def _heal(self, findings: list[Finding]) -> None:
         for finding in findings:
+            if not self._go_on():
+                return  # it is found again
             try:
                 done = self._auditor.repair(finding)
                 log.warning("event=healed key=%s kind=%s done=%s", finding.key, finding.kind, done)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemons.janitor.audit import Audit
-from daemons.loop import run
+from daemons.loop import Runner
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.node import Node
 from image_cloud.process import json_file
+from image_cloud.process.steps import GoOn
 from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.failures import Failures
@@ -56,6 +56,7 @@ class Janitor:
         idle_s: float,
         cluster_clock: ClusterClock,
         tombstones_keep_s: float,
+        go_on: GoOn,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.idle_s = idle_s
@@ -67,6 +68,7 @@ class Janitor:
         self._run_folder = run_folder
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
+        self._go_on = go_on
         self._clock = clock
         self._next_sweep = 0.0
 
@@ -115,19 +117,26 @@ class Janitor:
 
     def _sweep(self) -> None:
         before = self._clock() - LEFT_OVER_AGE_S
-        folders = (
+        for path in itertools.takewhile(lambda _: self._go_on(), self._left_overs()):
+            if modified(path) < before:
+                path.unlink(missing_ok=True)
+        self._failures.expire(self._go_on)
+
+    def _left_overs(self) -> Iterator[Path]:
+        """Yield what is left over if it is old."""
+        for folder in (
             self._store.root / "incoming",
             self._store.root / "variants" / ".incoming",
             self._run_folder / "decoding",
-        )
-        for path in itertools.chain.from_iterable(_files(folder) for folder in folders):
-            if modified(path) < before and path.name not in LOCK_FILES and not _is_process(path):
-                path.unlink(missing_ok=True)
+        ):
+            yield from (
+                path
+                for path in _files(folder)
+                if path.name not in LOCK_FILES and not _is_process(path)
+            )
         for name in ("cluster", "domains"):
-            for path in _files(self._store.root / name):
-                if json_file.is_temporary(path.name) and modified(path) < before:
-                    path.unlink(missing_ok=True)
-        self._failures.expire()
+            files = _files(self._store.root / name)
+            yield from (path for path in files if json_file.is_temporary(path.name))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -139,25 +148,19 @@ def _is_process(path: Path) -> bool:
     return path.name.isdigit() and Path("/proc", path.name).exists()
 
 
-def start_audit(node: Node) -> None:
-    """Start the audit in a thread of its own: it may wait long for an origin."""
-    node.recorder.start()
-    settings = node.config.janitor
+def create(node: Node, runner: Runner) -> Janitor:
+    """Wire the janitor of this node.  The audit has a thread of its own: it may wait long for an origin."""
+    os.nice(NICENESS)
+    config = node.config
     audit = Audit(
         node.auditor,
         node.storage / "cluster",
-        settings.audit_bytes_per_second,
-        settings.audit_pause,
+        config.janitor.audit_bytes_per_second,
+        config.janitor.audit_pause,
+        runner.go_on,
     )
-    arguments = (audit, threading.Event())
-    threading.Thread(target=run, args=arguments, name="audit", daemon=True).start()
-
-
-def create(node: Node) -> Janitor:
-    """Wire the janitor of this node."""
-    os.nice(NICENESS)
-    start_audit(node)
-    config = node.config
+    runner.start_last("recorder", node.recorder)
+    runner.start("audit", audit)
     return Janitor(
         node.store,
         node.failures,
@@ -168,4 +171,5 @@ def create(node: Node) -> Janitor:
         config.janitor.interval,
         node.clock,
         config.cluster.tombstone_days * DAY_S,
+        runner.go_on,
     )

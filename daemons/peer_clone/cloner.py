@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
 
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
@@ -24,6 +24,7 @@ from image_cloud.errors import (
 from image_cloud.fetch.arrival import Delivery, Sink, take_copy
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.files import sha256_of
 from image_cloud.storage.new_file import FoundFile
 from image_cloud.storage.originals import Originals
@@ -41,7 +42,7 @@ MOST_TRIES_NOWHERE = (
 class Cloner:
     """One of several threads; one step claims a few requests and settles them together.
 
-    `rest` waits until there may be work, at most so many seconds.
+    `news` is set when there may be work.
     """
 
     idle_s = 2.0
@@ -54,14 +55,16 @@ class Cloner:
         *,
         retry_s: float,
         longest_retry_s: float,
-        rest: Callable[[float], None],
+        news: threading.Event,
+        go_on: GoOn,
     ) -> None:
         self._store = store
         self._database = database
         self._peers = peers
         self._retry_s = retry_s
         self._longest_retry_s = longest_retry_s
-        self._rest = rest
+        self._news = news
+        self._go_on = go_on
         self._lost_leases = False
 
     def step(self) -> bool:
@@ -72,6 +75,10 @@ class Cloner:
             self._lost_leases = True  # what was claimed would wait for its lease's end
             raise
 
+    def wake(self) -> None:
+        """End the wait for work."""
+        self._news.set()
+
     def _step(self) -> bool:
         with self._database.transaction() as cursor:
             if self._lost_leases:
@@ -79,11 +86,14 @@ class Cloner:
             requests = clones.claim(cursor, AT_ONCE, LEASE_S)
         self._lost_leases = False
         if not requests:
-            self._rest(self.idle_s)
+            if self._news.wait(self.idle_s):
+                self._news.clear()
             return True
         kept: list[Record] = []
         done: list[Record] = []
         for request in requests:
+            if not self._go_on():
+                break  # the next process takes the rest over
             try:
                 record = self._clone(request)
                 done.append(request.wanted)
@@ -151,7 +161,11 @@ class Cloner:
         started, url = time.monotonic(), Url.parse(wanted.url)
 
         def deliver(sink: Sink) -> Delivery:
-            sent = self._peers.fetch(peer, url, sink.write)
+            def write(block: bytes) -> None:
+                self._go_on()  # a transfer that makes progress does not hang
+                sink.write(block)
+
+            sent = self._peers.fetch(peer, url, write)
             return Delivery(sent.sha256, wanted.stored_at, peer.name, is_in_full=True)
 
         record = take_copy(self._store, wanted, deliver)

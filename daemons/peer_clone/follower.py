@@ -20,6 +20,7 @@ from image_cloud.errors import ImageCloudError, PeerAway
 from image_cloud.picture.record import Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Follower:
         poll_s: float,
         on_work: Callable[[], None],
         on_caught_up: Callable[[str], None],
+        go_on: GoOn,
     ) -> None:
         self._peer = peer
         self._peers = peers
@@ -61,8 +63,13 @@ class Follower:
         self._poll_s = poll_s
         self._on_work = on_work
         self._on_caught_up = on_caught_up
+        self._go_on = go_on
         self._state = states.last(peer.name) or PeerState(peer.name, peer.url)
         self._state = dataclasses.replace(self._state, url=peer.url, alive=False)
+
+    def wake(self) -> None:
+        """End the wait for news, for good."""
+        self._peers.end_polls()
 
     def step(self) -> bool:
         """Read one part of the feed, waiting for news; say whether the next may follow at once."""
@@ -74,7 +81,8 @@ class Follower:
             changes = [change for row in answer["changes"] if (change := _parse(row))]
             self._hear(answer)
         except (PeerAway, KeyError, TypeError, ValueError, AttributeError) as error:
-            self._lose(error)
+            if self._go_on():  # else it was us who broke off
+                self._lose(error)
             return False
         self._apply(changes, position, answer)
         # A peer with too many followers answers at once, news or not: that must not spin.
@@ -123,7 +131,7 @@ class Follower:
         self._states.update(self._state)
 
     def _lose(self, error: Exception) -> None:
-        detail = error.detail if isinstance(error, ImageCloudError) else "an answer without sense"
+        detail = error.detail if isinstance(error, ImageCloudError) else "malformed response"
         if self._state.alive or self._state.error != detail:
             log.warning("event=peer_away peer=%s reason=%r", self._peer.name, detail)
         self._state = dataclasses.replace(self._state, alive=False, error=detail)

@@ -7,53 +7,66 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from daemons import loop
+from daemons.loop import Runner
 from daemons.peer_clone.cloner import Cloner
 from daemons.peer_clone.follower import Follower
 from daemons.peer_clone.rebalance import Rebalance
 from daemons.peer_clone.rebuild import Rebuild
 from daemons.peer_clone.resync import Resync
+from image_cloud.cluster.absence import Freshness
+from image_cloud.cluster.peer_states import PeerStates
+from image_cloud.cluster.peers import Peers
 from image_cloud.db import clones, feed
+from image_cloud.db.connect import Database
 from image_cloud.node import Node
+from image_cloud.process.steps import Worker
 
 log = logging.getLogger(__name__)
 
 
 class PeerClone:
-    """Threads around one queue: a follower per peer, clone workers, the watch over the database.
+    """Looks after what the other threads do: the contact with the peers, and a resynchronisation.
 
-    Nothing runs before the first step.
+    The first step prepares the database and then starts `jobs`, by the names of their threads.  `caught_up`
+    holds the peers whose feeds were read to their ends.  Without `rebuild` the database is others', too.
     """
 
     idle_s = 0.25
 
-    def __init__(self, node: Node) -> None:
-        self._config = node.config
-        self._store = node.store
-        self._database = node.database
-        self._peers = node.peers
-        self._deletes = node.deletes
-        self._clock = node.clock
-        self._freshness = node.freshness
-        self._states = node.peer_states
-        self._work = threading.Event()
-        self._caught_up: set[str] = set()
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
-        self._resync = Resync(
-            self._store, self._database, self._peers, self._freshness, self._alive
-        )
-        rebuild = Rebuild(self._store, self._database, node.feed_guard, self._clock)
-        self._rebuild = None if node.config.cluster.shared_storage else rebuild
+    def __init__(
+        self,
+        database: Database,
+        peers: Peers,
+        freshness: Freshness,
+        states: PeerStates,
+        resync: Resync,
+        rebuild: Rebuild | None,
+        *,
+        jobs: Mapping[str, Worker],
+        start: Callable[[str, Worker], None],
+        caught_up: set[str],
+    ) -> None:
+        self._database = database
+        self._peers = peers
+        self._freshness = freshness
+        self._states = states
+        self._resync = resync
+        self._rebuild = rebuild
+        self._jobs = jobs
+        self._start = start
+        self._caught_up = caught_up
+        self._has_started = False
 
     def step(self) -> bool:
         """Start what is not started, then look after the whole."""
-        if not self._threads:
+        if not self._has_started:
             self._prepare()
-            self._start()
-        if not self._config.cluster.shared_storage and self._peers.all:
+            for name, job in self._jobs.items():
+                self._start(name, job)
+            self._has_started = True
+        if self._peers.all:
             self._look_after_contact()
         return False
 
@@ -72,55 +85,6 @@ class PeerClone:
             if moved or self._freshness.is_resynchronising():
                 clones.rewind(cursor)
 
-    def _start(self) -> None:
-        cluster = self._config.cluster
-        daemons: list[loop.Daemon] = [self._rebuild] if self._rebuild else []
-        daemons += [self._follower(peer.name) for peer in self._peers.all]
-        if self._peers.all:
-            daemons += [self._cloner() for _ in range(cluster.workers)]
-        if self._peers.placement.is_limited:
-            keep_s = cluster.drop_after
-            daemons.append(Rebalance(self._store, self._database, self._peers, grace_s=keep_s))
-        for daemon in daemons:
-            name = type(daemon).__name__.lower()
-            run = threading.Thread(
-                target=loop.run, args=(daemon, self._stop), name=name, daemon=True
-            )
-            self._threads.append(run)
-            run.start()
-        self._threads.append(threading.current_thread())
-
-    def _follower(self, name: str) -> Follower:
-        peer = next(peer for peer in self._peers.all if peer.name == name)
-        return Follower(
-            peer,
-            self._peers,
-            self._store,
-            self._database,
-            self._deletes,
-            self._clock,
-            self._states,
-            poll_s=self._config.cluster.poll,
-            on_work=self._work.set,
-            on_caught_up=self._caught_up.add,
-        )
-
-    def _cloner(self) -> Cloner:
-        cluster = self._config.cluster
-        return Cloner(
-            self._store,
-            self._database,
-            self._peers,
-            retry_s=cluster.retry,
-            longest_retry_s=cluster.longest_retry,
-            rest=self._rest,
-        )
-
-    def _rest(self, seconds: float) -> None:
-        """Wait for a follower's call, or until requests may be due again."""
-        if self._work.wait(seconds):
-            self._work.clear()
-
     def _look_after_contact(self) -> None:
         """Note that deletes are known up to now; after too long a silence, doubt all that is here."""
         if self._caught_up:
@@ -131,9 +95,6 @@ class PeerClone:
                 self._freshness.contact(self._safe_position())
         if self._freshness.is_resynchronising():
             self._resync.step(self._caught_up)
-
-    def _alive(self) -> set[str]:
-        return {state.name for state in self._states.current().values() if state.alive}
 
     def _safe_position(self) -> str:
         """Return up to where in this node's feed others have cloned everything."""
@@ -154,6 +115,41 @@ def safest(cursors: Sequence[str], *, all_needed: bool, peers: int) -> str:
     return str(order[0] if all_needed else order[-1])
 
 
-def create(node: Node) -> PeerClone:
+def create(node: Node, runner: Runner) -> PeerClone:
     """Wire the cloning daemon of this node."""
-    return PeerClone(node)
+    news, caught_up = threading.Event(), set[str]()
+    rebuild = Rebuild(node.store, node.database, node.feed_guard, node.clock, runner.go_on)
+    own_rebuild = None if node.config.cluster.shared_storage else rebuild
+    jobs: dict[str, Worker] = {"rebuild": own_rebuild} if own_rebuild else {}
+    for peer in node.peers.all:
+        jobs[f"follower-{peer.name}"] = Follower(
+            peer, node.peers, node.store, node.database, node.deletes, node.clock, node.peer_states,
+            poll_s=node.config.cluster.poll, on_work=news.set, on_caught_up=caught_up.add,
+            go_on=runner.go_on,
+        )  # fmt: skip
+    if node.peers.all:
+        jobs |= _cloners(node, runner, news)
+    if node.peers.placement.is_limited:
+        jobs["rebalance"] = Rebalance(
+            node.store, node.database, node.peers,
+            grace_s=node.config.cluster.drop_after, go_on=runner.go_on,
+        )  # fmt: skip
+    resync = Resync(
+        node.store, node.database, node.peers, node.freshness, node.peer_states.alive, runner.go_on
+    )
+    return PeerClone(
+        node.database, node.peers, node.freshness, node.peer_states, resync, own_rebuild,
+        jobs=jobs, start=runner.start, caught_up=caught_up,
+    )  # fmt: skip
+
+
+def _cloners(node: Node, runner: Runner, news: threading.Event) -> dict[str, Worker]:
+    cluster = node.config.cluster
+    return {
+        f"cloner-{number}": Cloner(
+            node.store, node.database, node.peers,
+            retry_s=cluster.retry, longest_retry_s=cluster.longest_retry,
+            news=news, go_on=runner.go_on,
+        )
+        for number in range(1, cluster.workers + 1)
+    }  # fmt: skip

@@ -12,6 +12,7 @@ from image_cloud.db.connect import Database
 from image_cloud.errors import BadParameter, PeerAway
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Rebalance:
         peers: Peers,
         *,
         grace_s: float,
+        go_on: GoOn,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -43,6 +45,7 @@ class Rebalance:
         self._peers = peers
         self._clock = clock
         self._grace_s = grace_s
+        self._go_on = go_on
         self._key = ""
         self._next_round = 0.0
 
@@ -53,6 +56,8 @@ class Rebalance:
         with self._database.transaction() as cursor:
             rows = catalog.after(cursor, self._key, AT_ONCE)
         for record in rows:
+            if not self._go_on():
+                return False
             if not self._peers.placement.owns(record.key):
                 self._drop_if_owned(record)
         self._key = rows[-1].key if len(rows) == AT_ONCE else ""

@@ -11,6 +11,7 @@ from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.record import Record
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.new_file import FoundFile
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.recorder import record_notes
@@ -33,12 +34,14 @@ class Resync:
         peers: Peers,
         freshness: Freshness,
         alive: Callable[[], Set[str]],
+        go_on: GoOn,
     ) -> None:
         self._store = store
         self._database = database
         self._peers = peers
         self._freshness = freshness
         self._alive = alive
+        self._go_on = go_on
 
     def begin(self) -> None:
         """Take the moved pictures out of the catalogue, but for tombstones; read all feeds anew."""
@@ -59,28 +62,32 @@ class Resync:
         with self._database.transaction() as cursor:
             if clones.count(cursor):
                 return
-        restored = self._restore()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring back those pictures of which no peer can have heard before this node went away."""
+        kept, restored = self._freshness.kept(), 0
+        for record in self._aside():
+            if not self._go_on():
+                return  # the next process begins anew
+            if record.key in kept:
+                restored += self._restore(record)
         self._freshness.finish()
         log.warning("event=resynchronised restored=%d", restored)
 
-    def _restore(self) -> int:
-        """Bring back those pictures of which no peer can have heard before this node went away."""
-        kept, restored = self._freshness.kept(), 0
-        originals = Originals(self._freshness.aside)
-        for record in self._aside():
-            if record.key not in kept or self._store.originals.find(record.key):
-                continue
-            source = originals.path(record.original)
-            if source.exists() and self._store.tombstones.find(record.key) is None:
-                try:
-                    with FoundFile(source) as file:
-                        self._store.place(file, record)
-                except (ImageCloudError, OSError) as error:
-                    log.error("event=not_restored key=%s error=%s", record.key, error)
-                    continue
-                record_notes(self._store, self._database, [record])
-                restored += 1
-        return restored
+    def _restore(self, record: Record) -> bool:
+        source = Originals(self._freshness.aside).path(record.original)
+        is_known = self._store.originals.find(record.key) or self._store.tombstones.find(record.key)
+        if is_known or not source.exists():
+            return False
+        try:
+            with FoundFile(source) as file:
+                self._store.place(file, record)
+        except (ImageCloudError, OSError) as error:
+            log.error("event=not_restored key=%s error=%s", record.key, error)
+            return False
+        record_notes(self._store, self._database, [record])
+        return True
 
     def _aside(self) -> Iterator[Record]:
         records = Records(self._freshness.aside)

@@ -1,16 +1,14 @@
 """The prefetch daemon: works `prefetch_requests` off, fairly, within the limits of each domain.
 
-Run it with `python -m daemons.prefetch`.  One thread, `step()`, takes turns, slots and leases and writes
-outcomes down; the others download.  A URL is claimed only with the slot for it in hand, so that no
+Run it with `python -m daemons.prefetch`.  The dispatcher takes turns, slots and leases and writes outcomes
+down; other threads download.  A URL is claimed only with the slot for it in hand, so that no
 thread waits for a domain.  Any number of these daemons may run at once.
 """
 
 from __future__ import annotations
 
-import collections
 import logging
 import os
-import queue
 import resource
 import threading
 import time
@@ -18,13 +16,14 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from daemons.loop import Runner
+from daemons.prefetch.downloads import Downloads
 from daemons.prefetch.job import Job
 from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
 from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
 from image_cloud.node import Node
 from image_cloud.politeness.breaker import Trouble
@@ -32,6 +31,7 @@ from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import Limits
 from image_cloud.politeness.slots import Slot
 from image_cloud.process.locks import Locks, offset_of
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -41,40 +41,38 @@ PROMOTED_AT_ONCE = 1000
 RESERVE = 4  # one in so many threads is kept for domains that have none under way
 SLOT_AGAIN_S = 0.05
 PROMOTE_S, HOUSEKEEPING_S, STORAGE_PAUSE_S = 0.25, 60.0, 5.0
-FINISH_S = 25.0
+FINISH_S = 22.0  # and then some to write outcomes down: daemons.loop.FINISH_S
 NICENESS = 5
 
 
 class Dispatcher:
-    """Claims URLs, hands them to threads, and writes outcomes down.
+    """Claims URLs, has them downloaded, and writes outcomes down.
 
-    `job` does the work of one claim; `locks` shows others that this daemon lives.
+    `locks` shows others that this daemon lives.
     """
 
     def __init__(
         self,
-        job: Callable[[Claimed, Slot], Outcome],
+        downloads: Downloads,
         database: Database,
         gate: Gate,
         store: Store,
         locks: Locks,
         settings: Settings,
+        go_on: GoOn,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.idle_s = settings.idle
-        self._job = job
+        self._downloads = downloads
         self._database = database
         self._gate = gate
         self._store = store
         self._locks = locks
         self._settings = settings
+        self._go_on = go_on
         self._clock = clock
         self.owner = str(uuid.uuid4())
         locks.take(offset_of(self.owner))
-        self._started: queue.SimpleQueue[tuple[Claimed, Slot]] = queue.SimpleQueue()
-        self._threads = 0
-        self._under_way: collections.Counter[str] = collections.Counter()
-        self._settled: queue.SimpleQueue[tuple[Claimed, Outcome]] = queue.SimpleQueue()
         self._unwritten: dict[str, Outcome] = {}
         self._busy_until: dict[str, float] = {}
         self._due: dict[str, float] = {}
@@ -86,21 +84,22 @@ class Dispatcher:
         self._gather(wait_s=0.0)
         self._write_down()
         self._keep_house()
-        if not self._has_room() or not self._free():
+        if not self._has_room() or not self._downloads.free():
             self._gather(wait_s=self.idle_s)
-            return self._under_way.total() > 0
-        started = self._start_some()
-        if not started and self._under_way:
+            return self._downloads.under_way.total() > 0
+        begun = self._begin_some()
+        if not begun and self._downloads.under_way:
             self._gather(wait_s=SLOT_AGAIN_S)
-        return bool(started or self._under_way)
+        return bool(begun or self._downloads.under_way)
 
     def finish(self) -> None:
         """Let downloads end, write down what became of them, and give the rest back.
 
-        Threads that are at it still end with the process.
+        Those that take longer are cut when the process ends.
         """
+        self._downloads.withdraw()
         deadline = self._clock() + FINISH_S
-        while self._under_way and self._clock() < deadline:
+        while self._downloads.under_way and self._clock() < deadline:
             self._gather(wait_s=0.2)
         try:
             self._write_down()
@@ -113,22 +112,12 @@ class Dispatcher:
     # --- outcomes --------------------------------------------------------------------------------
 
     def _gather(self, wait_s: float) -> None:
-        """Take what the threads have finished; wait for the first at most `wait_s`."""
-        try:
-            item = self._settled.get(timeout=wait_s) if wait_s else self._settled.get_nowait()
-            while True:
-                self._take(*item)
-                item = self._settled.get_nowait()
-        except queue.Empty:
-            return
-
-    def _take(self, claimed: Claimed, outcome: Outcome) -> None:
-        self._under_way[claimed.domain] -= 1
-        self._under_way += collections.Counter()  # drops what is at zero
-        self._busy_until.pop(claimed.domain, None)
-        self._unwritten[outcome.key] = outcome
-        if outcome.code == StorageUnavailable.code:
-            self._pause_for_storage(outcome.detail)
+        """Take what has been downloaded; wait for the first at most `wait_s`."""
+        for claimed, outcome in self._downloads.settled(wait_s):
+            self._busy_until.pop(claimed.domain, None)
+            self._unwritten[outcome.key] = outcome
+            if outcome.code == StorageUnavailable.code:
+                self._pause_for_storage(outcome.detail)
 
     def _write_down(self) -> None:
         if self._unwritten:
@@ -138,21 +127,18 @@ class Dispatcher:
 
     # --- claims ----------------------------------------------------------------------------------
 
-    def _free(self) -> int:
-        return self._settings.threads - self._under_way.total()
-
-    def _start_some(self) -> int:
-        """Claim what there are slots for; the claim is committed before anything starts."""
+    def _begin_some(self) -> int:
+        """Claim what there are slots for; the claim is committed before anything begins."""
         slots: dict[str, list[Slot]] = {}
         try:
             with self._database.transaction() as cursor:
-                most = min(self._free(), TURNS_AT_ONCE)
+                most = min(self._downloads.free(), TURNS_AT_ONCE)
                 for domain in prefetch_queue.whose_turn(cursor, self._busy(), most):
                     self._take_slots(cursor, domain, slots)
                 counts = {domain: len(found) for domain, found in slots.items()}
                 claims = prefetch_queue.claim(cursor, counts, self.owner, self._settings.lease)
             for claimed in claims:
-                self._start(claimed, slots[claimed.domain].pop())
+                self._downloads.begin(claimed, slots[claimed.domain].pop())
         finally:
             for slot in (slot for left in slots.values() for slot in left):
                 slot.give_back()
@@ -166,7 +152,7 @@ class Dispatcher:
             prefetch_queue.set_aside(cursor, domain, trouble.until)
             return
         taken = sum(map(len, slots.values()))
-        allowed = min(self._allowance(domain, trouble, taken), self._free() - taken)
+        allowed = min(self._allowance(domain, trouble, taken), self._downloads.free() - taken)
         found = self._try_slots(domain, allowed)
         if found:
             slots[domain] = found
@@ -186,31 +172,19 @@ class Dispatcher:
     def _allowance(self, domain: str, trouble: Trouble | None, taken: int) -> int:
         """Return how many more of `domain` may start: one if it has none, more while there is room."""
         assert self._limits
-        now = self._under_way[domain]
+        now = self._downloads.under_way[domain]
         if trouble and trouble.opened:
             return 1 - now  # half-open: one tries
         most = self._limits.domain_named(domain).most
-        for_many = self._free() - taken - self._settings.threads // RESERVE
+        for_many = self._downloads.free() - taken - self._settings.threads // RESERVE
         return min(most - now, max(for_many, 1 - now))
 
     def _busy(self) -> list[str]:
         """Return the domains that have all they may, or just had no slot to spare."""
         now = self._clock()
         self._busy_until = {d: until for d, until in self._busy_until.items() if until > now}
-        full = [d for d in self._under_way if self._allowance(d, None, 0) <= 0]
+        full = [d for d in self._downloads.under_way if self._allowance(d, None, 0) <= 0]
         return [*full, *self._busy_until]
-
-    def _start(self, claimed: Claimed, slot: Slot) -> None:
-        self._under_way[claimed.domain] += 1
-        self._started.put((claimed, slot))
-        if self._threads < min(self._under_way.total(), self._settings.threads):
-            self._threads += 1
-            threading.Thread(target=self._work, name="prefetch", daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            claimed, slot = self._started.get()
-            self._settled.put((claimed, self._job(claimed, slot)))
 
     # --- housekeeping ----------------------------------------------------------------------------
 
@@ -240,7 +214,7 @@ class Dispatcher:
             names = prefetch_queue.all_domains(cursor)
         for old in names:
             new = limits.domain_named(old).name
-            while old != new and self._regroup(old, new):
+            while old != new and self._go_on() and self._regroup(old, new):
                 continue
 
     def _regroup(self, old: str, new: str) -> int:
@@ -274,17 +248,23 @@ class Dispatcher:
         return True
 
 
-def create(node: Node) -> Dispatcher:
+def create(node: Node, runner: Runner) -> Dispatcher:
     """Wire the prefetch daemon of this node; users come first at the processor, too."""
     os.nice(NICENESS)
     threading.stack_size(512 * 1024)
     settings = node.config.prefetch
-    limit = settings.memory
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (settings.memory, settings.memory))
     thumbnails = Thumbnails(
-        node.store.variants, node.failures, node.resize_pool, node.config.resize, settings.resizes
+        node.store.variants,
+        node.failures,
+        node.resize_pool,
+        node.config.resize,
+        settings.resizes,
     )
-    node.recorder.start()
     job = Job(node.cache, node.store.tombstones, thumbnails, settings)
-    locks = Locks(node.slots_file)
-    return Dispatcher(job.work, node.database, node.gate, node.store, locks, settings)
+    downloads = Downloads(job.work, settings.threads, runner.start)
+    runner.start_last("recorder", node.recorder)
+    return Dispatcher(
+        downloads, node.database, node.gate, node.store, Locks(node.slots_file), settings,
+        runner.go_on,
+    )  # fmt: skip

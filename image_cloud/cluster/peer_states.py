@@ -70,6 +70,10 @@ class PeerStates:
         with self._mutex:
             return dict(self._states)
 
+    def alive(self) -> set[str]:
+        """Return the names of the peers that answer."""
+        return {name for name, state in self.current().items() if state.alive}
+
     def last(self, name: str) -> PeerState | None:
         """Return the last state of peer `name`."""
         with self._mutex:

@@ -18,6 +18,7 @@ import urllib3
 from urllib3 import HTTPConnectionPool, HTTPResponse
 
 from image_cloud.cluster.placement import Placement
+from image_cloud.cluster.polls import Polls
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
 from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
@@ -88,6 +89,8 @@ class Peers:
         self._health = {peer.name: _Health(clock) for peer in self.all}
         self._token = Reread(Path(settings.token_file), _token_of, "", "peer_token")
         self._pools = {peer.name: self._pool(peer) for peer in self.all}
+        self._polls = Polls()
+        self._poll_pools = {peer.name: self._polls.watch(self._pool(peer)) for peer in self.all}
 
     def _pool(self, peer: Peer) -> HTTPConnectionPool:
         s = self._settings
@@ -108,10 +111,14 @@ class Peers:
     def changes(self, peer: Peer, cursor: str, limit: int, wait_s: float) -> dict[str, Any]:
         """Return the next part of a peer's feed, as it sent it.  Raises PeerAway."""
         address = f"/changes?cursor={quote(cursor)}&limit={limit}&wait={wait_s:g}"
-        return self._feed(peer, address, read_s=wait_s + self._settings.read_timeout)
+        return self._feed(peer, address, poll_s=wait_s)
 
-    def _feed(self, peer: Peer, address: str, *, read_s: float | None = None) -> dict[str, Any]:
-        with self._answer(peer, "GET", address, read_s=read_s) as response:
+    def end_polls(self) -> None:
+        """Have every call of `changes` break off, now and from now on: they raise PeerAway."""
+        self._polls.end()
+
+    def _feed(self, peer: Peer, address: str, *, poll_s: float | None = None) -> dict[str, Any]:
+        with self._answer(peer, "GET", address, poll_s=poll_s) as response:
             body = _read(response)
         if response.status != 200:
             raise _away(peer, f"/changes said {response.status}")
@@ -169,14 +176,19 @@ class Peers:
 
     @contextlib.contextmanager
     def _answer(
-        self, peer: Peer, method: str, address: str, *, read_s: float | None = None
+        self, peer: Peer, method: str, address: str, *, poll_s: float | None = None
     ) -> Iterator[HTTPResponse]:
-        """Give the answer to one request, and give its connection back if it was read to its end."""
+        """Give the answer to one request, and give its connection back if it was read to its end.
+
+        A poll is held back by the peer for `poll_s`.
+        """
         s = self._settings
-        timeout = urllib3.Timeout(connect=s.connect_timeout, read=read_s or s.read_timeout)
+        read_s = s.read_timeout + (poll_s or 0.0)
+        timeout = urllib3.Timeout(connect=s.connect_timeout, read=read_s)
+        pools = self._pools if poll_s is None else self._poll_pools
         health = self._health[peer.name]
         try:
-            response: Any = self._pools[peer.name].urlopen(
+            response: Any = pools[peer.name].urlopen(
                 method, address, headers=self._headers(), timeout=timeout,
                 preload_content=False, redirect=False, assert_same_host=False,
             )  # fmt: skip

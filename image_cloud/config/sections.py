@@ -395,7 +395,11 @@ class Watchdog:
         "longest request may take, is hung.",
     )
     longest_step: float = f.duration(
-        3600.0, 60.0, 30 * DAY, "A daemon whose step takes longer than this is hung."
+        3600.0,
+        1.0,
+        30 * DAY,
+        "A daemon is hung when a step of one of its threads takes longer than this, and longer than its\n"
+        "longest wait for an origin or a peer.",
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from image_cloud.node_files.errors import CannotStart
-from image_cloud.process.heartbeat import modified, path_of
+from image_cloud.process.heartbeat import holder, modified, path_of
 from image_cloud.process.logs import last_lines
 from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.process.unix_http import UnixConnection
@@ -91,8 +91,11 @@ class Rollout:
         pool = name.removeprefix("image-cloud-")
         if pool in POOLS:
             return answers(socket_path(self._run, pool))
-        marked = modified(path_of(self._run, name))
-        return marked is None or marked >= began
+        beat = path_of(self._run, name)
+        marked = modified(beat)
+        if marked is None:
+            return True
+        return marked >= began and holder(beat) == self._supervisor.getProcessInfo(name)["pid"]
 
     def _failure(self, name: str, why: str) -> CannotStart:
         log = self._supervisor.getProcessInfo(name)["stdout_logfile"]

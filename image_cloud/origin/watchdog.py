@@ -7,13 +7,13 @@ all downloads.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import threading
 import time
 
 from image_cloud.errors import OriginTimeout
+from image_cloud.process.sockets import shut
 
 
 class Deadline:
@@ -45,20 +45,14 @@ class Deadline:
         with self._lock:
             self._socket = sock
             if self.passed and sock is not None:
-                _shut(sock)
+                shut(sock)
 
     def expire(self) -> None:
         """Shut the socket, and say so in `passed`, which is to be looked at after every read."""
         with self._lock:
             self.passed = True
             if self._socket is not None:
-                _shut(self._socket)
-
-
-def _shut(sock: socket.socket) -> None:
-    """Wake whoever waits on `sock`; SSLSocket.shutdown would let a reader go on in clear."""
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                shut(self._socket)
 
 
 class Watchdog:

@@ -1,4 +1,7 @@
-"""A file whose time says when a process last got something done; the watchdog reads it."""
+"""Files whose time says when a process, or one of its threads, last got something done.
+
+`run/beats/<pool or daemon>` is the process's own, `run/beats/<daemon>.<thread>` that of a further thread.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,25 @@ from pathlib import Path
 EVERY_S = 1.0
 
 
-def path_of(run: str, name: str) -> Path:
-    """Return the file of a pool or daemon below the run folder."""
-    return Path(run) / "beats" / name
+def path_of(run: str | Path, program: str, thread: str = "") -> Path:
+    """Return the file of a pool or daemon below the run folder, or of one of its threads."""
+    return Path(run) / "beats" / (f"{program}.{thread}" if thread else program)
+
+
+def threads_of(run: str | Path, program: str) -> dict[str, Path]:
+    """Return the files of a daemon's further threads, by their names."""
+    prefix = f"{program}."
+    with contextlib.suppress(OSError), os.scandir(Path(run) / "beats") as entries:
+        return {
+            e.name.removeprefix(prefix): Path(e.path) for e in entries if e.name.startswith(prefix)
+        }
+    return {}
+
+
+def forget_threads(run: str | Path, program: str) -> None:
+    """Remove the files of the threads that an earlier process of this daemon had."""
+    for path in threads_of(run, program).values():
+        path.unlink(missing_ok=True)
 
 
 def modified(path: Path) -> float | None:
@@ -24,11 +43,16 @@ def modified(path: Path) -> float | None:
         return None
 
 
-class Heartbeat:
-    """Marks one file, at most once a second; a disk that is full must not stop the work.
+def holder(path: Path) -> int | None:
+    """Return the id of the process that a file belongs to, None where it names none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
 
-    The file holds the id of the process that marked it first.
-    """
+
+class Heartbeat:
+    """Marks one file, at most once a second; a disk that is full must not stop the work."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
@@ -52,3 +76,8 @@ class Heartbeat:
             self.start()
         except OSError:
             return
+
+    def end(self) -> None:
+        """Remove the file: there is nothing to watch any more."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)

@@ -1,8 +1,10 @@
-"""Where the pools listen: one unix socket each below the run folder."""
+"""Where the pools listen, one unix socket each below the run folder; and single steps on sockets."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import stat
 
 POOLS = ("front", "fetch", "intake", "resize")
@@ -25,6 +27,12 @@ def take_over() -> int | None:
     os.dup2(nothing, 0)
     os.close(nothing)
     return listening
+
+
+def shut(sock: socket.socket) -> None:
+    """Wake whoever waits on `sock`; SSLSocket.shutdown would let a reader go on in clear."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def split(listen: str) -> tuple[str, int]:

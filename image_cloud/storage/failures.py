@@ -30,6 +30,7 @@ from image_cloud.errors import (
 from image_cloud.origin.redirects import LONGEST_WAIT_S
 from image_cloud.picture.key import fan_out
 from image_cloud.process import json_file
+from image_cloud.process.steps import GoOn
 from image_cloud.storage.files import make_dir
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 
@@ -106,9 +107,11 @@ class Failures:
         with contextlib.suppress(OSError):  # there is none, or something else stands in its place
             os.unlink(self._path(key, kind))
 
-    def expire(self) -> None:
+    def expire(self, go_on: GoOn = lambda: True) -> None:
         """Remove the memories that have lost their meaning, and whatever else lies between them."""
         for path in _files(f"{self._root}/failures", depth=2):
+            if not go_on():
+                return
             if self._is_over(path):
                 with contextlib.suppress(OSError):
                     os.unlink(path)

@@ -10,19 +10,21 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Sequence
 
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable
 from image_cloud.picture.record import Record, Tombstone
+from image_cloud.process.steps import repeat
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
 MOST_WAITING = 10_000
-PAUSE_AFTER_OUTAGE_S = 5.0
+LOOK_S = 5.0  # so often a recorder without work marks its heartbeat
 GATHER_S = 0.25
 """A batch waits so long for more: a transaction of its own for each picture costs as much as its download."""
 
@@ -51,45 +53,70 @@ def record_deletes(
 
 
 class Recorder:
-    """A thread that records what `add` hands it; start it after the pool has forked."""
+    """Records what `add` hands it, a batch a step; a pool starts it after forking."""
+
+    idle_s = 0.0
 
     def __init__(self, store: Store, database: Database) -> None:
         self._store = store
         self._database = database
         self._waiting: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._stopping = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=repeat, args=(self, self._stop), name="recorder", daemon=True
+        )
 
     def start(self) -> None:
-        """Start the thread."""
+        """Work in a thread of its own, in a process without a runner (daemons/loop.py)."""
         self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Record what waits and end that thread."""
+        self._stop.set()
+        self.wake()
+        self._thread.join(timeout_s)
 
     def add(self, record: Record) -> None:
         """Record soon; the note on disk makes sure of it should this process not live."""
         if self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(record)
 
-    def stop(self, timeout_s: float = 10.0) -> None:
-        """Record what waits and end the thread."""
-        self._stopping.set()
+    def step(self) -> bool:
+        """Record what has come, if anything comes soon.
+
+        Raises DatabaseUnavailable, OSError; then the janitor records it later.
+        """
+        first = self._next(LOOK_S)
+        if first:
+            time.sleep(GATHER_S)
+            record_notes(
+                self._store, self._database, [first, *self._waiting_ones(MOST_AT_ONCE - 1)]
+            )
+        return True
+
+    def wake(self) -> None:
+        """End the wait for a record."""
         self._waiting.put(None)
-        self._thread.join(timeout_s)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set() or not self._waiting.empty():
-            batch = self._next_batch()
-            try:
-                if batch:
-                    record_notes(self._store, self._database, batch)
-            except DatabaseUnavailable:
-                log.warning("event=record_postponed records=%d", len(batch))
-                self._stopping.wait(PAUSE_AFTER_OUTAGE_S)
-            except Exception:
-                log.exception("event=record_failed records=%d", len(batch))
+    def finish(self) -> None:
+        """Record what still waits, as far as that is possible now."""
+        try:
+            while batch := self._waiting_ones(MOST_AT_ONCE):
+                record_notes(self._store, self._database, batch)
+        except (DatabaseUnavailable, OSError) as error:
+            log.warning("event=record_postponed error=%s", type(error).__name__)
 
-    def _next_batch(self) -> list[Record]:
-        batch = [self._waiting.get()]
-        self._stopping.wait(GATHER_S)
-        while len(batch) < MOST_AT_ONCE and not self._waiting.empty():
-            batch.append(self._waiting.get())
-        return [one for one in batch if one is not None]
+    def _next(self, wait_s: float) -> Record | None:
+        try:
+            return self._waiting.get(timeout=wait_s)
+        except queue.Empty:
+            return None
+
+    def _waiting_ones(self, most: int) -> list[Record]:
+        """Return what waits now, all of it or `most`."""
+        found: list[Record] = []
+        while len(found) < most and not self._waiting.empty():
+            record = self._waiting.get()
+            if record:
+                found.append(record)
+        return found

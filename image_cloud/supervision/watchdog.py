@@ -4,11 +4,13 @@ It runs without rights: supervisord itself ends what it names (hung_programs.py)
 
 - A pool is asked for /health through its socket.  It is hung when it neither answered nor finished any
   request for as long as its longest request may take: a pool that is merely busy finishes some.
-- A daemon marks a file at every step.  It is hung when it is stopped (SIGSTOP) or its step takes too long.
+- A daemon's threads mark a file each, at every step and within long ones.  It is hung when it is stopped
+  (SIGSTOP) or a step of one of its threads takes too long.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -22,7 +24,7 @@ from pathlib import Path
 from supervisor.childutils import listener
 
 from image_cloud.config import Config, config_from_environment
-from image_cloud.process.heartbeat import modified, path_of
+from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
 from image_cloud.process.sockets import POOLS, socket_path
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -110,41 +112,52 @@ class PoolWatch:
 
 
 class DaemonWatch:
-    """Whether one daemon makes progress.
-
-    `beat` is marked at each step.
-    """
+    """Whether one daemon makes progress; `run` is the folder with the heartbeats of its threads."""
 
     def __init__(
-        self, name: str, limit_s: float, beat: Path, clock: Callable[[], float] = time.time
+        self, name: str, limit_s: float, run: str | Path, clock: Callable[[], float] = time.time
     ) -> None:
         self._name = name
         self._limit_s = limit_s
-        self._beat = beat
+        self._run = run
         self._clock = clock
         self._stopped: float | None = None
-        self._bad_looks = 0
+        self._bad_looks: collections.Counter[str] = collections.Counter()
 
     def look(self) -> Hung | None:
         """Return what is wrong."""
-        now, marked = self._clock(), modified(self._beat)
-        if not is_stopped(self._beat):
-            self._stopped = None
-        elif self._stopped is None:
-            self._stopped = now
-        elif now - self._stopped >= STOPPED_S:
+        if self._is_stopped_for_long():
             return Hung(self._name, STOPPED_S, "its process is stopped")
-        late = marked is not None and now - marked > self._limit_s
-        self._bad_looks = self._bad_looks + 1 if late else 0
-        if marked is not None and self._bad_looks >= LEAST_LOOKS:
-            return Hung(self._name, self._limit_s, f"one step has taken {now - marked:.0f} s")
-        return None
+        late = self._late_threads()
+        self._bad_looks = collections.Counter({name: self._bad_looks[name] + 1 for name in late})
+        hung = {
+            name: late_s for name, late_s in late.items() if self._bad_looks[name] >= LEAST_LOOKS
+        }
+        if not hung:
+            return None
+        threads = ", ".join(sorted(hung))
+        reason = f"one step has taken {max(hung.values()):.0f} s (thread {threads})"
+        return Hung(self._name, self._limit_s, reason)
+
+    def _is_stopped_for_long(self) -> bool:
+        if not is_stopped(path_of(self._run, self._name)):
+            self._stopped = None
+            return False
+        self._stopped = self._clock() if self._stopped is None else self._stopped
+        return self._clock() - self._stopped >= STOPPED_S
+
+    def _late_threads(self) -> dict[str, float]:
+        """Return for how long each thread has been at a step, of those that are at it for too long."""
+        beats = {"main": path_of(self._run, self._name), **threads_of(self._run, self._name)}
+        marks = {thread: modified(beat) for thread, beat in beats.items()}
+        taken = {thread: self._clock() - mark for thread, mark in marks.items() if mark is not None}
+        return {thread: taken_s for thread, taken_s in taken.items() if taken_s > self._limit_s}
 
 
 def is_stopped(beat: Path) -> bool:
     """Say whether the process that a heartbeat's file names is stopped by a signal."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        stat = Path(f"/proc/{int(beat.read_text())}/stat").read_text()
+    with contextlib.suppress(OSError, IndexError):
+        stat = Path(f"/proc/{holder(beat)}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "T"
     return False
 
@@ -162,6 +175,14 @@ def limits(config: Config) -> dict[str, float]:
     return {pool: max(least, longest[pool]) for pool in POOLS}
 
 
+def longest_step_s(config: Config) -> float:
+    """Return the longest that a daemon's thread may be at one step without a mark."""
+    cluster, resize = config.cluster, config.resize
+    download_s = config.politeness.slot_wait + config.download.total_timeout + resize.decode_timeout
+    poll_s = cluster.connect_timeout + cluster.poll + cluster.read_timeout
+    return max(config.watchdog.longest_step, download_s + SPARE_S, poll_s + SPARE_S)
+
+
 def watches(config: Config) -> list[PoolWatch | DaemonWatch]:
     """Return one watch for each pool and daemon."""
     run = config.node.run
@@ -169,8 +190,8 @@ def watches(config: Config) -> list[PoolWatch | DaemonWatch]:
         PoolWatch(pool, limit_s, Probe(socket_path(run, pool)).answered, path_of(run, pool))
         for pool, limit_s in limits(config).items()
     ]
-    step_s = config.watchdog.longest_step
-    return [*pools, *(DaemonWatch(name, step_s, path_of(run, name)) for name in DAEMONS)]
+    step_s = longest_step_s(config)
+    return [*pools, *(DaemonWatch(name, step_s, run) for name in DAEMONS)]
 
 
 def main() -> None:

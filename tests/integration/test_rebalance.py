@@ -59,9 +59,26 @@ def clock() -> Clock:
     return Clock()
 
 
+class Stop:
+    """Whether SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def go_on(self) -> bool:
+        return not self.came
+
+
 @pytest.fixture
-def rebalance(node: Node, peers: Peers, clock: Clock) -> Rebalance:
-    return Rebalance(node.store, node.database, peers, grace_s=GRACE_S, clock=clock)
+def stop() -> Stop:
+    return Stop()
+
+
+@pytest.fixture
+def rebalance(node: Node, peers: Peers, clock: Clock, stop: Stop) -> Rebalance:
+    return Rebalance(
+        node.store, node.database, peers, grace_s=GRACE_S, go_on=stop.go_on, clock=clock
+    )
 
 
 def url_of(placement: Placement, *, owned: bool) -> str:
@@ -149,3 +166,17 @@ def test_a_newer_store_meanwhile_stays(
     clock.now += GRACE_S + 1
     rebalance.step()
     assert node.store.records.find(new.key) == new, "only the row was of the older one"
+
+
+def test_after_sigterm_no_further_copy_goes(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance, stop: Stop
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=False))
+    peers.give(record, *NODES)
+    clock.now += GRACE_S + 1
+    stop.came = True
+    assert not rebalance.step()
+    assert is_here(node, record)
+    stop.came = False
+    rebalance.step()
+    assert not is_here(node, record)

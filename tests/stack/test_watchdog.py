@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import tempfile
@@ -11,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from image_cloud.config.sections import Database as Settings
+from image_cloud.db.connect import Database
 from tests.frontdoor.client import eventually
 from tests.stack.load import Load
 from tests.stack.running import Stack
 
-IMPATIENT = "watchdog.unanswered=2 s"
+# A thread may be at a step for as long as its longest wait: here 19 s.
+IMPATIENT = (
+    "watchdog.unanswered=2 s;watchdog.longest_step=1 s;download.total_timeout=2 s"
+    ";politeness.slot_wait=5 s;resize.decode_timeout=2 s;cluster.poll=100 ms;cluster.read_timeout=1 s"
+    ";janitor.audit_pause=100 ms;database.statement_timeout=10 min"
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +70,20 @@ def test_a_stopped_daemon_is_started_anew(own: Stack) -> None:
     stop([before])
     eventually(lambda: own.pid(program) not in (0, before), "it is started anew")
     assert "its process is stopped" in log(own)
+
+
+def test_a_daemon_with_a_thread_that_hangs_is_restarted(own: Stack) -> None:
+    """The audit waits for a table that somebody has locked."""
+    program = "image-cloud-janitor"
+    eventually(lambda: (own.home / f"run/beats/{program}.audit").exists(), "it audits")
+    before = own.pid(program)
+    place = f"host={own.home}/run/postgres port=5436 user=image_cloud dbname=image_cloud"
+    with Database(dataclasses.replace(Settings(), dsn=place)).transaction() as cursor:
+        cursor.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
+        eventually(lambda: own.pid(program) not in (0, before), "it is restarted")
+    assert "program=image-cloud-janitor reason='one step has taken" in log(own)
+    assert "(thread audit" in log(own)
+    assert f"killed: {program} hung" in (own.home / "log/supervisord.log").read_text()
 
 
 def test_pools_under_load_are_left_alone(own: Stack) -> None:

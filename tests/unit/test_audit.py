@@ -38,7 +38,7 @@ def test_a_lowered_pause_works_at_once(tmp_path: Path) -> None:
     def is_audited(pause_s: float) -> bool:
         """Say whether a janitor with this pause goes through all folders again."""
         before = auditor.looked_at
-        audit = Audit(auditor, tmp_path, 10**9, pause_s, clock=clock)
+        audit = Audit(auditor, tmp_path, 10**9, pause_s, lambda: True, clock)
         for _ in range(FOLDERS // FOLDERS_AT_ONCE):
             audit.step()
         assert auditor.looked_at - before in (0, FOLDERS)

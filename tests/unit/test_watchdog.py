@@ -9,7 +9,15 @@ import time
 from pathlib import Path
 
 from image_cloud.config import Config, load_config
-from image_cloud.supervision.watchdog import DaemonWatch, PoolWatch, Probe, is_stopped, limits
+from image_cloud.process.heartbeat import Heartbeat, path_of
+from image_cloud.supervision.watchdog import (
+    DaemonWatch,
+    PoolWatch,
+    Probe,
+    is_stopped,
+    limits,
+    longest_step_s,
+)
 
 LIMIT_S = 20.0
 
@@ -77,15 +85,92 @@ def test_a_pool_may_be_silent_for_as_long_as_its_longest_request() -> None:
     assert limits(usual)["fetch"] > usual.download.total_timeout + usual.politeness.slot_wait
 
 
+class Daemon:
+    """A daemon's heartbeats, marked when it is told to."""
+
+    NAME = "image-cloud-janitor"
+
+    def __init__(self, run: Path) -> None:
+        (run / "beats").mkdir()
+        self._run = run
+        self.clock = Clock()
+        self.watch = DaemonWatch(self.NAME, LIMIT_S, run, self.clock)
+
+    def mark(self, thread: str = "") -> None:
+        beat = path_of(self._run, self.NAME, thread)
+        beat.write_text(f"{os.getpid()}\n")
+        os.utime(beat, (self.clock.now, self.clock.now))
+
+    def after(self, seconds: float) -> str:
+        """Return why it is taken for hung then, nothing where it is not."""
+        self.clock.now += seconds
+        hung = self.watch.look()
+        return hung.reason if hung else ""
+
+
 def test_a_daemon_whose_step_never_ends(tmp_path: Path) -> None:
-    clock, beat = Clock(), tmp_path / "janitor"
-    watch = DaemonWatch("image-cloud-janitor", LIMIT_S, beat, clock)
-    assert watch.look() is None  # it has not made its file yet
-    beat.write_text(f"{os.getpid()}\n")
-    os.utime(beat, (clock.now, clock.now))
-    assert watch.look() is None
-    clock.now += LIMIT_S + 1
-    assert [watch.look() is not None for _ in range(3)] == [False, False, True]
+    daemon = Daemon(tmp_path)
+    assert not daemon.after(LIMIT_S)  # it has not made its file yet
+    daemon.mark()
+    assert not daemon.after(0)
+    assert [daemon.after(LIMIT_S), daemon.after(1), daemon.after(1)] == ["", "", ""]
+    assert daemon.after(1) == f"one step has taken {LIMIT_S + 3:.0f} s (thread main)"
+
+
+def test_a_further_thread_that_hangs_is_seen_by_its_name(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    for thread in ("", "audit", "follower-ic01", "recorder"):
+        daemon.mark(thread)
+    for _ in range(2):
+        daemon.clock.now += LIMIT_S + 1
+        daemon.mark()
+        daemon.mark("recorder")
+        assert daemon.after(0) == ""
+    daemon.mark()
+    daemon.mark("recorder")
+    assert "(thread audit, follower-ic01)" in daemon.after(1)
+
+
+def test_another_daemon_s_threads_do_not_count(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.mark()
+    beat = path_of(tmp_path, "image-cloud-janitor2", "audit")
+    beat.write_text("1\n")
+    os.utime(beat, (1, 1))
+    assert [daemon.after(1) for _ in range(4)] == [""] * 4
+
+
+def test_threads_that_are_late_in_turns_are_not_hung(tmp_path: Path) -> None:
+    """After a pause of the whole machine each is late once, until it marks again."""
+    daemon = Daemon(tmp_path)
+    for thread in ("", "a", "b", "c"):
+        daemon.mark(thread)
+    assert daemon.after(LIMIT_S * 10) == ""
+    daemon.mark()
+    daemon.mark("a")
+    assert daemon.after(1) == ""
+    daemon.mark("b")
+    daemon.mark("c")
+    assert [daemon.after(1) for _ in range(5)] == [""] * 5
+
+
+def test_a_thread_that_ended_is_not_watched(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.mark()
+    daemon.mark("audit")
+    daemon.clock.now += LIMIT_S * 2
+    daemon.mark()
+    assert [daemon.after(0), daemon.after(0)] == ["", ""]
+    Heartbeat(path_of(tmp_path, daemon.NAME, "audit")).end()
+    assert daemon.after(0) == ""
+
+
+def test_a_step_may_take_as_long_as_what_it_waits_for() -> None:
+    overrides = "watchdog.longest_step=1 s;download.total_timeout=40 s;cluster.poll=60 s"
+    config = load_config(None, overrides=overrides)
+    assert longest_step_s(config) > config.cluster.poll + config.cluster.read_timeout
+    assert longest_step_s(config) > config.download.total_timeout + config.politeness.slot_wait
+    assert longest_step_s(Config()) == Config().watchdog.longest_step
 
 
 def test_a_stopped_process_is_seen(tmp_path: Path) -> None:
