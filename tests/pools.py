@@ -12,6 +12,7 @@ from falcon.testing import Result, TestClient
 from falcon_app.fetch.app import create_fetch
 from falcon_app.front.app import create_front
 from falcon_app.intake.app import create_intake
+from falcon_app.middleware import INTERNAL
 from falcon_app.resize.app import create_resize
 from image_cloud.node import Node
 from image_cloud.request import tokens
@@ -61,6 +62,8 @@ class Pools:
         pool = "intake" if path == "/fire_and_forget" else "front"
         given = self._token if token is None else token
         headers = {"X-Request-Id": REQUEST_ID} | ({"X-Image-Cloud-Token": given} if given else {})
+        if path.startswith("/_"):
+            headers[INTERNAL] = "1"  # as nginx itself asks
         came = self._clients[pool].simulate_request(
             method, path, params=parameters, body=body, headers=headers
         )
