@@ -13,6 +13,7 @@ from image_cloud.politeness.slots import Slot
 from image_cloud.process.steps import Worker
 
 Job = Callable[[Claimed, Slot], Outcome]
+Start = Callable[[str, Worker], None]
 LOOK_S = 5.0  # so often a thread without work marks its heartbeat
 
 
@@ -22,9 +23,9 @@ class Downloads:
     `start` runs a worker in a thread of the name that it is given.
     """
 
-    def __init__(self, job: Job, most: int, start: Callable[[str, Worker], None]) -> None:
+    def __init__(self, job: Job, most: int, start: Start) -> None:
         self.under_way: collections.Counter[str] = collections.Counter()
-        self._most = most
+        self.most = most
         self._start = start
         self._threads = 0
         self._begun: queue.SimpleQueue[tuple[Claimed, Slot] | None] = queue.SimpleQueue()
@@ -33,13 +34,13 @@ class Downloads:
 
     def free(self) -> int:
         """Return how many more may begin."""
-        return self._most - self.under_way.total()
+        return self.most - self.under_way.total()
 
     def begin(self, claimed: Claimed, slot: Slot) -> None:
         """Have `claimed` done; its job gives `slot` back."""
         self.under_way[claimed.domain] += 1
         self._begun.put((claimed, slot))
-        if self._threads < min(self.under_way.total(), self._most):
+        if self._threads < min(self.under_way.total(), self.most):
             self._threads += 1
             self._start(f"download-{self._threads}", self._worker)
 

@@ -23,6 +23,7 @@ ROWS = [
     ["falcon_app", "daemons", "image_cloud.cli"],
 ]
 APART = {"falcon_app", "daemons"}
+OURS = {"image_cloud", "bench", *APART}
 MOST_MODULES = 14
 
 
@@ -108,6 +109,46 @@ def test_the_core_knows_nothing_of_the_web_framework() -> None:
     for package in ("image_cloud", "daemons"):
         for path in (ROOT / package).rglob("*.py"):
             assert "falcon" not in {name.partition(".")[0] for name in all_imports(path)}, path
+
+
+def test_no_test_patches_our_own_code() -> None:
+    """What a test wants otherwise is handed in: a fake, a clock, a size."""
+    wrong = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        ours = {name for node in ast.walk(tree) for name in _names_of_ours(node)}
+        patched = {name for node in ast.walk(tree) for name in _patched(node)}
+        wrong += [f"{path} patches {name}" for name in patched & (ours | OURS)]
+    assert not wrong
+
+
+def _names_of_ours(node: ast.AST) -> list[str]:
+    """Return the names that an import gives to modules, classes and functions of ours."""
+    if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OURS:
+        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.Import):
+        return [a.asname for a in node.names if a.asname and a.name.partition(".")[0] in OURS]
+    return []
+
+
+def _patched(node: ast.AST) -> list[str]:
+    """Return the first part of what an assignment, or a call of setattr or patch, changes."""
+    if isinstance(node, ast.Assign):
+        return [_root(target) for target in node.targets if isinstance(target, ast.Attribute)]
+    if isinstance(node, ast.Call) and node.args:
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if name in ("setattr", "delattr", "patch", "object"):
+            return [_root(node.args[0])]
+    return []
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    if isinstance(node, ast.Constant):
+        return str(node.value).partition(".")[0]
+    return getattr(node, "id", "")
 
 
 def _is_code(path: Path) -> bool:

@@ -1,0 +1,61 @@
+"""What the queue needs from time to time, whoever works it off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from daemons.prefetch.grouping import Grouping
+from daemons.prefetch.leases import Leases
+from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_queue
+from image_cloud.db.connect import Database
+from image_cloud.politeness.breaker import Domains
+
+PROMOTE_S, CLEAN_UP_S = 0.25, 60.0
+PROMOTED_AT_ONCE = 1000
+
+
+class Housekeeping:
+    """Limits, leases, URLs whose wait is over, and batches older than `keep_batches_s`."""
+
+    def __init__(
+        self,
+        database: Database,
+        domains: Domains,
+        grouping: Grouping,
+        leases: Leases,
+        keep_batches_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._domains = domains
+        self._grouping = grouping
+        self._leases = leases
+        self._keep_batches_s = keep_batches_s
+        self._clock = clock
+        self._due: dict[str, float] = {}
+
+    def step(self) -> None:
+        """Do what is due.  Raises DatabaseUnavailable."""
+        self._grouping.follow()
+        if self._is_due("renew", self._leases.lease_s / 4):
+            self._leases.renew()
+        if self._is_due("promote", PROMOTE_S):
+            self._leases.take_over()
+            with self._database.transaction() as cursor:
+                prefetch_queue.promote(cursor, PROMOTED_AT_ONCE)
+        if self._is_due("clean up", CLEAN_UP_S):
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        self._domains.expire()
+        with self._database.transaction() as cursor:
+            prefetch_intake.wake(cursor, set(prefetch_queue.all_domains(cursor)))
+        with self._database.transaction() as cursor:
+            prefetch_batches.forget_old(cursor, self._keep_batches_s)
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        if self._clock() < self._due.get(what, float("-inf")):
+            return False
+        self._due[what] = self._clock() + every_s
+        return True
