@@ -77,6 +77,12 @@ class Pools:
             came = self._go_on(pool, target)
         return Answer(came.status_code, came.headers, came.content, way)
 
+    def no_resize(self) -> Answer:
+        """Ask as nginx does when the resize pool gives no answer."""
+        headers = {"X-Request-Id": REQUEST_ID, INTERNAL: "1"}
+        came = self._clients["front"].simulate_get("/_no_resize", headers=headers)
+        return Answer(came.status_code, came.headers, came.content, ["front"])
+
     def _go_on(self, pool: str, target: str) -> Result:
         path, _, query = target.partition("?")
         return self._clients[pool].simulate_get(

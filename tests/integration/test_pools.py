@@ -144,10 +144,11 @@ def test_a_batch_waits_in_the_database(pools: Pools, origin: Origin) -> None:
 
 
 def test_a_decoder_that_died_is_told_from_a_busy_pool(pools: Pools, node: Node) -> None:
-    assert pools.get("/_no_resize").json["code"] == "busy"
+    assert pools.get("/_no_resize").status == 404, "it is nginx's own"
+    assert pools.no_resize().json["code"] == "busy"
     key = Url.parse("http://shop.example/a.jpg").key
     with node.attempts.under_way("0123456789abcdef" * 2, key):
-        came = pools.get("/_no_resize")
+        came = pools.no_resize()
     assert (came.status, came.json["code"]) == (422, "decoder_died")
 
 
