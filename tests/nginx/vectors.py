@@ -57,6 +57,8 @@ IMAGE = [
     ("url={url}&resize_width=40&format_when_resize=png", "40x0-fit-q85.png"),
     ("url={url}&resize_width=40&format_when_resize=PNG", "40x0-fit-q85.png"),
     ("url={url}&resize_width=40&format_when_resize=webp&quality=100", "40x0-fit-q100.webp"),
+    ("url={url}&resize_width=40&format_when_resize=avif", "40x0-fit-q85.avif"),
+    ("url={url}&resize_width=40&format_when_resize=heic", "format_when_resize"),
     ("url={url}&resize_width=0040", "40x0-fit-q85.jpg"),
     ("url={url}&resize_width=40&use_alternativ_clouds=1", "40x0-fit-q85.jpg"),
     ("url={url}&resize_width=40&use_alternative_clouds=0&only_send_if_local=1", "40x0-fit-q85.jpg"),

@@ -4,14 +4,14 @@ from urllib.parse import quote
 
 import pytest
 
-from image_cloud.config.sections import Resize
+from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.errors import BadParameter
 from image_cloud.picture.key import key_of
 from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
 from image_cloud.request.query import Query
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 
-FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff")
+FORMATS = ENCODABLE
 CASES = [("thumbnail", *case) for case in THUMBNAIL] + [("image", *case) for case in IMAGE]
 
 

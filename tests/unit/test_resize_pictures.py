@@ -291,7 +291,7 @@ def test_the_first_frame_is_taken(tmp_path: Path, format: str) -> None:
 def test_avif_has_jpegs_scale_of_quality() -> None:
     qualities = [avif_quality(quality) for quality in range(1, 101)]
     assert qualities == sorted(qualities)
-    assert (qualities[0], qualities[84], qualities[99]) == (10, 70, 100)
+    assert (qualities[0], qualities[84], qualities[99]) == (1, 69, 100)
 
 
 def test_a_photo_takes_fewer_bytes_in_avif(tmp_path: Path) -> None:
