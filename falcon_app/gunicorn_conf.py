@@ -56,6 +56,10 @@ else:
     # The worker's own alarm comes first; this kills a decoder that never returns to Python.
     timeout = int(_config.resize.decode_timeout) + 2
     max_requests, max_requests_jitter = 2000, 500
+    from image_cloud.resize.heif import codecs
+
+    if _config.resize.worker_memory >= codecs.SHARED_FROM_BYTES:
+        codecs.load()
 
 
 class logger_class(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -11,6 +11,7 @@ from PIL import Image
 
 from image_cloud.resize.heif import codecs
 
+codecs.load()
 PIL_NAMES = {"avif": codecs.PIL_NAMES[b"av01"], "heic": codecs.PIL_NAMES[b"hvc1"]}
 KINDS = {"avif": b"av01", "heic": b"hvc1"}
 BRANDS = {"avif": b"avifmif1miaf", "heic": b"heicmif1miaf"}

@@ -44,6 +44,7 @@ def encode(image: Image.Image, recipe: Recipe, *, quickly: bool = False) -> byte
     if recipe.format in FEATURES and not features.check(FEATURES[recipe.format]):
         raise BadParameter(f"This node does not write {recipe.format}.")
     if recipe.format == "avif":
+        codecs.load()
         check_memory(image.width * image.height * AVIF_PIXEL_BYTES, "Writing the avif")
     try:
         return _written(image, recipe, quickly)

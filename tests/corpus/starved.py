@@ -17,12 +17,14 @@ from image_cloud.config.sections import DECODABLE, Resize
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import resize
+from image_cloud.resize.heif import codecs
 
 LIMITS = Resize(formats=DECODABLE)
 MEGABYTES = (*range(1, 24, 2), 28, 34, 42, 54, 70, 100)
 
 
 def main() -> None:
+    codecs.load()
     recipe = Recipe(int(sys.argv[2]), 0, format=sys.argv[1])
     paths = map(Path, sys.argv[3:])
     print(

@@ -50,3 +50,16 @@ def test_decoding(tmp_path: Path) -> None:
 def test_encoding(tmp_path: Path, format: str) -> None:
     found = outcomes(format, SIZE[0] - 50, source(tmp_path, "plain.bmp"))
     assert found == {"plain.bmp": FINE_OR_NO_MEMORY}
+
+
+def test_no_room_for_the_codecs_themselves() -> None:
+    script = (
+        "import resource; from image_cloud.resize.heif import codecs\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**22, used + 2**22))\n"
+        "try: codecs.load()\n"
+        "except Exception as error: print(error.code)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "too_much_memory"

@@ -12,7 +12,7 @@ venv/bin/python -m pip install -q --no-index --no-deps --find-links wheels --req
 missing=$(venv/bin/python -m pip check | grep -v -e 'requires pillow, which is not installed' -e '^No broken' || true)
 [ -z "$missing" ] || { echo "$missing" >&2 && exit 1; }
 venv/bin/python -c 'from PIL import Image, JpegImagePlugin, WebPImagePlugin; Image.core; import falcon_app, psycopg2'
-venv/bin/python -c 'import image_cloud.resize.heif.codecs'
+venv/bin/python -c 'from image_cloud.resize.heif import codecs; codecs.load()'
 venv/bin/python -m pip uninstall -q -y pip setuptools
 
 # What is started through `current` stays with the release that it was started from: imports come late, too.
