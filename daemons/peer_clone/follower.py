@@ -10,6 +10,7 @@ from typing import Any
 
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.deletes import Deletes
+from image_cloud.cluster.heard import Heard, read_change, read_page, tombstone_of
 from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
@@ -17,9 +18,6 @@ from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import Change
 from image_cloud.errors import ImageCloudError, PeerAway
-from image_cloud.picture.record import Tombstone
-from image_cloud.picture.url import Url
-from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
@@ -27,7 +25,6 @@ log = logging.getLogger(__name__)
 
 LIMIT = 1000
 PROBE_S = 0.5
-FIELDS = tuple(field.name for field in dataclasses.fields(Change))
 
 
 class Follower:
@@ -64,6 +61,7 @@ class Follower:
         self._on_work = on_work
         self._on_caught_up = on_caught_up
         self._go_on = go_on
+        self._refused = ""
         self._state = states.last(peer.name) or PeerState(peer.name, peer.url)
         self._state = dataclasses.replace(self._state, url=peer.url, alive=False)
 
@@ -78,28 +76,28 @@ class Follower:
             position = clones.cursor_of(cursor, self._peer.name)
         try:
             answer = self._peers.changes(self._peer, position, LIMIT, self._poll_s)
-            changes = [change for row in answer["changes"] if (change := _parse(row))]
-            self._hear(answer)
-        except (PeerAway, KeyError, TypeError, ValueError, AttributeError) as error:
+            heard, rows = read_page(answer)
+        except (PeerAway, ValueError) as error:
             if self._go_on():  # else it was us who broke off
                 self._lose(error)
             return False
-        self._apply(changes, position, answer)
+        self._hear(heard)
+        self._apply(self._read(rows), position, heard)
         # A peer with too many followers answers at once, news or not: that must not spin.
-        return bool(answer["changes"]) or time.monotonic() - began >= PROBE_S
+        return bool(rows) or time.monotonic() - began >= PROBE_S
 
-    def _apply(self, changes: list[Change], position: str, answer: dict[str, Any]) -> None:
-        tombstones = [_tombstone(change) for change in changes if change.deleted_at is not None]
+    def _apply(self, changes: list[Change], position: str, heard: Heard) -> None:
+        tombstones = [tombstone_of(change) for change in changes if change.deleted_at is not None]
         for tombstone in tombstones:
             self._deletes.bury(tombstone)
         stored = [change for change in changes if self._is_wanted(change)]
-        caught_up = not answer["more"]
+        caught_up = not heard.more
         with self._database.transaction() as cursor:
             catalog.bury(cursor, tombstones, self._clock.now())
             clones.add(cursor, stored, self._peer.name)
             clones.save_cursor(
-                cursor, self._peer.name, self._peer.url, str(answer["cursor"]),
-                int(answer["backlog"]), caught_up=caught_up, before=position,
+                cursor, self._peer.name, self._peer.url, heard.cursor,
+                heard.backlog, caught_up=caught_up, before=position,
             )  # fmt: skip
         for tombstone in tombstones:
             self._store.tombstones.settle(tombstone)
@@ -108,25 +106,44 @@ class Follower:
         if caught_up:
             self._on_caught_up(self._peer.name)
 
+    def _read(self, rows: list[Any]) -> list[Change]:
+        """Return the sound rows; what cannot be is refused, and shown with the peer's state."""
+        changes = []
+        for row in rows:
+            try:
+                changes.append(read_change(row, time.time()))
+            except ValueError as error:
+                self._refuse(row, str(error))
+        return changes
+
+    def _refuse(self, row: Any, reason: str) -> None:
+        key = row.get("key") if isinstance(row, dict) else None
+        log.warning(
+            "event=change_refused peer=%s key=%.66r reason=%r", self._peer.name, key, reason
+        )
+        self._refused = f"a change was refused: {reason}"
+        self._state = dataclasses.replace(self._state, error=self._refused)
+        self._states.update(self._state)
+
     def _is_wanted(self, change: Change) -> bool:
         return change.deleted_at is None and self._peers.placement.owns(change.key)
 
-    def _hear(self, answer: dict[str, Any]) -> None:
-        self._clock.hear(self._peer.name, float(answer["now"]))
+    def _hear(self, heard: Heard) -> None:
+        self._clock.hear(self._peer.name, heard.now)
         if not self._state.alive:
             log.info("event=peer_alive peer=%s", self._peer.name)
             with self._database.transaction() as cursor:
                 clones.wake(cursor)
-        has_of_us = str(answer["read"].get(self._peers.placement.own, ""))
+        has_of_us = heard.read.get(self._peers.placement.own, "")
         self._state = dataclasses.replace(
             self._state,
             alive=True,
             last_seen=time.time(),
-            backlog=int(answer["backlog"]),
-            accepts_deletes=bool(answer["accepts_deletes"]),
-            has_of_us=self._state.has_of_us if answer["backlog"] else has_of_us,
-            held_s=float(answer["held"]["seconds"]),
-            error="",
+            backlog=heard.backlog,
+            accepts_deletes=heard.accepts_deletes,
+            has_of_us=self._state.has_of_us if heard.backlog else has_of_us,
+            held_s=heard.held.seconds,
+            error=self._refused,
         )
         self._states.update(self._state)
 
@@ -136,27 +153,3 @@ class Follower:
             log.warning("event=peer_away peer=%s reason=%r", self._peer.name, detail)
         self._state = dataclasses.replace(self._state, alive=False, error=detail)
         self._states.update(self._state)
-
-
-def _parse(row: dict[str, Any]) -> Change | None:
-    """Check one row of a peer; what this node would not store itself is passed over."""
-    # Newer versions may tell more: in a rolling deploy both are there.
-    values: dict[str, Any] = {name: row.get(name) for name in FIELDS}
-    change = Change(**values)
-    try:
-        url = Url.parse(change.url)
-        sound = (url.key, url.host) == (change.key, change.host)
-        sound = sound and isinstance(change.blocked, bool)
-    except ImageCloudError:
-        sound = False
-    if change.deleted_at is None:
-        sound = sound and change.format in EXTENSIONS and change.stored_at is not None
-        sound = sound and isinstance(change.sha256, str) and isinstance(change.bytes, int)
-    if not sound:
-        log.warning("event=change_passed_over key=%.64s", change.key)
-    return change if sound else None
-
-
-def _tombstone(change: Change) -> Tombstone:
-    assert change.deleted_at is not None
-    return Tombstone(change.key, change.url, change.deleted_at, change.blocked)

@@ -9,6 +9,7 @@ import requests
 
 from image_cloud.cli.access import address, become_run_user, open_node, own_token
 from image_cloud.cli.prefetch_status import print_prefetch
+from image_cloud.cluster.peer_states import PeerState
 from image_cloud.db import catalog, clones, feed
 
 TIMEOUT_S = 10
@@ -36,5 +37,11 @@ def run_status(arguments: argparse.Namespace) -> None:
         waits = f"{held.changes} changes wait {held.seconds:.0f} s"
         print(f"feed: held back: {waits} for {held.holder or 'a transaction'}")
     for state in node.peer_states.read().values():
-        print(f"peer {state.name}: {'alive' if state.alive else state.error or 'away'}")
+        print(f"peer {state.name}: {_describe(state)}")
     print_prefetch(node)
+
+
+def _describe(state: PeerState) -> str:
+    if state.alive:
+        return f"alive; {state.error}" if state.error else "alive"
+    return state.error or "away"

@@ -16,6 +16,7 @@ from image_cloud.cli.access import (
     read_config,
 )
 from image_cloud.cli.pictures import problem
+from image_cloud.cluster.heard import read_page
 from image_cloud.db import clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
@@ -64,12 +65,10 @@ def run_backlog(arguments: argparse.Namespace) -> int:
     rows = [(node.config.node.name, *_own(node.database))]
     for peer in node.peers.all:
         try:
-            answer = node.peers.changes(peer, "", 0, 0)
-            held_s = float(answer["held"]["seconds"])
-            rows.append(
-                (peer.name, str(answer["backlog"]), _held(held_s, answer["held"]["holder"]))
-            )
-        except (ImageCloudError, KeyError, TypeError, ValueError) as error:
+            heard, _ = read_page(node.peers.changes(peer, "", 0, 0))
+            held = heard.held
+            rows.append((peer.name, str(heard.backlog), _held(held.seconds, held.holder)))
+        except (ImageCloudError, ValueError) as error:
             rows.append((peer.name, "?", str(error)))
     for name, backlog, remark in rows:
         print(f"{name}\t{backlog}\t{remark}".rstrip())
@@ -88,4 +87,5 @@ def _own(database: Database) -> tuple[str, str]:
 def _held(seconds: float, holder: str) -> str:
     if seconds < NOTABLE_S:
         return ""
-    return f"its feed has been held back for {seconds:.0f} s by {holder or 'a transaction'}"
+    by = holder if holder and holder.isprintable() else "a transaction"
+    return f"its feed has been held back for {seconds:.0f} s by {by}"

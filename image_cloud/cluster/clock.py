@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from image_cloud.cluster.heard import MOST_AHEAD_S
 from image_cloud.process import json_file
 
 log = logging.getLogger(__name__)
 
 RECHECK_S = 0.5
 NOTABLE_S = 0.05  # smaller differences are the network's
-MOST_AHEAD_S = 7 * 86400.0
 
 
 class ClusterClock:

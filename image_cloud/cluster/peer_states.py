@@ -61,8 +61,11 @@ class PeerStates:
                 self._states = self.read()
             before = self._states.get(state.name)
             self._states[state.name] = state
-            plain = (before and before.alive) == state.alive and before.backlog == state.backlog  # type: ignore[union-attr]
-            if not plain or time.monotonic() - self._written > WRITE_EVERY_S:
+            if (
+                before is None
+                or _news(before) != _news(state)
+                or time.monotonic() - self._written > WRITE_EVERY_S
+            ):
                 self._write()
 
     def current(self) -> dict[str, PeerState]:
@@ -85,3 +88,8 @@ class PeerStates:
         with contextlib.suppress(OSError):  # a full disk: the next write tells it again
             json_file.write(self._path, list(self._states.values()))
             self._written = time.monotonic()
+
+
+def _news(state: PeerState) -> tuple[object, ...]:
+    """Return what is written at once where it changes."""
+    return state.alive, state.backlog, state.error

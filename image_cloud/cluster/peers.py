@@ -17,12 +17,15 @@ from urllib.parse import quote
 import urllib3
 from urllib3 import HTTPConnectionPool, HTTPResponse
 
+from image_cloud.cluster import exchange
+from image_cloud.cluster.exchange import Broken, ends_in_time
+from image_cloud.cluster.heard import MOST_AHEAD_S, read_change, record_of, rows_of
 from image_cloud.cluster.placement import Placement
 from image_cloud.cluster.polls import Polls
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
 from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
-from image_cloud.picture.record import Record
+from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread
@@ -32,8 +35,9 @@ log = logging.getLogger(__name__)
 
 Write = Callable[[bytes], object]
 
-BLOCK_BYTES = 256 * 1024
 LONGEST_TRANSFER_S = 600.0
+MOST_FEED_BYTES, LONGEST_FEED_S = 32 << 20, 60.0
+MOST_ERROR_BYTES, LONGEST_ERROR_S = 64 * 1024, 1.0
 FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 
 
@@ -95,9 +99,10 @@ class Peers:
     def _pool(self, peer: Peer) -> HTTPConnectionPool:
         s = self._settings
         timeout = urllib3.Timeout(connect=s.connect_timeout, read=s.read_timeout)
-        return urllib3.connection_from_url(
+        pool = urllib3.connection_from_url(
             peer.url, maxsize=s.workers + 2, block=False, retries=False, timeout=timeout
         )
+        return ends_in_time(pool)
 
     def candidates(self, key: str, first: str = "") -> list[Peer]:
         """Return the peers that are worth asking for `key`: `first`, then owners, then the rest."""
@@ -119,9 +124,9 @@ class Peers:
 
     def _feed(self, peer: Peer, address: str, *, poll_s: float | None = None) -> dict[str, Any]:
         with self._answer(peer, "GET", address, poll_s=poll_s) as response:
-            body = _read(response)
-        if response.status != 200:
-            raise _away(peer, f"/changes said {response.status}")
+            if response.status != 200:
+                raise _away(peer, f"/changes said {response.status}")
+            body = exchange.read(response, MOST_FEED_BYTES, LONGEST_FEED_S)
         try:
             content = json_file.parse(body)
         except ValueError:
@@ -132,18 +137,19 @@ class Peers:
 
     def record(self, peer: Peer, key: str) -> Record | None:
         """Return what the peer's feed tells of one key.  Raises PeerAway."""
-        rows = self._feed(peer, f"/changes?key={key}")["changes"]
-        if not rows or rows[0]["deleted_at"] is not None or Url.parse(rows[0]["url"]).key != key:
+        answer = self._feed(peer, f"/changes?key={key}")
+        try:
+            changes = [read_change(row, time.time()) for row in rows_of(answer)[:1]]
+        except ValueError as error:
+            raise _away(peer, f"/changes sent {error}") from None
+        if not changes or changes[0].deleted_at is not None or changes[0].key != key:
             return None
-        fields = {field.name for field in dataclasses.fields(Record)}
-        return Record(
-            **{**{n: v for n, v in rows[0].items() if n in fields}, "stored_from": peer.name}
-        )
+        return record_of(changes[0], peer.name)
 
     def has(self, peer: Peer, url: Url, sha256: str) -> bool:
         """Say whether the peer has just this picture.  Raises PeerAway."""
         with self._answer(peer, "HEAD", _picture(url)) as response:
-            _read(response)
+            _drain(response)
         if response.status not in (200, 404, 410):
             raise _away(peer, f"/get_image said {response.status}")
         return response.status == 200 and response.headers.get(SHA256) == sha256
@@ -162,17 +168,15 @@ class Peers:
         return sent
 
     def _copy(self, peer: Peer, response: HTTPResponse, write: Write) -> Sent:
-        digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + LONGEST_TRANSFER_S
-        blocks = response.stream(BLOCK_BYTES, decode_content=False)
-        while block := _next(blocks):
+        stored_at = _stored_at(peer, response)
+        digest, size = hashlib.sha256(), 0
+        for block in exchange.blocks(response, LONGEST_TRANSFER_S):
             size += len(block)
             if size > self._settings.max_bytes:
                 raise TooManyBytes(f"the copy at {peer.name} is too large")
-            if time.monotonic() > deadline:
-                raise _Broken
             digest.update(block)
             write(block)
-        return Sent(digest.hexdigest(), _stored_at(response))
+        return Sent(digest.hexdigest(), stored_at)
 
     @contextlib.contextmanager
     def _answer(
@@ -195,7 +199,7 @@ class Peers:
             try:
                 yield response
             except (NotLocal, Blocked):
-                _read(response)
+                _drain(response)
                 raise
             finally:
                 if not response.isclosed():
@@ -205,7 +209,7 @@ class Peers:
         except (NotLocal, Blocked):
             health.answered()
             raise
-        except (urllib3.exceptions.HTTPError, _Broken) as error:
+        except (urllib3.exceptions.HTTPError, Broken) as error:
             health.failed()
             raise _away(peer, type(error).__name__) from error
 
@@ -234,28 +238,30 @@ def _check_status(peer: Peer, response: HTTPResponse) -> None:
         raise _away(peer, f"/get_image said {response.status}")
 
 
-class _Broken(Exception):
-    """The peer closed the connection within its response."""
+def _drain(response: HTTPResponse) -> None:
+    """Read a short answer to its end, so that its connection can go on; give a long one up."""
+    with contextlib.suppress(Broken):
+        exchange.read(response, MOST_ERROR_BYTES, LONGEST_ERROR_S)
+        return
+    response.close()
 
 
-def _next(blocks: Iterator[bytes]) -> bytes:
-    """Return the next block; an error of the network is the peer's, one of our disk is not."""
+def _stored_at(peer: Peer, response: HTTPResponse) -> float | None:
+    """Return when the peer stored it: its record's word, else the file's, in whole seconds.
+
+    Raises PeerAway for a time that cannot be.
+    """
+    said = response.headers.get(STORED_AT)
     try:
-        return next(blocks, b"")
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise _Broken from error
+        stored_at = float(said) if said is not None else _modified(response)
+        if stored_at is None:
+            return None
+        check_time(stored_at, time.time() + MOST_AHEAD_S)
+    except (ValueError, OverflowError, TypeError):
+        raise _away(peer, "a picture of an impossible time") from None
+    return round(stored_at, 6)
 
 
-def _read(response: HTTPResponse) -> bytes:
-    try:
-        return bytes(response.read())
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise _Broken from error
-
-
-def _stored_at(response: HTTPResponse) -> float | None:
-    """Return when the peer stored it: its record's word, else the file's, in whole seconds."""
-    with contextlib.suppress(KeyError, ValueError):
-        return round(float(response.headers[STORED_AT]), 6)
+def _modified(response: HTTPResponse) -> float | None:
     modified = parsedate_tz(response.headers.get("Last-Modified"))
     return float(mktime_tz(modified)) if modified else None

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 
+from image_cloud.errors import ImageCloudError
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
+
+LAST_TIME_S = 4_102_444_800.0
+"""The year 2100: no file or row is from later, whatever it says."""
+
+MOST_BYTES, MOST_SIDE = 2**63 - 1, 2**31 - 1  # what the catalogue's columns hold
 
 TICK_S = 0.000001
 """Event times are whole microseconds, as PostgreSQL keeps them."""
@@ -50,6 +58,16 @@ class Record:
         """Return what decides between two stores of one URL: the larger one stays, everywhere."""
         return self.stored_at, self.sha256
 
+    def check(self) -> None:
+        """Raise ValueError where no picture can be like this: for what others may have written."""
+        _check_url(self.key, self.url)
+        _require(self.format in EXTENSIONS, "an unknown format")
+        _require(re.fullmatch("[0-9a-f]{64}", self.sha256) is not None, "no SHA-256")
+        _require(0 < self.bytes <= MOST_BYTES, "an impossible size in bytes")
+        sides = [side for side in (self.width, self.height) if side is not None]
+        _require(all(0 < side <= MOST_SIDE for side in sides), "an impossible size in pixels")
+        check_time(self.stored_at)
+
 
 @dataclasses.dataclass(frozen=True)
 class Tombstone:
@@ -68,3 +86,25 @@ class Tombstone:
     def forbids(self, stored_at: float) -> bool:
         """Say whether a picture stored at that time may not be here."""
         return self.blocked or stored_at <= self.deleted_at
+
+    def check(self) -> None:
+        """Raise ValueError where no delete can be like this: for what others may have written."""
+        _check_url(self.key, self.url)
+        check_time(self.deleted_at)
+
+
+def check_time(seconds: float, latest: float = LAST_TIME_S) -> None:
+    """Raise ValueError unless this is a time since 1970, `latest` at most."""
+    _require(math.isfinite(seconds) and 0 <= seconds <= latest, "an impossible time")
+
+
+def _check_url(key: str, url: str) -> None:
+    try:
+        _require(Url.parse(url).key == key, "a key of another URL")
+    except ImageCloudError as error:
+        raise ValueError(error.detail) from None
+
+
+def _require(holds: bool, wrong: str) -> None:
+    if not holds:
+        raise ValueError(wrong)

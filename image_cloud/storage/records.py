@@ -25,6 +25,7 @@ class Records:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._aside = f"{root}/quarantine"
 
     def find(self, key: str) -> Record | None:
         """Return what is known of the original of `key`, be its row committed or not."""
@@ -41,8 +42,11 @@ class Records:
         """
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self._root / "unrecorded"):
-                if entry.name.endswith(".json") and (written := modified(entry)) <= before:
-                    record = notes.read(entry.path, Record)
+                is_delete = entry.name.endswith(".deleted.json")
+                if is_delete or not entry.name.endswith(".json"):
+                    continue
+                if (written := modified(entry)) <= before:
+                    record = notes.read_or_set_aside(entry.path, Record, self._aside)
                     if record:
                         yield written, record
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from image_cloud.errors import Blocked, DeletedMeanwhile
 from image_cloud.picture.key import fan_out
-from image_cloud.picture.record import Tombstone
+from image_cloud.picture.record import LAST_TIME_S, Tombstone
 from image_cloud.storage import notes
 from image_cloud.storage.files import make_dir, remove
 from image_cloud.storage.folders import PRIVATE_DIR
@@ -26,10 +26,12 @@ class Tombstones:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._aside = f"{root}/quarantine"
 
     def find(self, key: str) -> Tombstone | None:
-        """Return the tombstone of `key`; an unreadable one is none."""
-        return notes.read(self._path(key), Tombstone)
+        """Return the tombstone of `key`; an unreadable one is none, and so is one of an impossible time."""
+        tombstone = notes.read(self._path(key), Tombstone)
+        return tombstone if tombstone and tombstone.deleted_at <= LAST_TIME_S else None
 
     def check_blocked(self, key: str) -> None:
         """Raise Blocked where the URL of `key` is forbidden."""
@@ -62,7 +64,7 @@ class Tombstones:
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self._root / "unrecorded"):
                 if entry.name.endswith(".deleted.json"):
-                    tombstone = notes.read(entry.path, Tombstone)
+                    tombstone = notes.read_or_set_aside(entry.path, Tombstone, self._aside)
                     if tombstone:
                         yield tombstone
 

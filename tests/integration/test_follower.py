@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,11 @@ def test_what_a_newer_version_tells_on_top_is_passed_over(
 @pytest.mark.parametrize(
     "wrong",
     [{"key": "0" * 64}, {"host": "other.example"}, {"url": "ftp://x/"}, {"format": "exe"},
-     {"sha256": None}, {"bytes": None}, {"stored_at": None}, {"blocked": None}],
+     {"sha256": None}, {"bytes": None}, {"stored_at": None}, {"blocked": None},
+     {"stored_at": 253402300799.0}, {"deleted_at": 253402300799.0}, {"deleted_at": 1e300},
+     {"deleted_at": time.time() + 8 * 86400}, {"stored_at": time.time() + 8 * 86400},
+     {"stored_at": -1.0}, {"deleted_at": "soon"}, {"bytes": 2**63}, {"width": 2**31},
+     {"height": [1]}, {"sha256": "xyz"}, {"format": ["jpeg"]}, {"url": 7}, {"key": {}}],
 )  # fmt: skip
 def test_a_malformed_row_is_passed_over(
     follow: Callable[..., Following], wrong: dict[str, Any]
@@ -129,9 +134,23 @@ def test_a_malformed_row_is_passed_over(
     following = follow(page({**STORED, **wrong}, STORED))
     following.follower.step()
     assert following.queued() == [PICTURE.key]
+    assert following.state().alive
+    assert following.state().error.startswith("a change was refused: ")
 
 
-@pytest.mark.parametrize("answer", [{}, {"changes": None}, page(backlog="many"), page(now="noon")])
+@pytest.mark.parametrize("row", [None, 7, [], "x", {}])
+def test_a_row_that_is_no_object_is_passed_over(follow: Callable[..., Following], row: Any) -> None:
+    following = follow(page(row, STORED))
+    following.follower.step()
+    assert following.queued() == [PICTURE.key]
+    assert following.cursor() == f"{EPOCH}.7.7"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"changes": None}, page(backlog="many"), page(now="noon"), page(cursor="c1"),
+     page(read={"ic00": "x"}), page(held=None), page(more=1)],
+)  # fmt: skip
 def test_a_malformed_answer_moves_nothing(follow: Callable[..., Following], answer: Any) -> None:
     following = follow(answer)
     assert not following.follower.step()

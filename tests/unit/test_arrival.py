@@ -224,7 +224,7 @@ def test_an_older_store_is_taken_over_once(
     outcomes = []
     for url in (URL, URL, Url.parse("http://shop.example/deleted.jpg")):
         if url != URL:
-            store.bury(Tombstone(url.key, url.text, 2e10), now=3e10)
+            store.bury(Tombstone(url.key, url.text, 4e9), now=4.1e9)
         with path.open("rb") as source:
             outcomes.append(importer.take(url, source))
     assert outcomes == [IMPORTED, HERE, DELETED]

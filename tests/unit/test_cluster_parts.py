@@ -7,7 +7,8 @@ import pytest
 
 from image_cloud import errors
 from image_cloud.cluster.absence import DAY_S, Freshness
-from image_cloud.cluster.clock import MOST_AHEAD_S, ClusterClock
+from image_cloud.cluster.clock import ClusterClock
+from image_cloud.cluster.heard import MOST_AHEAD_S
 from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.cluster.placement import Placement
 from image_cloud.picture.key import key_of

@@ -1,0 +1,86 @@
+"""What a peer's feed says, checked like a stranger's: what cannot be is refused, row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from image_cloud.db.feed import Change, Position
+from image_cloud.picture.record import Record, Tombstone, check_time
+from image_cloud.picture.url import Url
+from image_cloud.process.typed import fit
+
+MOST_AHEAD_S = 7 * 86400.0
+"""So far a peer's clock, and every time that it tells of, may be ahead of this node's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldBack:
+    """For how long a transaction has held the peer's feed back, and which."""
+
+    seconds: float
+    holder: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What a page says beside its changes; `read` is how far the peer has read each feed."""
+
+    now: float
+    cursor: str
+    more: bool
+    backlog: int
+    accepts_deletes: bool
+    held: HeldBack
+    read: dict[str, str]
+
+
+def read_page(page: dict[str, Any]) -> tuple[Heard, list[Any]]:
+    """Return what a page says, and its rows as they are.  Raises ValueError."""
+    heard = fit(Heard, page)
+    for cursor in (heard.cursor, *heard.read.values()):
+        Position.parse(cursor)
+    if not 0 <= heard.backlog < 2**63:
+        raise ValueError("an impossible backlog")
+    return heard, rows_of(page)
+
+
+def rows_of(page: dict[str, Any]) -> list[Any]:
+    """Return the rows of an answer as they are.  Raises ValueError."""
+    rows = page.get("changes")
+    if not isinstance(rows, list):
+        raise ValueError("no changes")
+    return rows
+
+
+def read_change(row: Any, now: float) -> Change:
+    """Return one row; `now` is this node's time.  Raises ValueError with what is wrong."""
+    if not isinstance(row, dict):
+        raise ValueError("not an object")
+    # Newer versions may tell more, older ones less: in a rolling deploy both are there.
+    known = {field.name: row.get(field.name) for field in dataclasses.fields(Change)}
+    change = fit(Change, known)
+    latest = now + MOST_AHEAD_S
+    if change.deleted_at is None:
+        record = record_of(change, "")
+        record.check()
+        check_time(record.stored_at, latest)
+    else:
+        tombstone_of(change).check()
+        check_time(change.deleted_at, latest)
+    if Url.parse(change.url).host != change.host:
+        raise ValueError("a host of another URL")
+    return change
+
+
+def record_of(change: Change, peer: str) -> Record:
+    """Return the record of a picture that `peer` tells of.  Raises ValueError."""
+    values = dataclasses.asdict(change)
+    del values["deleted_at"], values["blocked"]
+    return fit(Record, {**values, "stored_from": peer})
+
+
+def tombstone_of(change: Change) -> Tombstone:
+    """Return the delete that a row tells of."""
+    assert change.deleted_at is not None
+    return Tombstone(change.key, change.url, change.deleted_at, change.blocked)

@@ -1,0 +1,134 @@
+"""What a peer may cost: it is reached over HTTP like a stranger."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from image_cloud.cluster.peers import Peers
+from image_cloud.config.fields import Peer
+from image_cloud.config.sections import Cluster
+from image_cloud.errors import NotLocal, PeerAway
+from image_cloud.picture.url import Url
+
+URL = Url.parse("http://shop.example/a.jpg")
+OK = b"HTTP/1.1 200 OK\r\n"
+Send = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def peer(send: Send) -> Iterator[tuple[Peers, Peer]]:
+    """Give the client of a peer that does `send` on every connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    came, _ = server.accept()
+                    with came, contextlib.suppress(OSError):
+                        came.recv(65536)
+                        send(came)
+
+        threading.Thread(target=serve, daemon=True).start()
+        there = Peer("ic01", f"http://127.0.0.1:{server.getsockname()[1]}")
+        settings = dataclasses.replace(Cluster(), peers=(there,), read_timeout=1.0)
+        yield Peers("ic00", settings), there
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def drips(head: bytes, seconds: float = 60.0) -> Send:
+    """Send `head`, and then a byte now and then."""
+
+    def send(came: socket.socket) -> None:
+        came.sendall(head)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            came.sendall(b"x")
+            time.sleep(0.2)
+
+    return send
+
+
+def sends(answer: bytes) -> Send:
+    return lambda came: came.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000000\r\n\r\n",
+     b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)  # fmt: skip
+def test_a_dripping_404_holds_nobody(head: bytes) -> None:
+    over = threading.Event()
+    with peer(drips(head)) as (peers, there):
+
+        def ask() -> None:
+            with pytest.raises(NotLocal):
+                peers.fetch(there, URL, lambda block: None)
+            over.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        assert over.wait(30)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX-Drip: ", b"HTTP/1.1 500 No\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_dripping_head_or_error_holds_nobody(head: bytes) -> None:
+    over = threading.Event()
+    with peer(drips(head)) as (peers, there):
+
+        def ask() -> None:
+            with pytest.raises(PeerAway):
+                peers.changes(there, "", 10, 0)
+            over.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        assert over.wait(30)
+
+
+def test_a_feed_that_does_not_end_is_cut_off() -> None:
+    taken = 0
+
+    def send(came: socket.socket) -> None:
+        nonlocal taken
+        came.sendall(OK + b"Content-Length: 1000000000\r\n\r\n")
+        while True:
+            taken += came.send(b" " * 65536)
+
+    with peer(send) as (peers, there), pytest.raises(PeerAway):
+        peers.changes(there, "", 10, 0)
+    assert taken < 100_000_000
+
+
+@pytest.mark.parametrize("stored_at", ["inf", "nan", "1e300", "253402300799", "-1", "soon"])
+def test_a_copy_of_an_impossible_time_is_refused(stored_at: str) -> None:
+    head = OK + f"X-Image-Cloud-Stored-At: {stored_at}\r\nX-Stored-At: {stored_at}\r\n".encode()
+    with peer(sends(head + b"Content-Length: 1\r\n\r\nx")) as (peers, there):
+        written: list[bytes] = []
+        with pytest.raises(PeerAway, match="impossible time"):
+            peers.fetch(there, URL, written.append)
+        assert not written
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"changes": [' + b'{"a":' * 50_000,
+        b"{}",
+        b"[]",
+        b'{"changes": 1e999}',
+        b"\xff",
+    ],
+)
+def test_a_feed_of_nonsense_is_an_outage(body: bytes) -> None:
+    answer = OK + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with peer(sends(answer)) as (peers, there), pytest.raises(PeerAway):
+        peers.record(there, URL.key)
