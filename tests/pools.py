@@ -62,8 +62,6 @@ class Pools:
         pool = "intake" if path == "/fire_and_forget" else "front"
         given = self._token if token is None else token
         headers = {"X-Request-Id": REQUEST_ID} | ({"X-Image-Cloud-Token": given} if given else {})
-        if path.startswith("/_"):
-            headers[INTERNAL] = "1"  # as nginx itself asks
         came = self._clients[pool].simulate_request(
             method, path, params=parameters, body=body, headers=headers
         )
