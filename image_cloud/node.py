@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from image_cloud.cluster.absence import Freshness
+from image_cloud.cluster.brake import Brake
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.deletes import Deletes
 from image_cloud.cluster.epoch import FeedGuard
@@ -178,6 +179,12 @@ class Node:
         cluster = self.config.cluster
         settings = dataclasses.replace(cluster, peers=()) if cluster.shared_storage else cluster
         return Peers(self.config.node.name, settings)
+
+    @cached_property
+    def brake(self) -> Brake:
+        """What stops a peer that deletes too much."""
+        counts, permits = self._own_file("deletes.json"), self._own_file("permits.json")
+        return Brake(counts, permits, self.config.cluster.most_deletes_per_hour)
 
     @cached_property
     def peer_states(self) -> PeerStates:

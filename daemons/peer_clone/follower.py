@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from image_cloud.cluster.brake import Brake
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.deletes import Deletes
 from image_cloud.cluster.heard import Heard, read_change, read_page, tombstone_of
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LIMIT = 1000
 PROBE_S = 0.5
+STOPPED_S = 5.0
 
 
 class Follower:
@@ -33,8 +35,6 @@ class Follower:
     Calls `on_work` when requests were queued, `on_caught_up` when the feed was read to its end.
     """
 
-    idle_s = PROBE_S
-
     def __init__(
         self,
         peer: Peer,
@@ -42,6 +42,7 @@ class Follower:
         store: Store,
         database: Database,
         deletes: Deletes,
+        brake: Brake,
         clock: ClusterClock,
         states: PeerStates,
         *,
@@ -55,13 +56,15 @@ class Follower:
         self._store = store
         self._database = database
         self._deletes = deletes
+        self._brake = brake
+        self.idle_s = PROBE_S
         self._clock = clock
         self._states = states
         self._poll_s = poll_s
         self._on_work = on_work
         self._on_caught_up = on_caught_up
         self._go_on = go_on
-        self._refused = ""
+        self._refused = self._stopped = ""
         self._state = states.last(peer.name) or PeerState(peer.name, peer.url)
         self._state = dataclasses.replace(self._state, url=peer.url, alive=False)
 
@@ -82,9 +85,36 @@ class Follower:
                 self._lose(error)
             return False
         self._hear(heard)
-        self._apply(self._read(rows), position, heard)
+        changes = self._read(rows)
+        if self._is_stopped(changes):
+            return False
+        self._apply(changes, position, heard)
         # A peer with too many followers answers at once, news or not: that must not spin.
         return bool(rows) or time.monotonic() - began >= PROBE_S
+
+    def _is_stopped(self, changes: list[Change]) -> bool:
+        """Say whether these changes delete more pictures that are here than one feed may."""
+        deletes = sum(
+            one.deleted_at is not None and self._store.originals.find(one.key) is not None
+            for one in changes
+        )
+        stopped = ""
+        if not self._brake.passes(self._peer.name, deletes):
+            most = self._brake.most_per_hour
+            stopped = f"its feed is stopped: it deletes more than {most} pictures an hour here"
+        if stopped and not self._stopped:
+            log.error("event=deletes_stopped peer=%s next=%d", self._peer.name, deletes)
+        if stopped != self._stopped:
+            self._stopped = stopped
+            self._show()
+        self.idle_s = STOPPED_S if stopped else PROBE_S
+        return bool(stopped)
+
+    def _show(self) -> None:
+        self._state = dataclasses.replace(
+            self._state, error=self._stopped or self._refused, is_stopped=bool(self._stopped)
+        )
+        self._states.update(self._state)
 
     def _apply(self, changes: list[Change], position: str, heard: Heard) -> None:
         tombstones = [tombstone_of(change) for change in changes if change.deleted_at is not None]
@@ -122,8 +152,7 @@ class Follower:
             "event=change_refused peer=%s key=%.66r reason=%r", self._peer.name, key, reason
         )
         self._refused = f"a change was refused: {reason}"
-        self._state = dataclasses.replace(self._state, error=self._refused)
-        self._states.update(self._state)
+        self._show()
 
     def _is_wanted(self, change: Change) -> bool:
         return change.deleted_at is None and self._peers.placement.owns(change.key)
@@ -143,7 +172,7 @@ class Follower:
             accepts_deletes=heard.accepts_deletes,
             has_of_us=self._state.has_of_us if heard.backlog else has_of_us,
             held_s=heard.held.seconds,
-            error=self._refused,
+            error=self._stopped or self._refused,
         )
         self._states.update(self._state)
 

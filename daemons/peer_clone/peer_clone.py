@@ -123,7 +123,8 @@ def create(node: Node, runner: Runner) -> PeerClone:
     jobs: dict[str, Worker] = {"rebuild": own_rebuild} if own_rebuild else {}
     for peer in node.peers.all:
         jobs[f"follower-{peer.name}"] = Follower(
-            peer, node.peers, node.store, node.database, node.deletes, node.clock, node.peer_states,
+            peer, node.peers, node.store, node.database, node.deletes, node.brake, node.clock,
+            node.peer_states,
             poll_s=node.config.cluster.poll, on_work=news.set, on_caught_up=caught_up.add,
             go_on=runner.go_on,
         )  # fmt: skip

@@ -44,7 +44,14 @@ def create_front(node: Node) -> App:
 def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
     pools = node.config.pools
     return NodeMetrics(
-        readiness, node.storage, node.run, node.attempts, pools, node.domains, node.database
+        readiness,
+        node.storage,
+        node.run,
+        node.attempts,
+        pools,
+        node.domains,
+        node.database,
+        node.peer_states,
     )
 
 

@@ -1,4 +1,4 @@
-"""`image-cloud delete` and `image-cloud backlog`."""
+"""`image-cloud delete`, `backlog` and `allow-deletes`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTABLE_S = 1.0
 
 
 def add_commands(commands: Any) -> None:
-    """Add `delete` and `backlog`."""
+    """Add `delete`, `backlog` and `allow-deletes`."""
     delete = commands.add_parser("delete", help="delete a picture on every node")
     delete.add_argument("url")
     block = delete.add_mutually_exclusive_group()
@@ -35,6 +35,11 @@ def add_commands(commands: Any) -> None:
     delete.set_defaults(run=run_delete)
     backlog = commands.add_parser("backlog", help="say what this node and all peers still clone")
     backlog.set_defaults(run=run_backlog)
+    allow = commands.add_parser(
+        "allow-deletes", help="let a peer delete as many pictures here as it wants, for an hour"
+    )
+    allow.add_argument("peer", metavar="PEER")
+    allow.set_defaults(run=run_allow_deletes)
 
 
 def run_delete(arguments: argparse.Namespace) -> None:
@@ -70,9 +75,23 @@ def run_backlog(arguments: argparse.Namespace) -> int:
             rows.append((peer.name, str(heard.backlog), _held(held.seconds, held.holder)))
         except (ImageCloudError, ValueError) as error:
             rows.append((peer.name, "?", str(error)))
+    stopped = [state for state in node.peer_states.read().values() if state.is_stopped]
     for name, backlog, remark in rows:
         print(f"{name}\t{backlog}\t{remark}".rstrip())
-    return 1 if any(backlog == "?" for _, backlog, _ in rows) else 0
+    for state in stopped:
+        print(f"{state.name}: {state.error}; to go on: image-cloud allow-deletes {state.name}")
+    return 1 if stopped or any(backlog == "?" for _, backlog, _ in rows) else 0
+
+
+def run_allow_deletes(arguments: argparse.Namespace) -> None:
+    """Say go to a feed that was stopped."""
+    node = open_node(arguments)
+    names = [peer.name for peer in node.peers.all]
+    if arguments.peer not in names:
+        raise CommandError(f"no peer {arguments.peer}; there are: {', '.join(names) or 'none'}")
+    become_run_user(node.config)
+    node.brake.permit(arguments.peer)
+    print(f"for an hour {arguments.peer} may delete as many pictures here as it wants")
 
 
 def _own(database: Database) -> tuple[str, str]:

@@ -30,6 +30,7 @@ class PeerState:
     has_of_us: str = ""  # up to where in this node's feed it has cloned everything
     held_s: float = 0.0  # for how long a transaction has held its feed back
     error: str = ""
+    is_stopped: bool = False  # it deletes too much: an operator has to say go
 
     def is_alive(self, now: float) -> bool:
         """Say whether it answered lately: without a follower nothing is known."""
@@ -92,4 +93,4 @@ class PeerStates:
 
 def _news(state: PeerState) -> tuple[object, ...]:
     """Return what is written at once where it changes."""
-    return state.alive, state.backlog, state.error
+    return state.alive, state.backlog, state.error, state.is_stopped

@@ -446,6 +446,13 @@ class Cluster:
         "Days for which deletes are kept. A node without contact to any peer for longer compares\n"
         "all its pictures with the peers before it serves them again.",
     )
+    most_deletes_per_hour: int = f.whole(
+        10_000,
+        0,
+        10**9,
+        "Pictures of this node that the feed of one peer may delete in an hour. Beyond that the feed\n"
+        "is stopped until an operator says `image-cloud allow-deletes PEER`.",
+    )
     replicas: int = f.whole(
         0, 0, 1000, "Nodes that keep each picture, chosen by rendezvous hashing; 0: all nodes."
     )

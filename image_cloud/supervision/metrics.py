@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.config.sections import Pools
 from image_cloud.db import clones, prefetch_batches
 from image_cloud.db.connect import Database
@@ -37,6 +38,7 @@ class NodeMetrics:
         pools: Pools,
         domains: Domains,
         database: Database,
+        peers: PeerStates,
     ) -> None:
         self._readiness = readiness
         self._storage = storage
@@ -45,6 +47,7 @@ class NodeMetrics:
         self._pools = pools
         self._domains = domains
         self._database = database
+        self._peers = peers
 
     def text(self) -> str:
         """Return all metrics in the text format of Prometheus."""
@@ -77,6 +80,10 @@ class NodeMetrics:
             "Originals that the database does not know.",
             "",
             unrecorded,
+        )
+        stopped = {state.name: int(state.is_stopped) for state in self._peers.read().values()}
+        yield from _metric(
+            "feed_stopped", "gauge", "1 where a peer deletes too much.", "peer", stopped
         )
         yield from self._prefetch(bool(up["database"]))
 

@@ -59,14 +59,16 @@ class Following:
     """A follower, and what came of its steps."""
 
     def __init__(self, folder: Path, settings: Settings, *answers: Any) -> None:
-        self.node: Node = new_node(folder, database=settings)
+        brake = "cluster.most_deletes_per_hour=2"
+        self.node: Node = new_node(folder, brake, settings)
         self.peers = Peers(*answers)
         self.told: list[str] = []
         self.goes_on = True
         node = self.node
         deletes = Deletes(node.store, node.failures, node.database, node.clock)
         self.follower = Follower(
-            PEER, self.peers, node.store, node.database, deletes, node.clock, node.peer_states,
+            PEER, self.peers, node.store, node.database, deletes, node.brake, node.clock,
+            node.peer_states,
             poll_s=0, on_work=lambda: self.told.append("work"), on_caught_up=self.told.append,
             go_on=lambda: self.goes_on,
         )  # fmt: skip
@@ -187,3 +189,33 @@ def test_an_answer_that_came_is_taken_though_sigterm_came_too(
     following.follower.step()
     assert following.queued() == [PICTURE.key]
     assert following.cursor() == f"{EPOCH}.7.7"
+
+
+def test_a_feed_that_deletes_too_much_is_stopped_until_an_operator_says_go(
+    follow: Callable[..., Following],
+) -> None:
+    there = [picture(number) for number in range(4)]
+    deletes = [{**dataclasses.asdict(change(one)), "deleted_at": 5000.0} for one in there]
+    absent = {**dataclasses.asdict(change(picture(9))), "deleted_at": 5000.0}
+    following = follow(
+        page(*deletes[:2], absent, absent), page(deletes[2], STORED), page(deletes[2], STORED),
+        page(*deletes[2:], cursor=f"{EPOCH}.8.8"),
+    )  # fmt: skip
+    store = following.node.store
+    for one in there:
+        keep(store, one)
+    following.follower.step()
+    assert [store.originals.find(one.key) is None for one in there] == [True, True, False, False]
+    for _ in range(2):
+        assert not following.follower.step()
+        assert following.cursor() == f"{EPOCH}.7.7"
+        assert store.originals.find(there[2].key)
+    state = following.state()
+    assert (state.alive, state.is_stopped) == (True, True)
+    assert "more than 2 pictures an hour" in state.error
+    Node(following.node.config).brake.permit(PEER.name)  # another process
+    following.follower.step()
+    assert not any(store.originals.find(one.key) for one in there)
+    assert following.cursor() == f"{EPOCH}.8.8"
+    state = following.state()
+    assert (state.is_stopped, state.error) == (False, "")

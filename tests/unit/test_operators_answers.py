@@ -127,9 +127,11 @@ def test_metrics_do_without_the_database(tmp_path: Path) -> None:
     domains = Domains(tmp_path / "domains", tmp_path / "locks", Politeness(jitter=0))
     domains.failed("shop.example", OriginStatus(upstream_status=429, retry_after_s=60))
     attempts = Attempts(tmp_path / "run" / "decoding")
+    states = PeerStates(tmp_path / "peers.json")
+    states.update(PeerState("ic01", "http://ic01", alive=True, is_stopped=True))
     metrics = NodeMetrics(
         Readiness(Space(), Database(away)), tmp_path, tmp_path / "run", attempts,
-        Pools(resize_queue=7), domains, Database(),
+        Pools(resize_queue=7), domains, Database(), states,
     )  # fmt: skip
     with attempts.under_way("a" * 32, "0" * 64):
         answer = client({"/metrics": Metrics(metrics)}, ("ops",)).simulate_get("/metrics")
@@ -138,7 +140,7 @@ def test_metrics_do_without_the_database(tmp_path: Path) -> None:
     assert {
         'image_cloud_up{part="storage"} 1', 'image_cloud_up{part="database"} 0',
         'image_cloud_pool_running{pool="resize"} 1', 'image_cloud_pool_limit{pool="resize"} 7',
-        "image_cloud_unrecorded_originals 1",
+        "image_cloud_unrecorded_originals 1", 'image_cloud_feed_stopped{peer="ic01"} 1',
     } <= set(lines)  # fmt: skip
     assert any(line.startswith('image_cloud_domain_pause_seconds{domain="shop.') for line in lines)
     assert not any("prefetch_urls" in line for line in lines)
