@@ -25,7 +25,7 @@ from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.files import modified
-from image_cloud.storage.recorder import record_deletes, record_notes
+from image_cloud.storage.recorder import commit_deletes, commit_records
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -80,16 +80,16 @@ class Janitor:
             self._forget_tombstones()
         self._eviction.note_use(self._traffic.read())
         evicts = self._eviction.step()
-        self._record_deletes()
-        return self._record() or evicts
+        self._commit_deletes()
+        return self._commit_records() or evicts
 
-    def _record_deletes(self) -> None:
+    def _commit_deletes(self) -> None:
         """Tell the database of deletes that it missed."""
         batch = list(itertools.islice(self._store.tombstones.unrecorded(), RECORD_AT_ONCE))
         for tombstone in batch:  # its process may have died between the note and the rest
             self._store.bury(tombstone, self._cluster_clock.now())
         if batch:
-            record_deletes(self._store, self._database, batch, self._cluster_clock.now())
+            commit_deletes(self._store, self._database, batch, self._cluster_clock.now())
             log.info("event=recorded deletes=%d", len(batch))
 
     def _forget_tombstones(self) -> None:
@@ -100,7 +100,7 @@ class Janitor:
         if forgotten:
             log.info("event=tombstones_forgotten count=%d", forgotten)
 
-    def _record(self) -> bool:
+    def _commit_records(self) -> bool:
         old = self._clock() - NOTE_AGE_S
         # Their own time may be that of a peer's store: the file's says when it was written here.
         batch = list(itertools.islice(self._store.records.unrecorded(old), RECORD_AT_ONCE))
@@ -111,7 +111,7 @@ class Janitor:
                     record.key
                 )  # its process died before the original came
         if kept:
-            record_notes(self._store, self._database, kept)
+            commit_records(self._store, self._database, kept)
             log.info("event=recorded records=%d", len(kept))
         return len(batch) == RECORD_AT_ONCE
 

@@ -101,7 +101,7 @@ class Cloner:
             except (ImageCloudError, OSError) as error:
                 self._postpone(request, error)
         with self._database.transaction() as cursor:
-            catalog.record(cursor, kept)
+            catalog.upsert(cursor, kept)
             clones.done(cursor, done)
         for record in kept:
             self._store.records.settle(record)

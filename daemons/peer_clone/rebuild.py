@@ -9,7 +9,7 @@ from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.epoch import FeedGuard
 from image_cloud.db.connect import Database
 from image_cloud.process.steps import GoOn
-from image_cloud.storage.recorder import record_deletes, record_notes
+from image_cloud.storage.recorder import commit_deletes, commit_records
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class Rebuild:
         deletes = pictures = 0
         tombstones = self._store.tombstones.all()
         while self._go_on() and (batch := list(itertools.islice(tombstones, AT_ONCE))):
-            record_deletes(self._store, self._database, batch, self._clock.now())
+            commit_deletes(self._store, self._database, batch, self._clock.now())
             deletes += len(batch)
         records = (
             one for one in self._store.records.settled() if self._store.originals.find(one.key)
         )
         while self._go_on() and (found := list(itertools.islice(records, AT_ONCE))):
-            record_notes(self._store, self._database, found)
+            commit_records(self._store, self._database, found)
             pictures += len(found)
         if not self._go_on():
             return False

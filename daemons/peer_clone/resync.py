@@ -14,7 +14,7 @@ from image_cloud.picture.record import Record
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.new_file import FoundFile
 from image_cloud.storage.originals import Originals
-from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.records import Records
 from image_cloud.storage.store import Store
 
@@ -86,7 +86,7 @@ class Resync:
         except (ImageCloudError, OSError) as error:
             log.error("event=not_restored key=%s error=%s", record.key, error)
             return False
-        record_notes(self._store, self._database, [record])
+        commit_records(self._store, self._database, [record])
         return True
 
     def _aside(self) -> Iterator[Record]:

@@ -19,7 +19,7 @@ from image_cloud.node import Node
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
-from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.recorder import commit_records
 
 AT_ONCE = 200
 Row = tuple[int, str, str]
@@ -57,9 +57,9 @@ def run_import(arguments: argparse.Namespace) -> int:
         for number, url, path in rows:
             counts[_take(importer, number, url, root / path)] += 1
             if len(waiting) >= AT_ONCE:
-                _record(node, waiting)
+                _commit(node, waiting)
             bar.update()
-    _record(node, waiting)
+    _commit(node, waiting)
     print(", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to import")
     return 1 if counts["not taken"] else 0
 
@@ -78,11 +78,11 @@ def _take(importer: Importer, number: int, url: str, path: Path) -> str:
         return "not taken"
 
 
-def _record(node: Node, waiting: list[Record]) -> None:
+def _commit(node: Node, waiting: list[Record]) -> None:
     """Record what was stored; with the database away the notes wait for the janitor."""
     try:
         if waiting:
-            record_notes(node.store, node.database, waiting)
+            commit_records(node.store, node.database, waiting)
     except DatabaseUnavailable:
         tqdm.write("the database is away: recorded later")
     waiting.clear()

@@ -12,7 +12,7 @@ from image_cloud.errors import DatabaseUnavailable
 from image_cloud.picture.record import TICK_S, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
-from image_cloud.storage.recorder import record_deletes
+from image_cloud.storage.recorder import commit_deletes
 from image_cloud.storage.space import unavailable
 from image_cloud.storage.store import Store
 
@@ -54,7 +54,7 @@ class Deletes:
         deleted_at = round(max(self._clock.now(), earliest + TICK_S), 6)
         tombstone = Tombstone(key, url.text, deleted_at, blocked)
         was_here = self.bury(tombstone)
-        recorded = self.record([tombstone])
+        recorded = self.commit([tombstone])
         log.info("event=deleted key=%s here=%s blocked=%s", key, was_here, blocked)
         return Deleted(was_here, blocked, recorded)
 
@@ -71,10 +71,10 @@ class Deletes:
             raise unavailable(error) from error
         return was_here
 
-    def record(self, tombstones: Sequence[Tombstone]) -> bool:
+    def commit(self, tombstones: Sequence[Tombstone]) -> bool:
         """Tell the database; say whether it could be told.  The notes on disk stay if not."""
         try:
-            record_deletes(self._store, self._database, tombstones, self._clock.now())
+            commit_deletes(self._store, self._database, tombstones, self._clock.now())
         except DatabaseUnavailable:
             log.warning("event=delete_postponed deletes=%d", len(tombstones))
             return False

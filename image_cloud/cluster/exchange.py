@@ -10,7 +10,7 @@ import urllib3
 from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 
-from image_cloud.origin.watchdog import Deadline, watchdog
+from image_cloud.origin.deadlines import Deadline, deadlines
 
 BLOCK_BYTES = 256 * 1024
 GRACE_S = 5.0
@@ -63,7 +63,7 @@ def _watched(sock: Any, total_s: float) -> Iterator[None]:
     """Shut `sock` after `total_s`.  Raises TimeoutError then, since a cut answer may look whole."""
     deadline = Deadline(total_s)
     deadline.hold(sock)
-    watchdog().add(deadline)
+    deadlines().add(deadline)
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError):
@@ -71,7 +71,7 @@ def _watched(sock: Any, total_s: float) -> Iterator[None]:
             raise TimeoutError from None
         raise
     finally:
-        watchdog().discard(deadline)
+        deadlines().discard(deadline)
         deadline.hold(None)
     if deadline.passed:
         raise TimeoutError

@@ -135,7 +135,7 @@ class Peers:
             raise _away(peer, "/changes sent no JSON object")
         return content
 
-    def record(self, peer: Peer, key: str) -> Record | None:
+    def find_record(self, peer: Peer, key: str) -> Record | None:
         """Return what the peer's feed tells of one key.  Raises PeerAway."""
         answer = self._feed(peer, f"/changes?key={key}")
         try:

@@ -14,7 +14,7 @@ from image_cloud.picture.record import Record, Tombstone
 
 # The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
 # is not newer, and a block over everything.
-RECORD = """
+UPSERT = """
     INSERT INTO images
         (key, url, host, format, width, height, bytes, sha256, stored_at, stored_from)
     VALUES %s
@@ -27,7 +27,7 @@ RECORD = """
         THEN (images.stored_at, images.sha256) < (excluded.stored_at, excluded.sha256)
         ELSE images.deleted_at < excluded.stored_at END
 """
-RECORD_ROW = """(%(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
+UPSERT_ROW = """(%(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
     to_timestamp(%(stored_at)s), %(stored_from)s)"""
 # A store from the future cannot be: its clock was wrong, and the delete came after it.
 BURY = """
@@ -65,7 +65,7 @@ FORGET_TOMBSTONES = """
 COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images WHERE deleted_at IS NULL"
 
 
-def record(cursor: Cursor, records: Iterable[Record]) -> None:
+def upsert(cursor: Cursor, records: Iterable[Record]) -> None:
     """Insert the rows, or bring them up to date where these are newer and not deleted since.
 
     One statement for all, in the order of keys, so that two processes never wait for each other.
@@ -76,7 +76,7 @@ def record(cursor: Cursor, records: Iterable[Record]) -> None:
         if known.version < one.version:
             newest[one.key] = one
     rows = [vars(newest[key]) for key in sorted(newest)]
-    execute_values(cursor, RECORD, rows, RECORD_ROW, page_size=len(rows) or 1)
+    execute_values(cursor, UPSERT, rows, UPSERT_ROW, page_size=len(rows) or 1)
 
 
 def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:

@@ -18,7 +18,7 @@ from image_cloud.fetch.load import Cache
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.files import sha256_of
-from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Auditor:
 
     def _adopt(self, record: Record) -> None:
         self._store.records.note(record)
-        record_notes(self._store, self._database, [record])
+        commit_records(self._store, self._database, [record])
 
     def _fetch(self, record: Record) -> str:
         try:
@@ -158,7 +158,7 @@ class Auditor:
     def _from_feeds(self, key: str) -> Record | None:
         for peer in self._peers.all:
             with contextlib.suppress(PeerAway, ImageCloudError):
-                record = self._peers.record(peer, key)
+                record = self._peers.find_record(peer, key)
                 if record:
                     return record
         return None

@@ -19,6 +19,7 @@ from image_cloud.errors import (
 )
 from image_cloud.origin import redirects
 from image_cloud.origin.connections import Connections
+from image_cloud.origin.deadlines import Deadline, deadlines
 from image_cloud.origin.dial import Dialer, Resolve
 from image_cloud.origin.http1.codings import Decoded
 from image_cloud.origin.http1.connection import Connection, StaleConnection
@@ -26,7 +27,6 @@ from image_cloud.origin.http1.framing import check_codings
 from image_cloud.origin.http1.response import Response
 from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
-from image_cloud.origin.watchdog import Deadline, watchdog
 from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
@@ -100,16 +100,16 @@ class Origin:
         self._policy.check_url(url)
         enter(url)
         deadline = Deadline(self._settings.total_timeout)
-        watchdog().add(deadline)
+        deadlines().add(deadline)
         try:
             with self._found(url, deadline, enter) as (there, response):
                 return self._take(there, response, deadline, write, is_whole)
         except OriginFailed as error:
-            if deadline.passed:  # what broke was the watchdog's doing
+            if deadline.passed:  # what broke was cut for its time
                 raise deadline.error() from error
             raise
         finally:
-            watchdog().discard(deadline)
+            deadlines().discard(deadline)
 
     @contextlib.contextmanager
     def _found(self, url: Url, deadline: Deadline, enter: Enter) -> Iterator[tuple[Url, Response]]:
@@ -184,7 +184,7 @@ class Origin:
             write(block)
         is_known = response.is_complete or blocks.has_ended
         if not is_known:
-            deadline.left_s()  # what the watchdog cut looks like an end
+            deadline.left_s()  # what was cut looks like an end
         return Downloaded(
             bytes=count_bytes,
             sha256=digest.hexdigest(),

@@ -10,9 +10,9 @@ import threading
 import certifi
 
 from image_cloud.config.sections import Download
+from image_cloud.origin.deadlines import Deadline
 from image_cloud.origin.dial import Dialer
 from image_cloud.origin.http1.connection import Connection, Server, server_of, shake_hands
-from image_cloud.origin.watchdog import Deadline
 from image_cloud.picture.url import Url
 
 # Idle connections: at most this many in all, and this many to each server.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from image_cloud.errors import OriginDns
-from image_cloud.origin import failures
+from image_cloud.origin import network_errors
 from image_cloud.origin.policy import Policy
 from image_cloud.picture.url import is_address
 
@@ -48,7 +48,7 @@ class Dialer:
                 return _connect(family, where, left_s if is_last else left_s / 2, hold)
             except OSError as error:
                 if is_last or left_s <= 0:
-                    raise failures.of_connecting(error) from error
+                    raise network_errors.of_connecting(error) from error
         raise OriginDns(f"the name {host} has no address")
 
     def _answers(self, host: str, port: int, timeout_s: float) -> list[Any]:

@@ -74,7 +74,7 @@ class Maker:
         kept = self._keep(original, files | ({LADDER: steps} if steps else {}))
         if kept and self._store.originals.version(original) != version:
             for name in kept:  # deleted or replaced meanwhile
-                self._store.variants.remove(original.key, name)
+                self._store.variants.remove_one(original.key, name)
             kept = []
         return None if recipe.name in kept else made[0]
 

@@ -24,7 +24,7 @@ def with_folder(put: Callable[[str], object], target: str, folder_mode: int) -> 
         put(target)
 
 
-def remove(path: str) -> None:
+def unlink(path: str) -> None:
     """Remove a file that may not be there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 from types import TracebackType
 
-from image_cloud.storage.files import move, remove, with_folder
+from image_cloud.storage.files import move, unlink, with_folder
 
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -94,7 +94,7 @@ class NewFile:
             os.close(self.descriptor)
             self.descriptor = -1
         if self._temporary:
-            remove(self._temporary)
+            unlink(self._temporary)
 
     def _link(self, target: str) -> None:
         # Python has the link of /proc followed only where a folder is given, be it of no use.

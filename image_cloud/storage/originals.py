@@ -14,7 +14,7 @@ from pathlib import Path
 from image_cloud.picture.key import KEY_PATTERN, fan_out
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import EXTENSIONS
-from image_cloud.storage.files import has_bytes, remove, sync
+from image_cloud.storage.files import has_bytes, sync, unlink
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile
 
@@ -102,7 +102,7 @@ class Originals:
 
     def remove_file(self, original: Original) -> None:
         """Remove this file, if it is there."""
-        remove(f"{self._root}/{original.relative}")
+        unlink(f"{self._root}/{original.relative}")
 
     def quarantine(self, original: Original) -> Path:
         """Move a damaged original out of the way; return where it is kept."""

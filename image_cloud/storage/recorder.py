@@ -2,7 +2,7 @@
 
 The note `unrecorded/<key>.json` is on disk before the original appears.  The recorder's thread commits
 the rows in batches and settles the notes; if the process or the database dies first, the note stays and
-the janitor records it later with the same `record_notes`.
+the janitor records it later with the same `commit_records`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GATHER_S = 0.25
 """A batch waits so long for more: a transaction of its own for each picture costs as much as its download."""
 
 
-def record_notes(store: Store, database: Database, records: Sequence[Record]) -> None:
+def commit_records(store: Store, database: Database, records: Sequence[Record]) -> None:
     """Commit the rows of `records` and remove their notes.  Raises DatabaseUnavailable, OSError.
 
     No row says that a picture is here before that is sure to survive a crash of the machine.
@@ -37,12 +37,12 @@ def record_notes(store: Store, database: Database, records: Sequence[Record]) ->
     for one in records:
         store.originals.sync(one.original)
     with database.transaction() as cursor:
-        catalog.record(cursor, records)
+        catalog.upsert(cursor, records)
     for one in records:
         store.records.settle(one)
 
 
-def record_deletes(
+def commit_deletes(
     store: Store, database: Database, tombstones: Sequence[Tombstone], now: float
 ) -> None:
     """Commit the rows of deletes and remove their notes.  Raises DatabaseUnavailable."""
@@ -89,7 +89,7 @@ class Recorder:
         first = self._next(LOOK_S)
         if first:
             time.sleep(GATHER_S)
-            record_notes(
+            commit_records(
                 self._store, self._database, [first, *self._waiting_ones(MOST_AT_ONCE - 1)]
             )
         return True
@@ -102,7 +102,7 @@ class Recorder:
         """Record what still waits, as far as that is possible now."""
         try:
             while batch := self._waiting_ones(MOST_AT_ONCE):
-                record_notes(self._store, self._database, batch)
+                commit_records(self._store, self._database, batch)
         except (DatabaseUnavailable, OSError) as error:
             log.warning("event=record_postponed error=%s", type(error).__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import Record
 from image_cloud.storage import notes
-from image_cloud.storage.files import modified, move, remove
+from image_cloud.storage.files import modified, move, unlink
 from image_cloud.storage.folders import PRIVATE_DIR
 from image_cloud.storage.new_file import NewFile
 
@@ -79,12 +79,12 @@ class Records:
 
     def forget_note(self, key: str) -> None:
         """Remove the note of `key`: its original never came."""
-        remove(self._note(key))
+        unlink(self._note(key))
 
     def remove(self, key: str) -> None:
         """Remove everything that is known of `key`."""
         self.forget_note(key)
-        remove(self._settled(key))
+        unlink(self._settled(key))
 
     def _note(self, key: str) -> str:
         return f"{self._root}/unrecorded/{key}.json"

@@ -77,7 +77,7 @@ class Store:
     def _forget_replaced(self, before: Original, now: Original) -> None:
         if before != now:
             self.originals.remove_file(before)
-        self.variants.remove_all(now.key)
+        self.variants.remove(now.key)
 
     def restamp(self, record: Record) -> None:
         """Note a newer store of the same bytes.  Raises OSError, Blocked, DeletedMeanwhile."""
@@ -122,7 +122,7 @@ class Store:
         """Move a damaged original out of the way and remove its variants; return where it is kept."""
         with self._placing(original.key):
             target = self.originals.quarantine(original)
-            self.variants.remove_all(original.key)
+            self.variants.remove(original.key)
         return target
 
     def _remove(self, key: str) -> bool:
@@ -130,7 +130,7 @@ class Store:
         was_here = self.originals.find(key) is not None
         self.originals.remove(key)
         self.records.remove(key)
-        self.variants.remove_all(key)
+        self.variants.remove(key)
         return was_here
 
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from image_cloud.errors import Blocked, DeletedMeanwhile
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import LAST_TIME_S, Tombstone
 from image_cloud.storage import notes
-from image_cloud.storage.files import make_dir, remove
+from image_cloud.storage.files import make_dir, unlink
 from image_cloud.storage.folders import PRIVATE_DIR
 
 
@@ -72,13 +72,13 @@ class Tombstones:
         """Remove the note of a delete: the database knows it.  A newer delete's note stays."""
         path = self._note(tombstone.key)
         if notes.read(path, Tombstone) == tombstone:
-            remove(path)
+            unlink(path)
 
     def expire(self, before: float) -> int:
         """Remove tombstones older than `before`, blocks excepted; return how many."""
         old = [one for one in self.all() if one.deleted_at < before and not one.blocked]
         for one in old:
-            remove(self._path(one.key))
+            unlink(self._path(one.key))
         return len(old)
 
     def _path(self, key: str) -> str:

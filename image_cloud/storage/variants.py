@@ -58,14 +58,14 @@ class Variants:
                     failed[name] = error
         return failed
 
-    def remove(self, key: str, name: str) -> None:
+    def remove_one(self, key: str, name: str) -> None:
         """Remove one variant, and its folder if that was the last."""
         path = self.path(key, name)
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
-    def remove_all(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Remove everything made from the original of `key`."""
         shutil.rmtree(self._root / "variants" / fan_out(key) / key, ignore_errors=True)
 

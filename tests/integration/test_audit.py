@@ -45,7 +45,7 @@ def test_a_row_that_comes_while_the_file_is_read(node: Node, picture: Record) ->
 
     def commit(size: int) -> None:
         with node.database.transaction() as cursor:
-            catalog.record(cursor, [picture])
+            catalog.upsert(cursor, [picture])
 
     assert list(auditor.folder(number, commit)) == []
 
@@ -53,7 +53,7 @@ def test_a_row_that_comes_while_the_file_is_read(node: Node, picture: Record) ->
 def test_a_picture_that_is_dropped_while_its_row_is_looked_at(node: Node, picture: Record) -> None:
     store, database = node.store, node.database
     with database.transaction() as cursor:
-        catalog.record(cursor, [picture])
+        catalog.upsert(cursor, [picture])
 
     class Dropping(Originals):
         def find(self, key: str) -> Original | None:

@@ -121,7 +121,7 @@ def lost(node: Node, url: str) -> Record:
         "origin",
     )
     with node.database.transaction() as cursor:
-        catalog.record(cursor, [record])
+        catalog.upsert(cursor, [record])
     return record
 
 

@@ -14,7 +14,7 @@ from image_cloud.errors import StorageUnavailable
 from image_cloud.node import Node
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
-from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.tombstones import Tombstones
 from tests.node import AWAY
 from tests.storage import put
@@ -24,7 +24,7 @@ URL = Url.parse("http://shop.example/a.jpg")
 
 def stored(node: Node, stored_at: float) -> Record:
     record = put(node.store, URL.text, stored_at)
-    record_notes(node.store, node.database, [record])
+    commit_records(node.store, node.database, [record])
     return record
 
 
@@ -77,7 +77,7 @@ def test_with_the_database_away_the_delete_holds_and_is_told_later(
     assert node.store.originals.find(URL.key) is None
     assert in_feed(node).deleted_at is None
     (waiting,) = node.store.tombstones.unrecorded()
-    assert node.deletes.record([waiting])
+    assert node.deletes.commit([waiting])
     assert in_feed(node).deleted_at == waiting.deleted_at
     assert list(node.store.tombstones.unrecorded()) == []
 

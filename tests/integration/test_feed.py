@@ -70,7 +70,7 @@ def test_eight_writers_race_and_the_feed_loses_and_doubles_nothing(settings: Set
             try:
                 with database.transaction() as cursor:
                     for row in rows:
-                        catalog.record(cursor, [row])
+                        catalog.upsert(cursor, [row])
                         time.sleep(rng.uniform(0, 0.004))  # what makes the numbers overtake
                     if rolls_back:
                         raise ZeroDivisionError
@@ -95,8 +95,8 @@ def test_eight_writers_race_and_the_feed_loses_and_doubles_nothing(settings: Set
 def test_the_test_above_can_fail_a_bare_sequence_loses_rows(settings: Settings) -> None:
     """Two transactions, numbered 1 and 2, of which 2 commits first: the horizon waits for 1."""
     first, second = psycopg2.connect(settings.dsn), psycopg2.connect(settings.dsn)
-    catalog.record(first.cursor(), [record(1)])
-    catalog.record(second.cursor(), [record(2)])
+    catalog.upsert(first.cursor(), [record(1)])
+    catalog.upsert(second.cursor(), [record(2)])
     second.commit()
     reader = Reader(settings)
     assert reader.read() == 0
@@ -116,7 +116,7 @@ def test_the_test_above_can_fail_a_bare_sequence_loses_rows(settings: Settings) 
 def test_a_changed_row_moves_to_the_end(settings: Settings) -> None:
     reader = Reader(settings)
     with reader.database.transaction() as cursor:
-        catalog.record(cursor, [record(1), record(2)])
+        catalog.upsert(cursor, [record(1), record(2)])
     assert reader.read() == 2
     with reader.database.transaction() as cursor:
         cursor.execute("update images set host = host where key = %s", (record(1).key,))
@@ -140,12 +140,12 @@ def test_a_delete_wins_in_whichever_order_the_two_arrive(
     database, row = Database(settings), record(1, stored_at)
     stone = tombstone(row, deleted_at, blocked=blocked)
     with database.transaction() as cursor:
-        catalog.record(cursor, [row])
+        catalog.upsert(cursor, [row])
         catalog.bury(cursor, [stone], NOW)
         assert (catalog.find(cursor, row.key) is not None) is stays
         cursor.execute("delete from images")
         catalog.bury(cursor, [stone], NOW)
-        catalog.record(cursor, [row])
+        catalog.upsert(cursor, [row])
         if stored_at <= NOW:
             assert (catalog.find(cursor, row.key) is not None) is stays
 
@@ -157,7 +157,7 @@ def test_of_two_stores_every_node_keeps_the_same(settings: Settings) -> None:
         for order in (versions, versions[::-1], versions[1:] + versions[:1]):
             cursor.execute("delete from images")
             for one in order:
-                catalog.record(cursor, [one])
+                catalog.upsert(cursor, [one])
             found = catalog.find(cursor, versions[0].key)
             assert found
             assert found.version == (6.0, "c" * 64)
@@ -167,7 +167,7 @@ def test_of_two_stores_in_one_batch_the_newer_stays(settings: Settings) -> None:
     other, older = record(8), record(7)
     newer = dataclasses.replace(older, stored_at=older.stored_at + 1, sha256="d" * 64, width=None)
     with Database(settings).transaction() as cursor:
-        catalog.record(cursor, [newer, other, older])
+        catalog.upsert(cursor, [newer, other, older])
         assert catalog.find_all(cursor, [newer.key, other.key]) == {
             newer.key: newer,
             other.key: other,
@@ -178,7 +178,7 @@ def test_requests_are_queued_once_claimed_once_and_gone_when_done(settings: Sett
     database = Database(settings)
     rows = [record(number) for number in range(3)]
     with database.transaction() as cursor:
-        catalog.record(cursor, rows[:1])
+        catalog.upsert(cursor, rows[:1])
         for _ in range(2):
             clones.add(cursor, [change(row) for row in rows], "ic01")
         assert clones.count(cursor) == 2  # one of the three is here
@@ -220,7 +220,7 @@ def test_listeners_hear_of_commits(settings: Settings) -> None:
     listener.wait(mark, 10)  # it listens from now on
     mark = listener.count()
     with database.transaction() as cursor:
-        catalog.record(cursor, [record(1)])
+        catalog.upsert(cursor, [record(1)])
     began = time.monotonic()
     listener.wait(mark, 10)
     assert time.monotonic() - began < 2
@@ -232,7 +232,7 @@ def test_a_replaced_database_begins_a_new_epoch(settings: Settings, tmp_path: Pa
     database = Database(settings)
     guard = FeedGuard(tmp_path / "feed.json", database)
     with database.transaction() as cursor:
-        catalog.record(cursor, [record(1)])
+        catalog.upsert(cursor, [record(1)])
     assert not guard.step()
     assert not guard.step()
     with database.transaction() as cursor:
@@ -257,7 +257,7 @@ def test_rows_of_a_dump_from_a_server_that_was_further_are_handed_out(
 ) -> None:
     database = Database(settings)
     with database.transaction() as cursor:
-        catalog.record(cursor, [record(1)])
+        catalog.upsert(cursor, [record(1)])
         cursor.execute("alter table images disable trigger images_moved")
         cursor.execute("update images set xid = '999999999'::xid8")
         cursor.execute("alter table images enable trigger images_moved")

@@ -65,7 +65,7 @@ def web(database: Database, listener: Waits, tmp_path: Path) -> TestClient:
 def store(database: Database, *numbers: int) -> list[str]:
     urls = [Url.parse(f"http://shop.example/{number}.jpg") for number in numbers]
     with database.transaction() as cursor:
-        catalog.record(
+        catalog.upsert(
             cursor,
             [
                 Record(

@@ -93,7 +93,7 @@ def test_a_note_whose_original_never_came_goes(parts: Parts) -> None:
 
 def test_deletes_that_the_database_missed_are_recorded(parts: Parts) -> None:
     with parts.node.database.transaction() as cursor:
-        catalog.record(cursor, [PICTURE])
+        catalog.upsert(cursor, [PICTURE])
     tombstone = Tombstone(PICTURE.key, PICTURE.url, PICTURE.stored_at + 1)
     parts.node.store.bury(tombstone, parts.node.clock.now())
     parts.janitor.step()

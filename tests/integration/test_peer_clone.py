@@ -67,7 +67,7 @@ def keys(node: Node) -> list[str]:
 
 def record(node: Node, *pictures: Record) -> None:
     with node.database.transaction() as cursor:
-        catalog.record(cursor, pictures)
+        catalog.upsert(cursor, pictures)
 
 
 def test_the_first_step_takes_over_and_starts_the_threads_once(node: Node) -> None:

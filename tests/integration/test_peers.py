@@ -131,4 +131,4 @@ def test_a_copy_of_an_impossible_time_is_refused(stored_at: str) -> None:
 def test_a_feed_of_nonsense_is_an_outage(body: bytes) -> None:
     answer = OK + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     with peer(sends(answer)) as (peers, there), pytest.raises(PeerAway):
-        peers.record(there, URL.key)
+        peers.find_record(there, URL.key)

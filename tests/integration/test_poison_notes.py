@@ -13,7 +13,7 @@ from image_cloud.db import catalog
 from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone
 from image_cloud.picture.url import Url
-from image_cloud.storage.recorder import record_deletes, record_notes
+from image_cloud.storage.recorder import commit_deletes, commit_records
 from tests.storage import put
 
 URL = "http://shop.example/a.jpg"
@@ -34,7 +34,7 @@ def test_a_poison_note_of_a_delete_is_set_aside_alone(node: Node, wrong: dict[st
     store.bury(Tombstone(url.key, url.text, 1000.0), 2000.0)
     waiting = list(store.tombstones.unrecorded())
     assert [one.key for one in waiting] == [url.key]
-    record_deletes(store, node.database, waiting, 2000.0)
+    commit_deletes(store, node.database, waiting, 2000.0)
     assert os.listdir(node.storage / "unrecorded") == []
     assert os.listdir(node.storage / "quarantine") == [poison.name]
 
@@ -56,7 +56,7 @@ def test_a_poison_note_of_a_picture_is_set_aside_alone(
     poison.write_text(json.dumps(content) if wrong else "[" * 10_000)
     waiting = [record for _, record in store.records.unrecorded()]
     assert waiting == [good]
-    record_notes(store, node.database, waiting)
+    commit_records(store, node.database, waiting)
     with node.database.transaction() as cursor:
         assert catalog.find(cursor, good.key) == good
     assert os.listdir(node.storage / "quarantine") == [poison.name]

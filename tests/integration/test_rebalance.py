@@ -14,7 +14,7 @@ from image_cloud.errors import PeerAway
 from image_cloud.node import Node
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
-from image_cloud.storage.recorder import record_notes
+from image_cloud.storage.recorder import commit_records
 from tests.storage import put
 
 GRACE_S = 60.0
@@ -89,7 +89,7 @@ def url_of(placement: Placement, *, owned: bool) -> str:
 
 def stored(node: Node, url: str) -> Record:
     record = put(node.store, url, 1000.0)
-    record_notes(node.store, node.database, [record])
+    commit_records(node.store, node.database, [record])
     return record
 
 

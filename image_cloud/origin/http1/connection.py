@@ -9,10 +9,10 @@ import ssl
 import time
 
 from image_cloud.errors import OriginReset
-from image_cloud.origin import failures
+from image_cloud.origin import network_errors
+from image_cloud.origin.deadlines import Deadline
 from image_cloud.origin.http1.inbound import Inbound
 from image_cloud.origin.http1.response import Response, receive
-from image_cloud.origin.watchdog import Deadline
 from image_cloud.picture.url import Url
 
 Server = tuple[str, str, int]
@@ -57,7 +57,7 @@ class Connection:
             self._sock.settimeout(timeout_s)
             self._sock.sendall(request)
         except OSError as error:
-            raise failures.of_answer(error) from error
+            raise network_errors.of_answer(error) from error
 
     def is_idle(self) -> bool:
         """Say whether it still stands: a firewall forgets it without a word after minutes."""
@@ -89,6 +89,6 @@ def shake_hands(
             deadline.hold(tls)
             tls.do_handshake()
         except OSError as error:
-            raise failures.of_handshake(error) from error
+            raise network_errors.of_handshake(error) from error
         undo.pop_all()
     return tls

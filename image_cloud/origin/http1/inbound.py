@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from image_cloud.errors import OriginProtocol, OriginReset
-from image_cloud.origin import failures
+from image_cloud.origin import network_errors
 from image_cloud.origin.http1.head import HeadEnd
 
 READ_BYTES = 64 * 1024
@@ -97,6 +97,6 @@ class Inbound:
         try:
             data = self.sock.recv(most_bytes)
         except OSError as error:
-            raise failures.of_answer(error) from error
+            raise network_errors.of_answer(error) from error
         self.has_begun = True if data else self.has_begun
         return data

@@ -181,7 +181,7 @@ def test_many_threads(server: wire.Origin, client: Origin) -> None:
 
 
 def test_after_a_fork(server: wire.Origin, settings: Download) -> None:
-    """The child uses neither the parent's connections nor its watchdog."""
+    """The child uses neither the parent's connections nor its deadlines."""
     server.serve("/a", BODY)
     server.behave("/slow", wire.drip_body())
     client = impatient(settings, total_timeout=1.0)

@@ -7,14 +7,14 @@ import pytest
 
 from image_cloud import errors
 from image_cloud.config.sections import Download
-from image_cloud.origin.watchdog import watchdog
+from image_cloud.origin.deadlines import deadlines
 from image_cloud.picture.url import Url
 from tests import origin as wire
 from tests.fetching import SLOW, fetch, impatient
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_the_watchdog_ends_what_no_socket_timeout_ends(
+def test_a_deadline_ends_what_no_socket_timeout_ends(
     server: wire.Origin, settings: Download, kind: str
 ) -> None:
     server.behave("/a", SLOW[kind])
@@ -37,7 +37,7 @@ def test_silence_is_shorter_than_the_whole(server: wire.Origin, settings: Downlo
         fetch(impatient(settings, total_timeout=60.0, read_timeout=0.2), server.url("/a"))
 
 
-def test_many_slow_downloads_share_one_watchdog(server: wire.Origin, settings: Download) -> None:
+def test_many_slow_downloads_share_one_thread(server: wire.Origin, settings: Download) -> None:
     server.behave("/a", wire.drip_body())
     client = impatient(settings, total_timeout=1.0)
     ended: list[int] = []
@@ -53,5 +53,5 @@ def test_many_slow_downloads_share_one_watchdog(server: wire.Origin, settings: D
     for thread in threads:
         thread.join(timeout=20)
     assert len(ended) == 32
-    assert [t.name for t in threading.enumerate()].count("origin-watchdog") == 1
-    assert not watchdog()._watched
+    assert [t.name for t in threading.enumerate()].count("origin-deadlines") == 1
+    assert not deadlines()._watched

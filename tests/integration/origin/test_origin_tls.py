@@ -68,7 +68,7 @@ def test_tls_refuses_a_private_address_before_it_connects(
 
 
 @pytest.mark.parametrize("kind", ["headers", "body", "silence"])
-def test_the_watchdog_ends_tls_too(secure: Secure, trusting: Download, kind: str) -> None:
+def test_a_deadline_ends_tls_too(secure: Secure, trusting: Download, kind: str) -> None:
     secure.behave("/a", SLOW[kind])
     with pytest.raises(errors.OriginTimeout):
         fetch(impatient(trusting), secure.url("/a"))

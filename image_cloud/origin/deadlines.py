@@ -55,7 +55,7 @@ class Deadline:
                 shut(self._socket)
 
 
-class Watchdog:
+class Deadlines:
     """The thread, and the deadlines that it looks after.
 
     The thread starts with the first deadline.
@@ -73,7 +73,7 @@ class Watchdog:
             self._watched.add(deadline)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, name="origin-watchdog", daemon=True
+                    target=self._run, name="origin-deadlines", daemon=True
                 )
                 self._thread.start()
             elif deadline.at_s < self._wakes_at_s:
@@ -102,18 +102,18 @@ class Watchdog:
             return due
 
 
-_watchdog = Watchdog()
+_deadlines = Deadlines()
 
 
-def watchdog() -> Watchdog:
-    """Return this process's watchdog."""
-    return _watchdog
+def deadlines() -> Deadlines:
+    """Return those of this process."""
+    return _deadlines
 
 
 def _forget_after_fork() -> None:
-    """Threads do not survive a fork: the child gets a watchdog of its own."""
-    global _watchdog
-    _watchdog = Watchdog()
+    """Threads do not survive a fork: the child gets deadlines of its own."""
+    global _deadlines
+    _deadlines = Deadlines()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
