@@ -98,6 +98,12 @@ class UrlForbidden(Forbidden):
     code = "url_forbidden"
 
 
+class RobotsRefused(Forbidden):
+    """The origin does not want this done with the picture."""
+
+    code = "robots_refused"
+
+
 class NotLocal(ImageCloudError):
     """This node does not have the picture."""
 

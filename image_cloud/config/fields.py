@@ -168,6 +168,13 @@ def choice_item(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def word_item(raw: str) -> str:
+    """Parse one word, in any case; return it in lower case."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z_-]*", raw):
+        raise ValueError
+    return raw.lower()
+
+
 def network_item(raw: str) -> Network:
     """Parse one network like `10.0.0.0/8`; a single address is a network of one."""
     return ipaddress.ip_network(raw)

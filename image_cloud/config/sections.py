@@ -179,6 +179,13 @@ class Download:
         pattern=r"[\x20-\x7e]{1,200}",
         form="1 to 200 printable ASCII characters",
     )
+    respect_robots_tags: tuple[str, ...] = f.listing(
+        (),
+        "Rules of an origin's X-Robots-Tag that keep its pictures out, such as noai, noimageai;\n"
+        "empty: none.",
+        item=f.word_item,
+        form="a list of words like noai, noimageai, or nothing",
+    )
     ca_file: str = f.text(
         "",
         "CA certificates to check origins against; empty: the bundled ones.",

@@ -98,7 +98,11 @@ class Cache:
         return found or self._from_origin(url, purpose)
 
     def _from_origin(self, url: Url, purpose: Purpose) -> Found:
-        """Ask the origin, unless it failed a moment ago; remember how it goes."""
+        """Ask the origin, unless it failed a moment ago; remember how it goes.
+
+        What the settings forbid is told anew each time: it costs nothing, and they may change.
+        """
+        self._origin.check(url)
         self._failures.check(url.key)
         try:
             found = self._download(url, purpose, self._store_time(url))

@@ -17,7 +17,7 @@ from image_cloud.errors import (
     TooManyBytes,
     TooManyRedirects,
 )
-from image_cloud.origin import redirects
+from image_cloud.origin import redirects, robots
 from image_cloud.origin.connections import Connections
 from image_cloud.origin.deadlines import Deadline, deadlines
 from image_cloud.origin.dial import Dialer, Resolve
@@ -122,6 +122,9 @@ class Origin:
             with self._answered(url, deadline) as response:
                 if response.status not in redirects.STATUSES:
                     _check_status(response)
+                    robots.check(
+                        response.head, self._settings.respect_robots_tags, self._settings.user_agent
+                    )
                     yield url, response
                     return
                 url = redirects.follow(url, response.head)

@@ -33,6 +33,7 @@ from image_cloud.errors import (
     OriginStatus,
     OriginTimeout,
     OriginTls,
+    RobotsRefused,
     UnusableImage,
 )
 from image_cloud.process import json_file
@@ -41,7 +42,12 @@ from image_cloud.process.locks import BYTES_PER_NAME, LockFile, Locks, offset_of
 log = logging.getLogger(__name__)
 
 COUNTED = (OriginRefused, OriginReset, OriginDns, OriginTls, OriginTimeout)
-ANSWERED = (OriginNotFound, OriginFailed, UnusableImage)  # it works, whatever it said
+ANSWERED = (
+    OriginNotFound,
+    OriginFailed,
+    UnusableImage,
+    RobotsRefused,
+)  # it works, whatever it said
 PROBE_RETRY_S = 2.0
 FORGET_AFTER_S = 86400.0
 _WRITING, _PROBING = BYTES_PER_NAME - 1, BYTES_PER_NAME - 2

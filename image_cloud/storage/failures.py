@@ -24,7 +24,9 @@ from image_cloud.errors import (
     OriginFailed,
     OriginNotFound,
     OriginTimeout,
+    RobotsRefused,
     UnusableImage,
+    UrlForbidden,
     by_code,
 )
 from image_cloud.origin.redirects import LONGEST_WAIT_S
@@ -34,7 +36,9 @@ from image_cloud.process.steps import GoOn
 from image_cloud.storage.files import make_dir
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 
-REMEMBERED = (OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage)
+REMEMBERED = (
+    OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage, UrlForbidden, RobotsRefused,
+)  # fmt: skip
 FETCH, RESIZE = "fetch", "resize"
 MOST_BYTES = 64 * 1024
 LEFT_OVER_AGE_S = 3600.0

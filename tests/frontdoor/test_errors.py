@@ -89,6 +89,8 @@ BEHAVIOURS = [
     ("cut", behave.without_length(WHOLE[:-100]), 422, "truncated_image", None),
     ("brotli", behave.brotli, 502, "origin_protocol", None),
     ("loop", redirect("/loop"), 502, "too_many_redirects", None),
+    ("forbidden", redirect("http://192.168.0.1/a.jpg"), 403, "url_forbidden", None),
+    ("noai", behave.answer(200, {"X-Robots-Tag": "noai"}, WHOLE), 403, "robots_refused", 200),
     ("reset", behave.reset, 502, "origin_reset", None),
     ("silent", behave.silent, 504, "origin_timeout", None),
     ("drip-body", behave.drip_body(), 504, "origin_timeout", None),

@@ -68,7 +68,7 @@ def test_an_origins_retry_after_is_obeyed(tmp_path: Path) -> None:
 
 def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:
     memory = Failures(tmp_path, SETTINGS, Clock(), even)
-    for error in (errors.Busy(), errors.UrlForbidden(), errors.StorageUnavailable()):
+    for error in (errors.Busy(), errors.ScopeMissing(), errors.StorageUnavailable()):
         memory.remember(KEY, error)
     assert memory.recall(KEY) is None
 

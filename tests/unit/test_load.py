@@ -20,7 +20,9 @@ from image_cloud.errors import (
     DeletedMeanwhile,
     ImageCloudError,
     OriginNotFound,
+    RobotsRefused,
     StorageUnavailable,
+    UrlForbidden,
 )
 from image_cloud.fetch import purpose
 from image_cloud.fetch.arrival import Arrivals
@@ -65,6 +67,11 @@ class Origin:
         self._says = says
         self._before = before
         self.asked = 0
+        self.forbids = False
+
+    def check(self, url: Url) -> None:
+        if self.forbids:
+            raise UrlForbidden
 
     def download(
         self, url: Url, write: Callable[[bytes], object], enter: Any, is_whole: Any
@@ -167,12 +174,23 @@ def test_a_visitor_waits_for_another_process_and_a_prefetch_does_not(store: Stor
     assert node.flights.patience == [0.0, None]
 
 
-def test_a_failure_is_remembered_and_a_success_forgets_it(store: Store) -> None:
-    node = Node(store, OriginNotFound())
+@pytest.mark.parametrize("failure", [OriginNotFound, UrlForbidden, RobotsRefused])
+def test_a_failure_is_remembered(store: Store, failure: type[ImageCloudError]) -> None:
+    """UrlForbidden is what a redirect or a name's address comes to."""
+    node = Node(store, failure())
     for _ in range(2):
-        with pytest.raises(OriginNotFound):
+        with pytest.raises(failure):
             node.cache.load(URL)
     assert node.origin.asked == 1
+
+
+def test_what_the_settings_forbid_is_not_remembered(store: Store) -> None:
+    node = Node(store)
+    node.origin.forbids = True
+    with pytest.raises(UrlForbidden):
+        node.cache.load(URL)
+    node.origin.forbids = False
+    assert node.cache.load(URL).source == MISS
 
 
 def lost(stored_at: float = 10.0) -> Record:
