@@ -12,7 +12,15 @@ from image_cloud.picture import formats
 from image_cloud.picture.record import Record
 from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.query import Query
-from image_cloud.request.steps import SHA256, STORED_AT, SendData, SendFile, SendNothing, Step
+from image_cloud.request.steps import (
+    PRIVATE,
+    SHA256,
+    STORED_AT,
+    SendData,
+    SendFile,
+    SendNothing,
+    Step,
+)
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
@@ -42,10 +50,14 @@ def respond(resp: falcon.Response, step: Step) -> None:
             _describe(resp, step.relative.rpartition(".")[2], step.source)
             if step.record:
                 _tell_peer(resp, step.record)
+            if step.is_private:
+                resp.set_header(PRIVATE, "1")
         case SendData():
             resp.data = step.data
             resp.set_header("ETag", f'"{hashlib.sha256(step.data).hexdigest()[:32]}"')
             _describe(resp, step.extension, step.source)
+            if step.is_private:
+                resp.set_header("Cache-Control", "private")
         case SendNothing():
             resp.status = falcon.HTTP_204
             resp.set_header("X-Cache", step.source)

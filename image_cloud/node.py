@@ -22,6 +22,7 @@ from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache
 from image_cloud.origin import Origin
+from image_cloud.origin.origins_file import OriginsFile
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
@@ -87,7 +88,10 @@ class Node:
     @cached_property
     def origin(self) -> Origin:
         """The client that downloads."""
-        return Origin(self.config.download, self.config.resize.formats)
+        download = self.config.download
+        last_good = self.storage / "domains" / ".last_good_origins"
+        headers = OriginsFile(Path(download.origins_file), last_good)
+        return Origin(download, self.config.resize.formats, headers)
 
     @cached_property
     def limits(self) -> LimitsFile:

@@ -132,13 +132,15 @@ class Cloner:
 
     def _from_aside(self, wanted: Record) -> Record | None:
         """Take back what stands aside while this node resynchronises (image_cloud/cluster/absence.py)."""
-        path = Originals(self._store.root / "aside").path(wanted.original)
-        if not path.exists() or path.stat().st_size != wanted.bytes:
+        aside = Originals(self._store.root / "aside")
+        original = aside.find(wanted.key)
+        if original is None:
             return None
-        if sha256_of(path) != wanted.sha256:
+        path = aside.path(original)
+        if path.stat().st_size != wanted.bytes or sha256_of(path) != wanted.sha256:
             return None
         with FoundFile(path) as file:
-            self._store.place(file, wanted)
+            self._store.place(file, wanted, is_private=original.is_private)
         return wanted
 
     def _from_peers(self, request: Request) -> Record:
@@ -166,7 +168,8 @@ class Cloner:
                 sink.write(block)
 
             sent = self._peers.fetch(peer, url, write)
-            return Delivery(sent.sha256, wanted.stored_at, peer.name, is_in_full=True)
+            stored_at = wanted.stored_at
+            return Delivery(sent.sha256, stored_at, peer.name, True, sent.is_private)
 
         record = take_copy(self._store, wanted, deliver)
         log.info(

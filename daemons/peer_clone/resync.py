@@ -76,13 +76,14 @@ class Resync:
         log.warning("event=resynchronised restored=%d", restored)
 
     def _restore(self, record: Record) -> bool:
-        source = Originals(self._freshness.aside).path(record.original)
+        aside = Originals(self._freshness.aside)
+        original = aside.find(record.key)
         is_known = self._store.originals.find(record.key) or self._store.tombstones.find(record.key)
-        if is_known or not source.exists():
+        if is_known or original is None:
             return False
         try:
-            with FoundFile(source) as file:
-                self._store.place(file, record)
+            with FoundFile(aside.path(original)) as file:
+                self._store.place(file, record, is_private=original.is_private)
         except (ImageCloudError, OSError) as error:
             log.error("event=not_restored key=%s error=%s", record.key, error)
             return False

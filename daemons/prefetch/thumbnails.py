@@ -34,7 +34,7 @@ class Thumbnails:
         """Make what is missing.  Raises the picture's error, or Busy."""
         for size in sizes:
             recipe = thumbnail_recipe(size, self._settings)
-            if self._variants.has(original.key, recipe.name):
+            if self._variants.has(original.stem, recipe.name):
                 continue
             self._failures.check(original.key, RESIZE)
             with self._turn:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from image_cloud.cli.access import become_run_user, config_file, read_config
+from image_cloud.config import Config, ConfigError
 from image_cloud.config.sample import render
 from image_cloud.db.connect import Database
 from image_cloud.db.migrate import migrate
+from image_cloud.origin import origins_file, request_headers
+from image_cloud.politeness import limits
 
 
 def add_commands(commands: Any) -> None:
     """Add `config` and `migrate`."""
     config = commands.add_parser("config", help="check the configuration, or print the sample")
     actions = config.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="report every mistake in the ini")
+    check = actions.add_parser(
+        "check", help="report every mistake in the ini and the files beside it"
+    )
     check.add_argument("file", nargs="?", help="the ini; default: this node's")
     check.set_defaults(run=run_check)
     actions.add_parser("sample", help="print every option with its default").set_defaults(
@@ -31,8 +38,37 @@ def run_check(arguments: argparse.Namespace) -> None:
     """Check one file."""
     if arguments.file:
         arguments.config = str(Path(arguments.file))
-    read_config(arguments)
+    config = read_config(arguments)
+    problems = [*_limits_problems(config), *_origins_problems(config)]
+    if problems:
+        raise ConfigError("files beside the ini", problems)
     print(f"{config_file(arguments)}: no mistakes")
+
+
+def _limits_problems(config: Config) -> Iterator[str]:
+    path = Path(config.politeness.limits_file)
+    try:
+        limits.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}"
+    except ValueError as error:
+        yield f"{path}: {error}"
+
+
+def _origins_problems(config: Config) -> Iterator[str]:
+    path = Path(config.download.origins_file)
+    try:
+        request_headers.parse(origins_file.read_text(path))
+        if os.geteuid() == 0 and path.exists():
+            storage = Path(config.storage.path)
+            if storage.exists() and path.owner() != storage.owner():
+                yield f"{path} belongs to {path.owner()}, expected is {storage.owner()}, who reads it"
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}"
+    except request_headers.HeadersError as error:
+        yield from (f"{path}: {problem}" for problem in error.problems)
 
 
 def run_sample(_arguments: argparse.Namespace) -> None:

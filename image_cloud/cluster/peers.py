@@ -29,7 +29,7 @@ from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread
-from image_cloud.request.steps import SHA256, STORED_AT
+from image_cloud.request.steps import PRIVATE, SHA256, STORED_AT
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,14 @@ FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """What a peer sent: SHA-256 of the bytes, and when it was stored (None: it does not know)."""
+    """What a peer sent: SHA-256 of the bytes, and when it was stored (None: it does not know).
+
+    `is_private` says that credentials were sent to the origin for it.
+    """
 
     sha256: str
     stored_at: float | None
+    is_private: bool = False
 
 
 class _Health:
@@ -176,7 +180,7 @@ class Peers:
                 raise TooManyBytes(f"the copy at {peer.name} is too large")
             digest.update(block)
             write(block)
-        return Sent(digest.hexdigest(), stored_at)
+        return Sent(digest.hexdigest(), stored_at, PRIVATE in response.headers)
 
     @contextlib.contextmanager
     def _answer(

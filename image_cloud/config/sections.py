@@ -179,6 +179,11 @@ class Download:
         pattern=r"[\x20-\x7e]{1,200}",
         form="1 to 200 printable ASCII characters",
     )
+    origins_file: str = f.path(
+        "{home}/origins.json",
+        'Headers for requests to some hosts: {"shop.example": {"Referer": "https://shop.example/"}}; mode\n'
+        "0600. Read again when it changes.",
+    )
     respect_robots_tags: tuple[str, ...] = f.listing(
         (),
         "Rules of an origin's X-Robots-Tag that keep its pictures out, such as noai, noimageai;\n"

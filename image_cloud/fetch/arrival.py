@@ -33,13 +33,14 @@ class Delivery:
     """Bytes that came: their SHA-256 (hex), when they count as stored, and from where.
 
     `is_in_full` says that their length was told and all of it came.  Without that only the picture's
-    own end tells whether it was cut off.
+    own end tells whether it was cut off.  `is_private` says that credentials were sent for them.
     """
 
     sha256: str
     stored_at: float
     source: str
     is_in_full: bool
+    is_private: bool = False
 
 
 Write = Callable[[bytes], object]
@@ -148,12 +149,13 @@ def _receive(
         incoming.start_sync()
         record = describe(incoming, delivery)
         try:
-            return Arrived(record, _place(store, incoming, record, must_last))
+            return Arrived(record, _place(store, incoming, record, delivery, must_last))
         except StorageUnavailable:
             if must_last:
                 raise
         store.tombstones.check(record.key, record.stored_at)
-        return Arrived(record, record.original, incoming.data())
+        original = record.original(is_private=delivery.is_private)
+        return Arrived(record, original, incoming.data())
 
 
 def _is_whole(incoming: Incoming) -> bool:
@@ -164,11 +166,14 @@ def _is_whole(incoming: Incoming) -> bool:
         return structure.is_whole(file, fmt.name)
 
 
-def _place(store: Store, incoming: Incoming, record: Record, must_last: bool) -> Original:
+def _place(
+    store: Store, incoming: Incoming, record: Record, delivery: Delivery, must_last: bool
+) -> Original:
     if incoming.file is None:
         raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
     try:
-        return store.place(incoming.file, record, lasts=must_last)
+        private = delivery.is_private
+        return store.place(incoming.file, record, is_private=private, lasts=must_last)
     except OSError as error:
         log.warning("event=not_stored key=%s reason=%r", record.key, error.strerror)
         raise unavailable(error) from error

@@ -76,8 +76,10 @@ class Auditor:
 
     def _missing(self, row: Record) -> Finding:
         """An empty file counts as missing, but is set aside like a damaged one."""
-        if self._store.originals.has_file(row.original):
-            return Finding(TRUNCATED, row.key, row, row.original)
+        for is_private in (False, True):
+            original = row.original(is_private=is_private)
+            if self._store.originals.has_file(original):
+                return Finding(TRUNCATED, row.key, row, original)
         return Finding(MISSING, row.key, row, None)
 
     def repair(self, finding: Finding) -> str:

@@ -32,12 +32,12 @@ class Fetcher:
                 raise StorageUnavailable("storage: the picture could not be kept")
             return SendNothing(found.source)
         if found.data is None:
-            return SendFile(original.relative, found.source)
+            return SendFile(original.relative, found.source, is_private=original.is_private)
         if asked.recipe:
             return self._resize(found.data, original, asked.recipe, request_id)
-        return SendData(found.data, original.extension, found.source)
+        return SendData(found.data, original.extension, found.source, original.is_private)
 
     def _resize(self, data: bytes, original: Original, recipe: Recipe, request_id: str) -> SendData:
         self._failures.check(original.key, RESIZE)
         data = self._resize_pool.resize(data, original, recipe, request_id)
-        return SendData(data, recipe.extension, RESIZED)
+        return SendData(data, recipe.extension, RESIZED, original.is_private)

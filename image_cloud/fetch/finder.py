@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from image_cloud.errors import NotLocal
-from image_cloud.picture.record import Original, Record
+from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.params import ImageRequest
@@ -27,14 +27,15 @@ class Finder:
         """Return what to do for `wanted`.  Raises NotLocal, Blocked, and remembered failures."""
         recipe = wanted.recipe
         if recipe and self._store.variants.has(wanted.key, recipe.name):
-            return _send(variant_path(wanted.key, recipe.name), wanted)
+            return _send(SendFile(variant_path(wanted.key, recipe.name), HIT), wanted)
         original = self._store.originals.find(wanted.key)
         if original is None:
             return self._fetch(wanted)
         if recipe:
-            return self._resize(original, recipe, wanted)
+            return self._variant(original, recipe, wanted)
+        # A copy keeps the time of the store and the hash.
         record = self._store.records.find(wanted.key) if wanted.only_local else None
-        return _send(original.relative, wanted, record)
+        return _send(SendFile(original.relative, HIT, record, original.is_private), wanted)
 
     def _fetch(self, wanted: ImageRequest) -> FetchRequest:
         self._store.tombstones.check_blocked(wanted.key)
@@ -44,11 +45,12 @@ class Finder:
             self._failures.check(wanted.key)
         return FetchRequest.of(wanted)
 
-    def _resize(self, original: Original, recipe: Recipe, wanted: ImageRequest) -> ResizeRequest:
+    def _variant(self, original: Original, recipe: Recipe, wanted: ImageRequest) -> Step:
+        if original.is_private and self._store.variants.has(original.stem, recipe.name):
+            return _send(SendFile(variant_path(original.stem, recipe.name), HIT), wanted)
         self._failures.check(wanted.key, RESIZE)
         return ResizeRequest(original, recipe, wanted.no_image)
 
 
-def _send(relative: str, wanted: ImageRequest, record: Record | None = None) -> Step:
-    """Send a file, with its record for a peer: a copy keeps the time of the store and the hash."""
-    return SendNothing(HIT) if wanted.no_image else SendFile(relative, HIT, record)
+def _send(file: SendFile, wanted: ImageRequest) -> Step:
+    return SendNothing(HIT) if wanted.no_image else file

@@ -124,7 +124,8 @@ class Cache:
         def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
                 came = self._origin.download(url, sink.write, visit.enter, sink.is_whole)
-            return Delivery(came.sha256, stored_at, ORIGIN, came.length_known)
+            known, private = came.length_known, came.is_private
+            return Delivery(came.sha256, stored_at, ORIGIN, known, private)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         log.info(
@@ -150,7 +151,7 @@ class Cache:
         def deliver(sink: Sink) -> Delivery:
             sent = self._peers.fetch(peer, url, sink.write)
             stored = sent.stored_at or stored_at
-            return Delivery(sent.sha256, stored, peer.name, is_in_full=True)
+            return Delivery(sent.sha256, stored, peer.name, True, sent.is_private)
 
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         log.info(

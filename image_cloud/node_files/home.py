@@ -34,6 +34,7 @@ PATHS = {
     # what a person may look at and edit
     "ini": "image_cloud.ini",
     "limits": "max_downloads.json",
+    "origins": "origins.json",
     "token": "token",
     "log": "log",
     "nginx_log": "log/nginx",

@@ -14,6 +14,7 @@ from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.request.params import thumbnail_recipe
 
+SHARED_CACHES = ("public", "private", "proxy-revalidate", "")
 TEMPLATE = """\
 # Generated from image_cloud.ini; changes here are lost.
 
@@ -44,6 +45,9 @@ map "" $image_cloud_storage {{
 }}
 map "" $image_cloud_cache_control {{
     default "{cache_control}";
+}}
+map "" $image_cloud_private_cache_control {{
+    default "{private_cache_control}";
 }}
 
 # What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
@@ -81,10 +85,22 @@ def render_node(config: Config) -> str:
         clients_in=nginx_clients.in_the_server(config.clients),
         storage=config.storage.path,
         cache_control=config.http.cache_control,
+        private_cache_control=_private(config.http.cache_control),
         fetch_queue=config.pools.fetch_queue,
         intake_queue=config.pools.intake_queue,
         resize_queue=config.pools.resize_queue,
     )
+
+
+def _private(cache_control: str) -> str:
+    """Return the value for a picture that only its client's own cache may keep."""
+    parts = [part.strip() for part in cache_control.split(",")]
+    kept = [
+        part
+        for part in parts
+        if part.lower() not in SHARED_CACHES and not part.lower().startswith("s-maxage")
+    ]
+    return ", ".join(["private", *kept])
 
 
 def _thumbnails(resize: Resize) -> Iterator[str]:

@@ -20,13 +20,20 @@ FIRST_LIMITS = {"default": 8}
 
 
 def write_first(home: Home, checkout: Path, accounts: Accounts) -> None:
-    """Give a new home its ini and its limits file, for a person to edit."""
+    """Give a new home its ini, limits and headers for origins, for a person to edit.
+
+    Nobody but the run user may read the last one, whoever wrote it.
+    """
     if not home.ini.exists():
         Planned(home.ini, (checkout / "image_cloud.ini").read_text(encoding="utf-8"), 0o600).write()
     if not home.limits.exists():
         Planned(home.limits, json.dumps(FIRST_LIMITS) + "\n", 0o640).write()
         if accounts.privileged:
             shutil.chown(home.limits, group=accounts.run.gid)
+    if not home.origins.exists():
+        Planned(home.origins, "{}\n", 0o600).write()
+    if accounts.privileged:
+        shutil.chown(home.origins, accounts.run.uid, accounts.run.gid)
 
 
 def write_first_token(home: Home, config: Config, accounts: Accounts) -> None:

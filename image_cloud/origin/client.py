@@ -8,6 +8,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
 
 from image_cloud.config.sections import Download
 from image_cloud.errors import (
@@ -22,11 +23,11 @@ from image_cloud.origin.connections import Connections
 from image_cloud.origin.deadlines import Deadline, deadlines
 from image_cloud.origin.dial import Dialer, Resolve
 from image_cloud.origin.http1.codings import Decoded
-from image_cloud.origin.http1.connection import Connection, StaleConnection
 from image_cloud.origin.http1.framing import check_codings
 from image_cloud.origin.http1.response import Response
 from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
+from image_cloud.origin.request_headers import Extra, RequestHeaders
 from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
@@ -42,7 +43,7 @@ class Downloaded:
 
     `bytes` and `sha256` (hex) are of the whole body, `content_type` is the origin's word, `url`
     where the redirects ended.  Without `length_known` only the format's end tells whether the
-    body is whole.
+    body is whole.  `is_private` says that credentials were sent for it.
     """
 
     bytes: int
@@ -50,18 +51,41 @@ class Downloaded:
     content_type: str
     url: Url
     length_known: bool
+    is_private: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """An answer that has a body to take."""
+
+    url: Url
+    response: Response
+    is_private: bool
+
+
+class Headers(Protocol):
+    """What the requests for some hosts carry besides the usual headers."""
+
+    def of(self, url: Url) -> Extra:
+        """Return what one request carries."""
+        ...
+
+
+NO_HEADERS = RequestHeaders()
 
 
 class Origin:
     """The guarded downloader; for any number of threads, and across a fork.
 
-    `formats` are the names of those to ask for; `resolve` has the form of `socket.getaddrinfo`.
+    `formats` are the names of those to ask for, `headers` what some hosts want to see; `resolve`
+    has the form of `socket.getaddrinfo`.
     """
 
     def __init__(
         self,
         settings: Download,
         formats: Collection[str] = (),
+        headers: Headers = NO_HEADERS,
         *,
         resolve: Resolve = socket.getaddrinfo,
     ) -> None:
@@ -69,6 +93,7 @@ class Origin:
         self._policy = Policy(settings)
         self._dialer = Dialer(self._policy, resolve)
         self._outgoing = Outgoing(settings.user_agent, formats)
+        self._headers = headers
         self._connect()
 
     def _connect(self) -> None:
@@ -102,8 +127,8 @@ class Origin:
         deadline = Deadline(self._settings.total_timeout)
         deadlines().add(deadline)
         try:
-            with self._found(url, deadline, enter) as (there, response):
-                return self._take(there, response, deadline, write, is_whole)
+            with self._found(url, deadline, enter) as found:
+                return self._take(found, deadline, write, is_whole)
         except OriginFailed as error:
             if deadline.passed:  # what broke was cut for its time
                 raise deadline.error() from error
@@ -112,88 +137,60 @@ class Origin:
             deadlines().discard(deadline)
 
     @contextlib.contextmanager
-    def _found(self, url: Url, deadline: Deadline, enter: Enter) -> Iterator[tuple[Url, Response]]:
-        """Follow redirects; give the last URL and its answer, whose status is 200."""
-        most = self._settings.max_redirects
+    def _found(self, url: Url, deadline: Deadline, enter: Enter) -> Iterator[_Found]:
+        """Follow redirects to an answer whose status is 200."""
+        most, is_private = self._settings.max_redirects, False
         for hop in range(most + 1):
             if hop:
                 self._policy.check_url(url)
                 enter(url)
-            with self._answered(url, deadline) as response:
+            extra = self._headers.of(url)
+            is_private = is_private or extra.is_private
+            with self._answered(url, extra, deadline) as response:
                 if response.status not in redirects.STATUSES:
-                    _check_status(response)
-                    robots.check(
-                        response.head, self._settings.respect_robots_tags, self._settings.user_agent
-                    )
-                    yield url, response
+                    self._check(response, extra)
+                    yield _Found(url, response, is_private)
                     return
                 url = redirects.follow(url, response.head)
         raise TooManyRedirects(f"the origin redirects more than {most} times")
 
     @contextlib.contextmanager
-    def _answered(self, url: Url, deadline: Deadline) -> Iterator[Response]:
+    def _answered(self, url: Url, extra: Extra, deadline: Deadline) -> Iterator[Response]:
         """Give the answer; a server that refuses what browsers send is asked in RFC 3986's letters."""
-        with self._exchanged(url, deadline) as response:
+        request = self._outgoing.get(url, extra)
+        with self._connections.exchange(url, request, deadline) as response:
             strict = url.strict if response.status in REFUSES_THE_TARGET else None
             if not strict:
                 yield response
                 return
-        with self._exchanged(strict, deadline) as response:
+        request = self._outgoing.get(strict, extra)
+        with self._connections.exchange(strict, request, deadline) as response:
             yield response
 
-    @contextlib.contextmanager
-    def _exchanged(self, url: Url, deadline: Deadline) -> Iterator[Response]:
-        """Give the answer, then keep the connection if nothing is left on it, else close it."""
-        connection, response = self._ask(url, deadline)
-        try:
-            yield response
-        finally:
-            deadline.hold(None)
-            if response.leaves_clean():
-                self._connections.keep(connection)
-            else:
-                connection.close()
-
-    def _ask(self, url: Url, deadline: Deadline) -> tuple[Connection, Response]:
-        """Send the request; once more where a kept connection turns out to be closed."""
-        request = self._outgoing.get(url)
-        kept = self._connections.take(url)
-        if kept:
-            with contextlib.suppress(StaleConnection):
-                return kept, self._exchange(kept, request, deadline)
-        new = self._connections.dial(url, deadline)
-        return new, self._exchange(new, request, deadline)
-
-    def _exchange(self, connection: Connection, request: bytes, deadline: Deadline) -> Response:
-        try:
-            return connection.ask(request, self._settings.read_timeout, deadline)
-        except BaseException:
-            connection.close()
-            raise
+    def _check(self, response: Response, extra: Extra) -> None:
+        _check_status(response)
+        respected = self._settings.respect_robots_tags
+        robots.check(response.head, respected, self._outgoing.user_agent(extra))
 
     def _take(
-        self,
-        url: Url,
-        response: Response,
-        deadline: Deadline,
-        write: Write,
-        is_whole: IsWhole,
+        self, found: _Found, deadline: Deadline, write: Write, is_whole: IsWhole
     ) -> Downloaded:
-        blocks = self._decoded(response, is_whole)
+        blocks = self._decoded(found.response, is_whole)
         count_bytes, digest = 0, hashlib.sha256()
         for block in blocks:
             count_bytes += len(block)
             digest.update(block)
             write(block)
-        is_known = response.is_complete or blocks.has_ended
+        is_known = found.response.is_complete or blocks.has_ended
         if not is_known:
             deadline.left_s()  # what was cut looks like an end
         return Downloaded(
             bytes=count_bytes,
             sha256=digest.hexdigest(),
-            content_type=response.head.first("content-type") or "",
-            url=url,
+            content_type=found.response.head.first("content-type") or "",
+            url=found.url,
             length_known=is_known,
+            is_private=found.is_private,
         )
 
     def _decoded(self, response: Response, is_whole: IsWhole) -> Decoded:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import ssl
 import threading
+from collections.abc import Iterator
 
 import certifi
 
 from image_cloud.config.sections import Download
 from image_cloud.origin.deadlines import Deadline
 from image_cloud.origin.dial import Dialer
-from image_cloud.origin.http1.connection import Connection, Server, server_of, shake_hands
+from image_cloud.origin.http1.connection import (
+    Connection,
+    Server,
+    StaleConnection,
+    server_of,
+    shake_hands,
+)
+from image_cloud.origin.http1.response import Response
 from image_cloud.picture.url import Url
 
 # Idle connections: at most this many in all, and this many to each server.
@@ -28,12 +37,46 @@ class Connections:
     def __init__(self, settings: Download, dialer: Dialer) -> None:
         self._dialer = dialer
         self._connect_timeout_s = settings.connect_timeout
+        self._read_timeout_s = settings.read_timeout
         self._tls = _context(settings.ca_file or certifi.where())
         self._idle: collections.OrderedDict[Server, list[Connection]] = collections.OrderedDict()
         self._count = 0
         self._mutex = threading.Lock()
 
-    def take(self, url: Url) -> Connection | None:
+    @contextlib.contextmanager
+    def exchange(self, url: Url, request: bytes, deadline: Deadline) -> Iterator[Response]:
+        """Send `request` to the server of `url` and give its answer.
+
+        Afterwards the connection is kept if nothing is left on it, else closed.  Raises what
+        Dialer.dial raises, OriginTls, OriginReset, OriginTimeout and OriginProtocol.
+        """
+        connection, response = self._ask(url, request, deadline)
+        try:
+            yield response
+        finally:
+            deadline.hold(None)
+            if response.leaves_clean():
+                self._keep(connection)
+            else:
+                connection.close()
+
+    def _ask(self, url: Url, request: bytes, deadline: Deadline) -> tuple[Connection, Response]:
+        """Send the request; once more where a kept connection turns out to be closed."""
+        kept = self._take(url)
+        if kept:
+            with contextlib.suppress(StaleConnection):
+                return kept, self._send(kept, request, deadline)
+        new = self._dial(url, deadline)
+        return new, self._send(new, request, deadline)
+
+    def _send(self, connection: Connection, request: bytes, deadline: Deadline) -> Response:
+        try:
+            return connection.ask(request, self._read_timeout_s, deadline)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _take(self, url: Url) -> Connection | None:
         """Return an idle connection that still stands, None without one."""
         server = server_of(url)
         while connection := self._pop(server):
@@ -42,8 +85,7 @@ class Connections:
             connection.close()
         return None
 
-    def dial(self, url: Url, deadline: Deadline) -> Connection:
-        """Return a new connection.  Raises what Dialer.dial raises, and OriginTls."""
+    def _dial(self, url: Url, deadline: Deadline) -> Connection:
         timeout_s = min(self._connect_timeout_s, deadline.left_s())
         sock = self._dialer.dial(url.host, url.port, timeout_s, deadline.hold)
         if url.scheme == "https":
@@ -51,7 +93,7 @@ class Connections:
             sock = shake_hands(sock, self._tls, url.host, deadline)
         return Connection(server_of(url), sock)
 
-    def keep(self, connection: Connection) -> None:
+    def _keep(self, connection: Connection) -> None:
         """Keep a connection on which nothing is left; the longest unused server's make room."""
         with self._mutex:
             idle = self._idle.setdefault(connection.server, [])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from image_cloud.origin.request_headers import Extra
 from image_cloud.picture.formats import MIMES
 from image_cloud.picture.url import Url
 
@@ -19,14 +20,28 @@ class Outgoing:
     """Writes requests; `formats` are the names of those that may come."""
 
     def __init__(self, user_agent: str, formats: Collection[str]) -> None:
-        self._usual = (
-            f"User-Agent: {user_agent}\r\n"
-            f"Accept: {accept_of(formats)}\r\n"
-            "Accept-Encoding: identity\r\n"
-            "\r\n"
-        )
+        self._usual = {
+            "User-Agent": user_agent,
+            "Accept": accept_of(formats),
+            "Accept-Encoding": "identity",
+        }
+        self._lines = _lines(self._usual)
 
-    def get(self, url: Url) -> bytes:
-        """Return the request for `url`."""
+    def get(self, url: Url, extra: Extra) -> bytes:
+        """Return the request for `url`, with `extra` headers beside the usual ones or in their place."""
         start = f"GET {url.target} HTTP/1.1\r\nHost: {url.host_header}\r\n"
-        return (start + self._usual).encode("latin-1")
+        lines = _lines(self._with(extra)) if extra.headers else self._lines
+        return f"{start}{lines}\r\n".encode("latin-1")
+
+    def user_agent(self, extra: Extra) -> str:
+        """Return as whom a request with `extra` headers comes."""
+        return self._with(extra)["User-Agent"] if extra.headers else self._usual["User-Agent"]
+
+    def _with(self, extra: Extra) -> dict[str, str]:
+        names = {name.lower(): name for name in self._usual}
+        replaced = {names.get(name.lower(), name): value for name, value in extra.headers.items()}
+        return self._usual | replaced
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -20,17 +20,31 @@ TICK_S = 0.000001
 """Event times are whole microseconds, as PostgreSQL keeps them."""
 
 
+PRIVATE = ".private"
+"""Behind the key in names of what caches may not share; nginx looks for it, too."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Original:
-    """One original on disk; `relative` is its path below the storage root."""
+    """One original on disk; `relative` is its path below the storage root.
+
+    One that `is_private` was fetched with credentials: its name says so, and that of what is made
+    from it, so that nobody who sends it has to ask.
+    """
 
     key: str
     extension: str
+    is_private: bool = False
+
+    @property
+    def stem(self) -> str:
+        """Return what the file's name begins with, and what the folder of its variants is called."""
+        return self.key + PRIVATE if self.is_private else self.key
 
     @property
     def relative(self) -> str:
         """Return the path below the root."""
-        return f"originals/{fan_out(self.key)}/{self.key}.{self.extension}"
+        return f"originals/{fan_out(self.key)}/{self.stem}.{self.extension}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +62,9 @@ class Record:
     stored_at: float
     stored_from: str
 
-    @property
-    def original(self) -> Original:
+    def original(self, *, is_private: bool) -> Original:
         """Return the file that this is about."""
-        return Original(self.key, EXTENSIONS[self.format])
+        return Original(self.key, EXTENSIONS[self.format], is_private)
 
     @property
     def version(self) -> tuple[float, str]:

@@ -79,12 +79,9 @@ class Limits:
 def parse(text: str) -> Limits:
     """Read the file's text.  Raises LimitsError that names entry, value and what is expected."""
     try:
-        content = json.loads(text, object_pairs_hook=_without_duplicates)
-    except json.JSONDecodeError as error:
-        raise LimitsError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise LimitsError("nested too deeply") from None
-    return _limits(content)
+        return _limits(json_file.parse_pairs(text, _without_duplicates))
+    except ValueError as error:
+        raise LimitsError(str(error)) from None
 
 
 def _limits(content: Any) -> Limits:

@@ -58,9 +58,10 @@ class Sorter:
         return found
 
     def _is_there(self, key: str, names: list[str]) -> bool:
-        if self._store.originals.find(key) is None:
-            return False
-        return all(self._store.variants.has(key, name) for name in names)
+        original = self._store.originals.find(key)
+        return original is not None and all(
+            self._store.variants.has(original.stem, name) for name in names
+        )
 
 
 class _Domains:

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,6 +107,19 @@ def parse(content: bytes) -> Any:
     """Return the JSON value in `content`.  Raises ValueError, also for NaN, infinite and huge numbers."""
     try:
         return _DECODER.decode(content.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def parse_pairs(text: str, make: Callable[[list[tuple[str, Any]]], Any]) -> Any:
+    """Return the JSON value in a person's `text`, each object made of its pairs by `make`.
+
+    Raises ValueError that says where the text is broken, and repeats nothing of it.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=make)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

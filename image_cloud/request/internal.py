@@ -50,7 +50,7 @@ class ResizeRequest:
 
     @classmethod
     def read(cls, query: Query) -> ResizeRequest:
-        """Read `key`, `extension`, `variant` and `no_image`.  Raises BadParameter."""
+        """Read `key`, `extension`, `private`, `variant` and `no_image`.  Raises BadParameter."""
         return cls(_original(query), _recipe(query), query.boolean("no_image"))
 
     def arguments(self) -> dict[str, str]:
@@ -58,6 +58,7 @@ class ResizeRequest:
         return {
             "key": self.original.key,
             "extension": self.original.extension,
+            "private": str(int(self.original.is_private)),
             "variant": self.recipe.name,
             "no_image": str(int(self.no_image)),
         }
@@ -69,7 +70,7 @@ def _original(query: Query) -> Original:
         raise BadParameter("key: expected 64 hexadecimal digits")
     if extension not in EXTENSIONS.values():
         raise BadParameter("extension: not that of an original")
-    return Original(key, extension)
+    return Original(key, extension, query.boolean("private"))
 
 
 def _recipe(query: Query) -> Recipe:

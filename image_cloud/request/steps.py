@@ -9,26 +9,31 @@ from image_cloud.request.internal import FetchRequest, ResizeRequest
 
 HIT, MISS, PEER, RESIZED = "HIT", "MISS", "PEER", "RESIZED"
 """Where a picture came from, as X-Cache tells."""
-STORED_AT, SHA256 = "X-Stored-At", "X-Sha256"
-"""The headers that tell a peer of a picture's record."""
+STORED_AT, SHA256, PRIVATE = "X-Stored-At", "X-Sha256", "X-Private"
+"""The headers that tell a peer of a picture's record, and that credentials were sent for it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SendFile:
-    """nginx sends the file at `relative`, below the storage; peers are told of its `record`."""
+    """nginx sends the file at `relative`, below the storage; peers are told of its `record`.
+
+    Whether caches may share it nginx reads from the name; `is_private` is for peers.
+    """
 
     relative: str
     source: str
     record: Record | None = None
+    is_private: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class SendData:
-    """The bytes themselves are sent: there is no file for nginx."""
+    """The bytes themselves are sent: there is no file for nginx.  Caches may not share private ones."""
 
     data: bytes
     extension: str
     source: str
+    is_private: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

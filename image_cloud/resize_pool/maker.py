@@ -50,10 +50,10 @@ class Maker:
         if data is not None and asked.no_image:
             raise StorageUnavailable("storage: the variant could not be kept")
         if data is not None:
-            return SendData(data, asked.recipe.extension, RESIZED)
+            return SendData(data, asked.recipe.extension, RESIZED, asked.original.is_private)
         if asked.no_image:
             return SendNothing(RESIZED)
-        return SendFile(variant_path(asked.original.key, asked.recipe.name), RESIZED)
+        return SendFile(variant_path(asked.original.stem, asked.recipe.name), RESIZED)
 
     def resize(self, asked: ResizeRequest, source: Readable, request_id: str) -> SendData:
         """Return a variant of an original that is on no disk: `source` has its bytes."""
@@ -63,7 +63,7 @@ class Maker:
 
     def _make(self, original: Original, recipe: Recipe, request_id: str) -> bytes | None:
         """Make and keep the variant and its companions; return it where it cannot be kept."""
-        there = self._store.variants.names(original.key)
+        there = self._store.variants.names(original.stem)
         if recipe.name in there:
             return None
         wanted = [recipe, *companions(recipe, self._settings)]
@@ -74,7 +74,7 @@ class Maker:
         kept = self._keep(original, files | ({LADDER: steps} if steps else {}))
         if kept and self._store.originals.version(original) != version:
             for name in kept:  # deleted or replaced meanwhile
-                self._store.variants.remove_one(original.key, name)
+                self._store.variants.remove_one(original.stem, name)
             kept = []
         return None if recipe.name in kept else made[0]
 
@@ -116,7 +116,7 @@ class Maker:
         """
         source = self._store.originals.path(original)
         if LADDER in there:
-            ladder = self._store.variants.path(original.key, LADDER)
+            ladder = self._store.variants.path(original.stem, LADDER)
             made = resize_from_ladder(ladder, recipes, self._settings)
             if made:
                 return made, None
@@ -127,7 +127,7 @@ class Maker:
         """Store the files as far as that works; return their names.  A full disk is for originals."""
         if not self._store.space.has_room():
             return []
-        failed = self._store.variants.keep(original.key, files)
+        failed = self._store.variants.keep(original.stem, files)
         for error in failed.values():
             key, reason = original.key, error.strerror
             log.warning("event=variant_not_stored key=%s reason=%r", key, reason)

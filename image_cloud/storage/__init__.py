@@ -12,4 +12,7 @@
     quarantine/                         damaged originals, set aside                    store.py
     incoming/, variants/.incoming/      files on their way, where they need a name      new_file.py
     cluster/, domains/                  what other parts remember beside the pictures
+
+Where the origin was sent credentials, `<key>` is `<key>.private` in the first two lines, and whoever sends
+the file, nginx first of all, knows by its name that shared caches may not keep it.
 """

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from image_cloud.picture.key import KEY_PATTERN, fan_out
-from image_cloud.picture.record import Original
+from image_cloud.picture.record import PRIVATE, Original
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.files import has_bytes, sync, unlink
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
@@ -32,13 +32,12 @@ class Originals:
         """Return the original of `key`, None where it is not here; an empty file is none."""
         # Text, not Path: making one of those costs more than the look at the disk.
         folder = f"{self._root}/originals/{fan_out(key)}"
-        stem = f"{folder}/{key}."
-        if has_bytes(stem + USUAL_EXTENSION):
+        if has_bytes(f"{folder}/{key}.{USUAL_EXTENSION}"):
             return Original(key, USUAL_EXTENSION)
         if os.access(folder, os.F_OK):
-            for extension in EXTENSIONS.values():
-                if has_bytes(stem + extension):
-                    return Original(key, extension)
+            for original in _all_names(key):
+                if has_bytes(f"{self._root}/{original.relative}"):
+                    return original
         return None
 
     def path(self, original: Original) -> Path:
@@ -70,9 +69,10 @@ class Originals:
         extensions = set(EXTENSIONS.values())
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in sorted(os.listdir(folder)):
-                key, _, extension = name.partition(".")
+                stem, _, extension = name.rpartition(".")
+                key = stem.removesuffix(PRIVATE)
                 if KEY_PATTERN.fullmatch(key) and extension in extensions:
-                    yield Original(key, extension)
+                    yield Original(key, extension, is_private=stem != key)
 
     def new_file(self) -> NewFile:
         """Return a file to write an original to.  Raises OSError."""
@@ -97,8 +97,8 @@ class Originals:
 
     def remove(self, key: str) -> None:
         """Remove every file of `key`: an empty or doubled one, too."""
-        for extension in EXTENSIONS.values():
-            self.remove_file(Original(key, extension))
+        for original in _all_names(key):
+            self.remove_file(original)
 
     def remove_file(self, original: Original) -> None:
         """Remove this file, if it is there."""
@@ -106,7 +106,7 @@ class Originals:
 
     def quarantine(self, original: Original) -> Path:
         """Move a damaged original out of the way; return where it is kept."""
-        target = self._root / "quarantine" / f"{original.key}.{original.extension}"
+        target = self._root / "quarantine" / f"{original.stem}.{original.extension}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.path(original), target)
         return target
@@ -115,3 +115,9 @@ class Originals:
         """Set what nginx sends as Last-Modified: alike on every node, and never in the future (RFC 9110)."""
         modified = min(stored_at, time.time())
         os.utime(file, (modified, modified))
+
+
+def _all_names(key: str) -> Iterator[Original]:
+    for is_private in (False, True):
+        for extension in EXTENSIONS.values():
+            yield Original(key, extension, is_private)

@@ -35,7 +35,8 @@ def commit_records(store: Store, database: Database, records: Sequence[Record]) 
     No row says that a picture is here before that is sure to survive a crash of the machine.
     """
     for one in records:
-        store.originals.sync(one.original)
+        if original := store.originals.find(one.key):
+            store.originals.sync(original)
     with database.transaction() as cursor:
         catalog.upsert(cursor, records)
     for one in records:

@@ -44,7 +44,9 @@ class Store:
             space=Space(root, reserve),
         )
 
-    def place(self, file: NewFile, record: Record, *, lasts: bool = True) -> Original:
+    def place(
+        self, file: NewFile, record: Record, *, lasts: bool = True, is_private: bool = False
+    ) -> Original:
         """Give `file` its place; note it as unrecorded first.  Neither has its name before its bytes last.
 
         Without `lasts` a crash of the machine within seconds may lose both, until `originals.sync`.
@@ -60,18 +62,19 @@ class Store:
             with self.records.draft(record) as note:
                 sync_together(file, note)
                 self.records.place(note, record.key)
-            self._place(file, record, lasts=lasts)
+            original = record.original(is_private=is_private)
+            self._place(file, original, record.stored_at, lasts=lasts)
             if before:
-                self._forget_replaced(before, record.original)
-        return record.original
+                self._forget_replaced(before, original)
+        return original
 
-    def _place(self, file: NewFile, record: Record, *, lasts: bool) -> None:
+    def _place(self, file: NewFile, original: Original, stored_at: float, *, lasts: bool) -> None:
         try:
-            self.originals.place(file, record.original, record.stored_at)
+            self.originals.place(file, original, stored_at)
             if lasts:
-                self.originals.sync(record.original)
+                self.originals.sync(original)
         except OSError:
-            self.records.forget_note(record.key)
+            self.records.forget_note(original.key)
             raise
 
     def _forget_replaced(self, before: Original, now: Original) -> None:

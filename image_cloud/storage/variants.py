@@ -1,4 +1,7 @@
-"""Everything made from originals: `variants/ab/cd/<key>/<name>`, one folder for each original."""
+"""Everything made from originals: `variants/ab/cd/<stem>/<name>`, one folder for each original.
+
+The stem is the key of a public original, and `<key>.private` of one that was fetched with credentials.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from image_cloud.picture.key import fan_out
+from image_cloud.picture.record import PRIVATE
 from image_cloud.storage.files import has_bytes
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 from image_cloud.storage.new_file import NewFile, sync_together
@@ -19,22 +23,22 @@ class Variants:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def has(self, key: str, name: str) -> bool:
+    def has(self, stem: str, name: str) -> bool:
         """Say whether the variant is on disk; an empty file is none."""
-        return has_bytes(f"{self._root}/{variant_path(key, name)}")
+        return has_bytes(f"{self._root}/{variant_path(stem, name)}")
 
-    def names(self, key: str) -> set[str]:
-        """Return the names of what was made from the original of `key`."""
+    def names(self, stem: str) -> set[str]:
+        """Return the names of what was made from one original."""
         try:
-            return set(os.listdir(f"{self._root}/variants/{fan_out(key)}/{key}"))
+            return set(os.listdir(f"{self._root}/variants/{fan_out(stem)}/{stem}"))
         except FileNotFoundError:
             return set()
 
-    def path(self, key: str, name: str) -> Path:
+    def path(self, stem: str, name: str) -> Path:
         """Return where the variant lies, or would."""
-        return self._root / variant_path(key, name)
+        return self._root / variant_path(stem, name)
 
-    def keep(self, key: str, files: dict[str, bytes]) -> dict[str, OSError]:
+    def keep(self, stem: str, files: dict[str, bytes]) -> dict[str, OSError]:
         """Write variants by their names; return those that could not be kept, and why not."""
         made: dict[str, NewFile] = {}
         failed: dict[str, OSError] = {}
@@ -53,23 +57,24 @@ class Variants:
                     return dict.fromkeys(files, error)
             for name, file in made.items():
                 try:
-                    file.place(f"{self._root}/{variant_path(key, name)}", SHARED_DIR)
+                    file.place(f"{self._root}/{variant_path(stem, name)}", SHARED_DIR)
                 except OSError as error:
                     failed[name] = error
         return failed
 
-    def remove_one(self, key: str, name: str) -> None:
+    def remove_one(self, stem: str, name: str) -> None:
         """Remove one variant, and its folder if that was the last."""
-        path = self.path(key, name)
+        path = self.path(stem, name)
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
     def remove(self, key: str) -> None:
-        """Remove everything made from the original of `key`."""
-        shutil.rmtree(self._root / "variants" / fan_out(key) / key, ignore_errors=True)
+        """Remove everything made from originals of `key`."""
+        for stem in (key, key + PRIVATE):
+            shutil.rmtree(self._root / "variants" / fan_out(key) / stem, ignore_errors=True)
 
 
-def variant_path(key: str, name: str) -> str:
+def variant_path(stem: str, name: str) -> str:
     """Return a variant's path below the root; nginx computes the same."""
-    return f"variants/{fan_out(key)}/{key}/{name}"
+    return f"variants/{fan_out(stem)}/{stem}/{name}"

@@ -209,7 +209,8 @@ local function is_there(path)
     return C.access(settings.storage .. path, 0) == 0
 end
 
--- Say whether the disk knows nothing of a key: no original, no failure, no delete.
+-- Say whether the disk knows nothing of a key: no original, no failure, no delete. Of originals that were fetched with
+-- credentials nothing is known here: the fetch pool finds them.
 local function is_nowhere(key)
     local place = "/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
     if is_there("/failures" .. place .. key .. ".fetch.json") or is_there("/tombstones" .. place .. key .. ".json") then
@@ -246,6 +247,16 @@ function M.image(extension)
     local found, url = asked()
     local name = url and variant(found, extension)
     return name and path_of(url, name) or NO_FILE
+end
+
+-- Send the variant of an original that was fetched with credentials; it lies beside the public ones.
+function M.private()
+    local folder, name = match(var.image_cloud_file, "^(/variants/%x%x/%x%x/%x+)(/[^/]+)$")
+    local path = folder and folder .. ".private" .. name
+    if path and is_there(path) then
+        var.image_cloud_file = path
+        ngx.exec("/_private" .. path)
+    end
 end
 
 -- Send a miss straight to the fetch pool where all that the front pool would find out is known: the token reads, the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from image_cloud.picture.key import key_of
 from tests.cluster.nodes import Nodes, eventually
 from tests.frontdoor.client import jpeg
-from tests.origin import Gate, Origin, answer
+from tests.origin import Call, Gate, Origin, answer
 
 numbers = itertools.count(1)
 
@@ -42,6 +43,30 @@ def test_a_store_is_everywhere_within_two_seconds_and_asks_the_origin_once(
     assert sources <= {"origin", *nodes.all}
     stamps = {node.psql(f"select stored_at from images where url = '{url}'") for node in nodes}
     assert len(stamps) == 1
+
+
+def test_what_was_fetched_with_credentials_is_private_everywhere(nodes: Nodes) -> None:
+    file, secret = nodes["ic00"].home / "origins.json", "session=s3cr3t"
+    with Origin(address="127.0.0.41") as members:
+
+        def behaviour(call: Call) -> None:
+            known = call.request.headers.get("cookie") == secret
+            call.reply(jpeg(64, 48, seed=77) if known else b"", status=200 if known else 403)
+
+        url = members.behave("/a.jpg", behaviour)
+        file.write_text(
+            json.dumps({"127.0.0.41": {"Cookie": secret, "credentials_over_http": True}})
+        )
+        try:
+            eventually(lambda: nodes["ic00"].get(url).status_code == 200, "ic00 is let in")
+        finally:
+            file.write_text("{}")
+        eventually(lambda: all(node.has(url) for node in nodes), "the picture is everywhere")
+        for node in nodes:
+            for path in ("/get_image", "/get_thumbnail", "/get_thumbnail"):
+                answer = node.ask(path, url=url)
+                assert answer.headers["Cache-Control"].startswith("private"), (node.name, path)
+        assert len({node.get(url).headers["ETag"] for node in nodes}) == 1
 
 
 def test_a_delete_is_everywhere_and_names_who_takes_it(nodes: Nodes, origin: Origin) -> None:

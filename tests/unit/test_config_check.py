@@ -1,0 +1,52 @@
+"""`image-cloud config check`: the ini, and the files that people write beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from image_cloud.cli import main
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("IMAGE_CLOUD_HOME", str(tmp_path))
+    (tmp_path / "image_cloud.ini").write_text("[resize]\nquality = 80\n")
+    return tmp_path
+
+
+def check(home: Path) -> int:
+    return main(["config", "check", str(home / "image_cloud.ini")])
+
+
+def origins(home: Path, text: str, mode: int = 0o600) -> None:
+    (home / "origins.json").write_text(text)
+    (home / "origins.json").chmod(mode)
+
+
+def test_without_the_files_and_with_good_ones(home: Path) -> None:
+    assert check(home) == 0
+    (home / "max_downloads.json").write_text('{"default": 3}')
+    origins(home, '{"shop.example": {"Referer": "https://shop.example/"}}')
+    assert check(home) == 0
+
+
+def test_every_mistake_of_every_file_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "max_downloads.json").write_text('{"shop.example": 0}')
+    origins(home, f'{{"shop.example": {{"Host": "{SECRET}", "Cookie": 5}}, "*": {{}}}}')
+    assert check(home) == 1
+    said = capsys.readouterr().err
+    assert "4 mistakes" in said
+    assert all(what in said for what in ("max_downloads.json", "'Host'", "'Cookie'", "'*'"))
+    assert SECRET not in said
+
+
+def test_a_mode_that_lets_others_read(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    origins(home, "{}", 0o644)
+    assert check(home) == 1
+    assert "0600" in capsys.readouterr().err
