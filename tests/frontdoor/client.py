@@ -11,7 +11,10 @@ from typing import Any
 import requests
 from PIL import Image
 
+from image_cloud.resize.heif import codecs
 from tests.stack.running import Stack
+
+codecs.load()  # tests open AVIF and HEIC, too
 
 DEADLINE_S = 90.0
 
