@@ -7,7 +7,7 @@ import re
 
 from image_cloud.picture.variant import EXTENSIONS
 
-HEAD_BYTES = 64
+HEAD_BYTES = 512
 """As many bytes of a file's beginning as `sniff` and `describe` look at."""
 
 MIMES = {
@@ -55,7 +55,11 @@ HEIF_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"1pic"})
 BMP_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 NO_PICTURES = (
-    (rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<svg", "an SVG drawing"),
+    (
+        rb"\s*(?><\?xml.*?\?>\s*)?(?>(?><!--.*?-->|<!doctype[^>]*>)\s*)*+<(\w+:)?svg",
+        "an SVG drawing",
+    ),
+    (rb"\s*(?><\?xml.*?\?>\s*)?(?><!--.*?-->\s*)*+<!doctype\s+svg", "an SVG drawing"),
     (rb"\s*<(!doctype\s+)?(html|head|body|script|meta|title|!--)", "an HTML page"),
     (rb"\s*<\?xml", "an XML document"),
     (rb"\s*<", "an HTML page"),
@@ -63,13 +67,32 @@ NO_PICTURES = (
     (rb"%PDF-", "a PDF document"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript file"),
     (rb"8BPS", "a Photoshop file"),
-    (rb"PK\x03\x04", "a ZIP archive"),
-    (rb"\x1f\x8b", "gzip-compressed data"),
-    (rb"Rar!", "a RAR archive"),
+    (rb"gimp xcf", "a GIMP file"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (rb"(?s)....ftyp|\x1aE\xdf\xa3|(?s:RIFF....AVI )", "a video"),
+    (rb"II\xbc\x01", "a JPEG XR picture"),
+    (rb"P[1-7]\s", "a Netpbm picture"),
+    (rb"qoif", "a QOI picture"),
+    (rb"DDS ", "a DDS texture"),
+    (rb"\x76\x2f\x31\x01", "an OpenEXR picture"),
+    (rb"#\?RADIANCE|#\?RGBE", "a Radiance HDR picture"),
+    (rb"BPG\xfb", "a BPG picture"),
+    (rb"\x8aMNG|\x8bJNG", "an MNG animation"),
+    (rb"\0\0\x02\0|RIFF....ACON", "a cursor"),
+    (rb"icns", "a macOS icon"),
+    (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile"),
+    (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|\0\0\x01[\xb3\xba]", "a video"),
+    (rb"RIFF....WAVE|ID3|OggS|fLaC", "sound"),
+    (rb"wOF[F2]|OTTO|\0\x01\0\0\0", "a font"),
+    (rb"PK\x03\x04", "a ZIP archive"),
+    (rb"Rar!", "a RAR archive"),
+    (rb"\x1f\x8b", "gzip-compressed data"),
+    (rb"BZh|7z\xbc\xaf|\xfd7zXZ|\x28\xb5\x2f\xfd", "compressed data"),
+    (rb"\xd0\xcf\x11\xe0", "an Office document"),
     (rb"\x7fELF|MZ", "a program"),
 )
+"""What files begin with, and what they are; upper and lower case count alike."""
+BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+BLANKS = b"\0\t\n\r "
 
 
 def sniff(head: bytes) -> Format | None:
@@ -84,11 +107,15 @@ def describe(head: bytes) -> str:
         return "an empty file"
     if found := sniff(head):
         return f"a {found.name} picture"
-    lowered = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    start = head[:HEAD_BYTES]
+    mark = next((mark for mark in BYTE_ORDER_MARKS if start.startswith(mark)), b"")
+    start = start.removeprefix(mark)
+    if found := sniff(start.lstrip(BLANKS)):
+        return f"a {found.name} picture that begins with other bytes"
     for pattern, words in NO_PICTURES:
-        if re.match(pattern, lowered, re.IGNORECASE):
+        if re.match(pattern, start, re.IGNORECASE | re.DOTALL):
             return words
-    return "text" if _is_text(lowered) else "data of an unknown kind"
+    return "text" if mark or _is_text(start) else "data of an unknown kind"
 
 
 def _by_signature(head: bytes) -> str:

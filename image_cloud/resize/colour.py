@@ -8,6 +8,7 @@ import io
 from PIL import Image, ImageChops, ImageCms, ImageMath
 
 from image_cloud.resize.edge import DECODER_ERRORS
+from image_cloud.resize.profiles import icc as profiles
 
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
@@ -58,20 +59,24 @@ def straight(image: Image.Image) -> Image.Image:
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
     """Return `image` (L, LA, RGB, RGBA, CMYK) in sRGB, by its ICC profile if that can be used."""
-    transform = _transform(icc, _opaque_mode(image.mode)) if icc else None
+    mode = _opaque_mode(image.mode)
+    transform = _transform(icc, mode) if icc else None
+    if icc and mode == "L" and transform is None:  # grey with a profile of colours
+        mode, transform = "RGB", _transform(icc, "RGB")
     if transform is None:
         return image.convert("RGB") if image.mode == "CMYK" else image
-    result = _applied(transform, image.convert(_opaque_mode(image.mode)))
+    result = _applied(transform, image.convert(mode))
+    if image.mode in ("L", "LA"):
+        result = result.convert("L")  # grey stays grey
     if image.mode in PREMULTIPLIED:
         result.putalpha(image.getchannel("A"))
     return result
 
 
 def _applied(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
-    """Apply a profile's transform; grey stays grey."""
     result = Image.new("RGB", image.size)
     transform.apply(image, result)
-    return result.convert("L") if image.mode == "L" else result
+    return result
 
 
 def extremes(image: Image.Image) -> list[tuple[float, float]]:
@@ -175,8 +180,8 @@ def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _built(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    if int.from_bytes(icc[:4], "big") > len(icc):
-        return None  # cut off: browsers do not apply what is left of it
+    if not profiles.is_whole(icc):
+        return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         transform = ImageCms.buildTransform(profile, _srgb(), mode, "RGB")
@@ -196,7 +201,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     if mode == "CMYK":
         return False
     probe = _probe().convert(mode)
-    difference = ImageChops.difference(probe, _applied(transform, probe))
+    difference = ImageChops.difference(probe.convert("RGB"), _applied(transform, probe))
     return all(high <= SAME_WITHIN for _, high in extremes(difference))
 
 

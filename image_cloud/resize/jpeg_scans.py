@@ -108,15 +108,19 @@ def outline(data: Data, most_scans: int) -> Outline:
             break
         _take(found, data, segment)
         if found.scans and found.one_pass:
-            _end_pass(found, data.find(END, segment.end))
+            _end_pass(found, data)
             break
     return found
 
 
-def _end_pass(found: Outline, end: int) -> None:
+def _end_pass(found: Outline, data: Data) -> None:
+    """End the only scan; mostly nothing stands behind its end marker."""
+    scan = found.scans[0]
+    at_end = len(data) - len(END)
+    end = at_end if data[at_end:] == END else data.find(END, scan.start)
     found.has_end = end >= 0
     if found.has_end:
-        found.scans[0].end = end
+        scan.end = end
 
 
 def cut_at_marker(found: Outline, data: Data) -> bool:

@@ -10,13 +10,12 @@ from types import TracebackType
 from typing import BinaryIO
 
 from image_cloud.errors import StorageUnavailable
+from image_cloud.picture.formats import HEAD_BYTES
 from image_cloud.storage.new_file import NewFile
 from image_cloud.storage.space import RETRY_AFTER_S
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
-
-HEAD_BYTES = 64
 
 
 class MemoryBudget:

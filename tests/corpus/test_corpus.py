@@ -26,8 +26,8 @@ LEAST_DB = {"jpeg": 28.0}
 LEAST_DB_ELSEWHERE = 33.0
 STRIPES = frozenset({"hopper_bad_exif.jpg"})
 """Black and white lines one pixel high: what a DCT shortcut makes of them cannot be compared."""
-AS_BROWSERS = frozenset({"chunk_multi_actl.png", "syntax_num_frames_invalid.png"})
-"""Browsers show their animation, PIL the picture that stands in for it."""
+AS_BROWSERS = frozenset({"chunk_multi_actl.png", "pil123p.png", "pil123rgba.png"})
+"""Browsers show the animation, PIL the picture that stands in for it; or apply a gamma that PIL does not."""
 MORE_PATIENT = frozenset(
     {
         "chunk_no_fctl.png", "chunk_no_fdat.png", "chunk_repeat_fctl.png", "sequence_fdat_fctl.png",

@@ -63,7 +63,27 @@ def test_rarer_heads(head: bytes, name: str) -> None:
         (b"%PDF-1.7\n", "a PDF document"),
         (b'{"error": "not found"}', "JSON"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "a video"),
+        (
+            b"<?xml version='1.0' standalone='no'?>\n<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN'>",
+            "an SVG drawing",
+        ),
+        (
+            b"<?xml version='1.0'?>\n<!-- Generator: Illustrator -->\n<!-- and -->\n<svg>",
+            "an SVG drawing",
+        ),
+        (b"<svg:svg xmlns:svg='http://www.w3.org/2000/svg'>", "an SVG drawing"),
+        (b"<!-- <svg> --><html>", "an HTML page"),
         (b"\xff\x0a\xfa\x7f", "a JPEG XL picture"),
+        (b"II\xbc\1\x20\0\0\0", "a JPEG XR picture"),
+        (b"8BPS\0\1", "a Photoshop file"),
+        (b"P6\n2 2\n255\n", "a Netpbm picture"),
+        (b"qoif\0\0\0\2", "a QOI picture"),
+        (b"\0\0\2\0\1\0", "a cursor"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "sound"),
+        (b"wOF2\0\1\0\0", "a font"),
+        (b"\xff\xfeN\0o\0", "text"),
+        (b"\r\n\xff\xd8\xff\xe0", "a jpeg picture that begins with other bytes"),
+        (b"\xef\xbb\xbf\x89PNG\r\n\x1a\n", "a png picture that begins with other bytes"),
         (b"PK\x03\x04", "a ZIP archive"),
         (b"Not found", "text"),
         (b"\x01\x02\x03", "data of an unknown kind"),
@@ -73,6 +93,11 @@ def test_rarer_heads(head: bytes, name: str) -> None:
 def test_what_is_no_picture_has_a_name(head: bytes, words: str) -> None:
     assert sniff(head) is None
     assert describe(head) == words
+
+
+def test_a_hostile_head_is_described_soon() -> None:
+    for head in (b"<!---->" * 80, b"<?xml ?>" + b"<!doctype a>" * 50, b"<!--" * 200, b" " * 600):
+        assert describe(head)
 
 
 @settings(max_examples=300)

@@ -21,8 +21,9 @@ from image_cloud.picture.heif.items import Item
 from image_cloud.picture.heif.shown import CODED, Shown, is_alpha
 from image_cloud.picture.heif.turns import Turns
 from image_cloud.resize.bounds import check_pixels, check_size
-from image_cloud.resize.heif import av1, codecs, nclx
+from image_cloud.resize.heif import av1, codecs
 from image_cloud.resize.heif.plain import rewritten
+from image_cloud.resize.profiles import cicp
 
 FORMATS = {b"av01": "avif", b"hvc1": "heic", b"hev1": "heic"}
 """By what the items are coded in: the brands in the file's first bytes may name neither."""
@@ -120,7 +121,7 @@ def _profile(shown: Shown, sequences: Sequence[av1.Sequence]) -> bytes:
     numbers = next((body[4:8] for body in colours if body[:4] == b"nclx"), b"")
     named = struct.unpack(">HH", numbers) if len(numbers) == 4 else None
     named = named or next((one.colours for one in sequences if one.colours), None)
-    return nclx.profile(*named, _peak(shown)) if named else b""
+    return cicp.profile(*named, _peak(shown)) if named else b""
 
 
 def _peak(shown: Shown) -> int:

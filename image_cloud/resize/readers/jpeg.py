@@ -23,7 +23,8 @@ def rewritten(
 ) -> bytes:
     """Return the JPEG without its side segments and the scans `left_out`; with an end marker if it `ends`."""
     starts = {scan.start for scan in left_out}
-    needed = [data[one.start : one.end] for one in found.needed if one.start not in starts]
+    view = memoryview(data)
+    needed = [view[one.start : one.end] for one in found.needed if one.start not in starts]
     zeros = jpeg_scans.zeros(found, left_out) if left_out else b""
     return b"".join([START, _colours(data, found), *needed, zeros, END if ends else b""])
 

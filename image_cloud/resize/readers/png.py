@@ -31,6 +31,7 @@ LOW_BYTES = "RGB;16L"
 """Takes the lower byte of what is stored with the higher one first."""
 PALETTE_BYTES = 768
 FRAME_BYTES = 26
+MOST_FRAMES = 0x7FFFFFFF
 ZLIB_HEADER_BYTES, STEP_BYTES = 2, 1 << 14
 MOST_BYTES_PER_PIXEL = 8
 ANYWHERE = frozenset({b"eXIf"})
@@ -127,7 +128,7 @@ def _header(body: bytes) -> _Header:
 def _animated(parts: _Parts) -> Image.Image | None:
     """Return the first frame where the default picture is none; None where that has to do."""
     assert parts.header
-    is_animated = any(parts.sides.get(b"acTL", b"")[:4])
+    is_animated = 0 < int.from_bytes(parts.sides.get(b"acTL", b"")[:4], "big") <= MOST_FRAMES
     if not is_animated or not parts.frame_pixels or len(parts.frame) < FRAME_BYTES:
         return None
     width, height, left, top = struct.unpack_from(">IIII", parts.frame, 4)

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 
 from PIL import Image
 
+from image_cloud.resize.profiles import cicp, gamma, icc
+
 KINDS = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"})
+CICP_BYTES, RGB_IN_FULL_RANGE = 4, b"\0\1"
+INTENTS = range(4)
 MOST_PROFILE_BYTES = 64 << 20
 LONGEST_NAME = 79
 PALETTE_ENTRIES = 256
@@ -15,8 +19,18 @@ GREY16_DEPTH = 16
 
 
 def profile(sides: Mapping[bytes, bytes]) -> bytes:
-    """Return the ICC profile of a PNG's side chunks; empty where its colours are sRGB."""
-    return _embedded(sides.get(b"iCCP", b""))
+    """Return the ICC profile of a PNG's side chunks; empty where its colours are sRGB.
+
+    Of what tells of colours the first counts that makes sense: cICP, iCCP, sRGB, gAMA with cHRM.
+    """
+    numbers = sides.get(b"cICP", b"")
+    if len(numbers) == CICP_BYTES and numbers[2:] == RGB_IN_FULL_RANGE:
+        return cicp.profile(numbers[0], numbers[1])
+    embedded = _embedded(sides.get(b"iCCP", b""))
+    intent = sides.get(b"sRGB", b"")
+    if embedded or (len(intent) == 1 and intent[0] in INTENTS):
+        return embedded
+    return gamma.profile(sides.get(b"gAMA", b""), sides.get(b"cHRM", b""))
 
 
 def _embedded(body: bytes) -> bytes:
@@ -26,10 +40,10 @@ def _embedded(body: bytes) -> bytes:
         return b""
     unpacking = zlib.decompressobj()
     try:
-        icc = unpacking.decompress(packed[1:], MOST_PROFILE_BYTES)
+        unpacked = unpacking.decompress(packed[1:], MOST_PROFILE_BYTES)
     except zlib.error:
         return b""
-    return icc if unpacking.eof else b""
+    return unpacked if unpacking.eof and icc.is_whole(unpacked) else b""
 
 
 def with_palette(image: Image.Image, palette: bytes, alpha: bytes) -> Image.Image:

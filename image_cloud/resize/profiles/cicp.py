@@ -1,6 +1,6 @@
 """Colours that are given as numbers (ISO/IEC 23091-2) instead of as a profile: make the profile.
 
-AVIF and HEIC name their primaries and their transfer so.  High dynamic range (PQ, HLG) is brought to the
+AVIF, HEIC and PNG name their primaries and their transfer so.  High dynamic range (PQ, HLG) is brought to the
 standard range much as Chromium does it.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import math
 
-from image_cloud.resize.heif import icc
-from image_cloud.resize.heif.icc import Curve, Point
+from image_cloud.resize.profiles import icc
+from image_cloud.resize.profiles.icc import Curve, Point
 
 BT709 = 1
 D65: Point = (0.3127, 0.3290)

@@ -26,6 +26,11 @@ def profile(primaries: Sequence[Point], white: Point, curve: Curve) -> bytes:
     return _file(tags)
 
 
+def is_whole(profile: bytes) -> bool:
+    """Tell whether a profile is as long as it says; browsers do not apply what is left of one."""
+    return 0 < int.from_bytes(profile[:4], "big") <= len(profile)
+
+
 # --- primaries -----------------------------------------------------------------------------------
 
 
