@@ -1,3 +1,3 @@
 """What the web side, the daemons and the command line of Image Cloud share."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
