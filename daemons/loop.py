@@ -2,7 +2,8 @@
 
 The main thread only waits: for SIGTERM, or for a thread that dies.  Then every thread finishes its step, and
 the process ends.  Each thread marks a heartbeat of its own before each step and within long ones, for the
-watchdog (image_cloud/supervision/watchdog.py).
+watchdog (image_cloud/supervision/watchdog.py).  Threads that serve these, for log lines, deadlines and host
+names, have no steps: where one fails, a step hangs or raises.
 """
 
 from __future__ import annotations

@@ -225,7 +225,12 @@ def test_the_prefetch_daemon_writes_down_what_it_finishes(
 
 def test_a_daemon_without_work_ends_at_once(new: Callable[..., Node]) -> None:
     node = new()
+    (node.run / "beats").mkdir()
     for name in ("janitor", "peer_clone", "prefetch"):
+        killed = path_of(
+            node.run, f"image-cloud-{name.replace('_', '-')}", "of-one-that-was-killed"
+        )
+        killed.write_text("1\n")
         with Daemon(name, node) as daemon:
             beat = path_of(node.run, daemon.program)
             eventually(lambda: holder(beat) == daemon.process.pid, "it runs")  # noqa: B023
