@@ -12,10 +12,11 @@ TIMEOUT_S = 30.0
 class Wire:
     """One connection that takes any bytes as a query; opened again where the server closed it."""
 
-    def __init__(self, address: str | Path, token: str) -> None:
-        """`address` is HOST:PORT or a socket file; `token` goes with every request."""
+    def __init__(self, address: str | Path, token: str, source: str = "127.0.0.1") -> None:
+        """`address` is HOST:PORT, asked from the address `source`, or a socket file; all carry `token`."""
         self._address = address
         self._token = token
+        self._source = source
         self._sock: socket.socket | None = None
 
     def get(
@@ -48,7 +49,9 @@ class Wire:
             self._sock.connect(str(self._address))
         else:
             host, _, port = self._address.rpartition(":")
-            self._sock = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+            self._sock = socket.create_connection(
+                (host, int(port)), TIMEOUT_S, source_address=(self._source, 0)
+            )
         return self._sock
 
     def _read(self, sock: socket.socket, method: str) -> tuple[int, dict[str, str], bytes]:
