@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from image_cloud.storage.files import walk
 from image_cloud.storage.space import NONE, Room, Space
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,8 @@ class Eviction:
         """Look at a piece of the variants; say whether to go on at once, since there is too much."""
         self._is_stuck = False
         is_full = bool(self._space.lacking())
-        for number, path in enumerate(self._walk):
-            self._look_at(path)
+        for number, (relative, path) in enumerate(self._walk):
+            self._look_at(relative, path)
             if number + 1 >= self._files_per_step:
                 break
         else:
@@ -81,20 +82,20 @@ class Eviction:
             is_full = is_full and bool(self._to_free)
         return (bool(self._to_free) or is_full) and not self._is_stuck
 
-    def _look_at(self, path: str) -> None:
+    def _look_at(self, relative: str, path: str) -> None:
         try:
-            status = os.stat(path)
+            status = os.lstat(path)
         except FileNotFoundError:
             return
-        noted = self._used.get(path[len(self._root) + 1 :], 0)
+        noted = self._used.get(f"variants/{relative}", 0)
         bucket = max(int(max(status.st_atime, status.st_mtime)) // BUCKET_S, noted)
         taken = Room(status.st_size, 1)
         if self._to_free and bucket <= self._before:
-            self._remove(path, taken)
+            self._remove(relative, path, taken)
             return
         self._by_use[bucket] = _sum(self._by_use.get(bucket, NONE), taken)
 
-    def _remove(self, path: str, taken: Room) -> None:
+    def _remove(self, relative: str, path: str, taken: Room) -> None:
         try:
             os.unlink(path)
         except OSError:  # a read-only storage: going on at once would be in vain
@@ -102,7 +103,7 @@ class Eviction:
             return
         self._to_free = _sum(self._to_free, taken, -1)
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(path))  # goes where nothing else is in it
+            os.rmdir(os.path.dirname(f"{self._root}/variants/{relative}"))  # goes where it is empty
 
     def _plan(self) -> None:
         """Decide after a whole walk what the next one removes."""
@@ -125,21 +126,10 @@ class Eviction:
         lacking = self._space.lacking()
         return Room(min(max(over, lacking.bytes), total.bytes), min(lacking.inodes, total.inodes))
 
-    def _variants(self) -> Iterator[str]:
-        """Yield the paths of all variants; folders that go meanwhile are no matter."""
-        for first in _entries(f"{self._root}/variants"):
-            for second in _entries(first):
-                for folder in _entries(second):
-                    yield from _entries(folder)
+    def _variants(self) -> Iterator[tuple[str, str]]:
+        """Yield all variants; the sandbox writes here, so no link is followed."""
+        return walk(f"{self._root}/variants", depth=3)
 
 
 def _sum(one: Room, other: Room, times: int = 1) -> Room:
     return Room(one.bytes + times * other.bytes, one.inodes + times * other.inodes)
-
-
-def _entries(folder: str) -> list[str]:
-    """Return what is in a folder, hidden entries aside."""
-    try:
-        return [f"{folder}/{name}" for name in os.listdir(folder) if name[0] != "."]
-    except (FileNotFoundError, NotADirectoryError):
-        return []

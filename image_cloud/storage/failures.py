@@ -14,7 +14,7 @@ import dataclasses
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from image_cloud.config.sections import Failures as Settings
@@ -33,7 +33,7 @@ from image_cloud.origin.redirects import LONGEST_WAIT_S
 from image_cloud.picture.key import fan_out
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
-from image_cloud.storage.files import make_dir
+from image_cloud.storage.files import make_dir, walk
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 
 REMEMBERED = (
@@ -113,7 +113,7 @@ class Failures:
 
     def expire(self, go_on: GoOn = lambda: True) -> None:
         """Remove the memories that have lost their meaning, and whatever else lies between them."""
-        for path in _files(f"{self._root}/failures", depth=2):
+        for _, path in walk(f"{self._root}/failures", depth=2):
             if not go_on():
                 return
             if self._is_over(path):
@@ -156,22 +156,3 @@ class Failures:
     def _most_keep_s(self) -> float:
         s = self._settings
         return max(max(s.not_found_keep, s.longest_keep) * (1 + s.jitter), LONGEST_WAIT_S)
-
-
-def _files(folder: str, depth: int) -> Iterator[str]:
-    """Yield what stands `depth` folders deep, by descriptors: no link leads elsewhere."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(folder, flags)
-    except OSError:
-        return
-    try:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                path = f"/proc/self/fd/{descriptor}/{entry.name}"
-                if depth:
-                    yield from _files(path, depth - 1)
-                else:
-                    yield path
-    finally:
-        os.close(descriptor)

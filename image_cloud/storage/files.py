@@ -1,4 +1,4 @@
-"""Single steps on files: move, remove, make a folder, sync, hash."""
+"""Single steps on files: move, remove, make a folder, sync, hash, and a walk that follows no link."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -71,3 +71,25 @@ def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a file.  Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def walk(folder: str, depth: int, within: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what stands `depth` folders deep: its path below `folder`, and one that no link leads elsewhere.
+
+    The latter goes by a descriptor and is good until the next one is asked for.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(folder, flags)
+    except OSError:
+        return
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                path = f"/proc/self/fd/{descriptor}/{entry.name}"
+                if depth:
+                    yield from walk(path, depth - 1, f"{within}{entry.name}/")
+                else:
+                    yield within + entry.name, path
+    finally:
+        os.close(descriptor)

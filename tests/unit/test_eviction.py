@@ -56,6 +56,21 @@ def test_what_nginx_sent_counts_as_used(tmp_path: Path) -> None:
     assert sum(path.exists() for path in paths) == 9
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_no_link_leads_out_of_the_variants(depth: int, tmp_path: Path) -> None:
+    inside = store(tmp_path, 1, age_s=0)
+    elsewhere = tmp_path / "originals/ab/cd/kept"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "original.jpg").write_bytes(bytes(SIZE))
+    os.utime(elsewhere / "original.jpg", (0, 0))
+    place = [inside, *inside.parents][depth]
+    link = place.with_name("0link") if depth else inside.with_name("link.jpg")
+    link.symlink_to([elsewhere / "original.jpg", *[elsewhere, *elsewhere.parents]][depth])
+    run(Eviction(tmp_path, 0, ROOMY, lambda: NOW))
+    assert (elsewhere / "original.jpg").exists()
+    assert not inside.exists()
+
+
 def test_below_the_limit_nothing_goes(tmp_path: Path) -> None:
     paths = [store(tmp_path, number, age_s=0) for number in range(10)]
     one = Eviction(tmp_path, 10 * SIZE, ROOMY, lambda: NOW)
