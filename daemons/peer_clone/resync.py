@@ -44,15 +44,19 @@ class Resync:
         self._go_on = go_on
 
     def begin(self) -> None:
-        """Take the moved pictures out of the catalogue, but for tombstones; read all feeds anew."""
+        """Take the moved pictures out of the catalogue, but for tombstones; read all feeds from the start."""
         if self._freshness.has_begun():
             return
         with self._database.transaction() as cursor:
-            known = [peer.name for peer in self._peers.all]
-            kept = catalog.keys_behind(cursor, self._freshness.safe_position(), known)
+            if (
+                not self._freshness.is_planned()
+            ):  # else a crash came between: ask no empty catalogue
+                known = [peer.name for peer in self._peers.all]
+                position = self._freshness.safe_position()
+                self._freshness.plan(catalog.keys_behind(cursor, position, known))
             catalog.forget_all(cursor)
             clones.rewind(cursor)
-        self._freshness.begin(kept)
+        self._freshness.begin()
 
     def step(self, caught_up: Set[str]) -> None:
         """End when every peer that answers was read to its end and nothing waits to be cloned."""

@@ -51,6 +51,7 @@ class Freshness:
         self._note = storage / "cluster" / "contact.json"
         self.aside = storage / "aside"
         self._kept = self.aside / "kept.json"
+        self._planned = self.aside / "planned.json"
         self._safe = self.safe_position()
         self._noted = float("-inf")
 
@@ -72,16 +73,24 @@ class Freshness:
         self._safe, self._noted = safe, now
         json_file.write(self._note, Contact(now, safe))
 
-    def begin(self, kept: Iterable[str]) -> None:
-        """Note that the catalogue is emptied; `kept` are the keys that only this node may have."""
-        json_file.write(self._kept, sorted(kept), durable=True)
+    def plan(self, kept: Iterable[str]) -> None:
+        """Note the keys that only this node may have, before the catalogue that tells of them is emptied."""
+        json_file.write(self._planned, sorted(kept), durable=True)
+
+    def is_planned(self) -> bool:
+        """Say whether those keys are noted: the catalogue may be empty already."""
+        return self._planned.exists()
+
+    def begin(self) -> None:
+        """Note that the catalogue is emptied."""
+        os.rename(self._planned, self._kept)
 
     def has_begun(self) -> bool:
         """Say whether the catalogue is emptied: before that, the feed tells of what is aside."""
         return self._kept.exists()
 
     def kept(self) -> set[str]:
-        """Return the keys that `begin` was given.  Raises OSError, ValueError: none are no guess."""
+        """Return the keys that `plan` was given.  Raises OSError, ValueError: none are no guess."""
         return set(json_file.load(self._kept, list[str]))
 
     def is_resynchronising(self) -> bool:

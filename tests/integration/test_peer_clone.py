@@ -11,7 +11,7 @@ from daemons.loop import Runner
 from daemons.peer_clone.peer_clone import PeerClone, create
 from daemons.peer_clone.rebuild import Rebuild
 from daemons.peer_clone.resync import Resync
-from image_cloud.cluster.absence import DAY_S, Contact
+from image_cloud.cluster.absence import DAY_S, Contact, Freshness
 from image_cloud.cluster.peer_states import PeerState
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog, clones
@@ -166,6 +166,30 @@ def test_a_node_that_was_away_too_long_gets_back_what_it_alone_has(node: Node) -
     assert keys(node) == [own.key]
     assert node.store.originals.find(own.key)
     assert node.store.originals.find(deleted.key) is None
+
+
+class Crashing(Freshness):
+    """Dies in the moment when the catalogue was emptied."""
+
+    def begin(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_crash_while_the_catalogue_is_emptied_loses_no_picture(node: Node) -> None:
+    keep(node.store, PICTURE)
+    node.store.records.settle(PICTURE)
+    record(node, PICTURE)
+    away_for(node, 100)
+    assert node.freshness.ensure()
+
+    def resync(freshness: Freshness) -> Resync:
+        return Resync(node.store, node.database, node.peers, freshness, set, lambda: True)
+
+    with pytest.raises(KeyboardInterrupt):
+        resync(Crashing(node.storage, node.config.cluster.tombstone_days)).begin()
+    assert keys(node) == []
+    resync(node.freshness).begin()
+    assert node.freshness.kept() == {PICTURE.key}
 
 
 def test_a_catalogue_that_was_lost_is_rebuilt_from_files(node: Node) -> None:

@@ -194,7 +194,11 @@ def test_a_node_away_for_longer_than_deletes_are_kept_moves_all_aside(store: Sto
     assert fresh.safe_position() == "e.1.2"
     assert len(list(store.tombstones.unrecorded())) == 1
     assert not fresh.ensure()
-    fresh.begin([KEY])
+    fresh.plan([KEY])
+    assert fresh.is_planned()
+    assert not fresh.has_begun()
+    fresh.begin()
+    assert fresh.has_begun()
     assert fresh.kept() == {KEY}
     fresh.finish()
     assert not fresh.is_resynchronising()
