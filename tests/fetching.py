@@ -54,6 +54,15 @@ def fetch(client: Origin, url: str) -> tuple[Downloaded, bytes]:
     return told, body
 
 
+def fetch_whole(client: Origin, url: str, whole: bytes = BODY) -> tuple[Downloaded, bytes]:
+    """Download `url` with somebody who knows at each silence whether `whole` is there."""
+    blocks: list[bytes] = []
+    told = client.download(
+        Url.parse(url), blocks.append, is_whole=lambda: b"".join(blocks) == whole
+    )
+    return told, b"".join(blocks)
+
+
 def resolver(*addresses: str) -> Callable[..., list[Any]]:
     """Return a resolver that gives these addresses for every name."""
 

@@ -23,6 +23,8 @@ from image_cloud.storage.store import Store
 log = logging.getLogger(__name__)
 
 NO_MEMORY = MemoryBudget(0)
+LEAST_TO_TELL_BYTES = 32
+"""What begins with so many bytes of no known format is no picture."""
 ORIGIN, IMPORT = "origin", "import"
 SENT = {ORIGIN: "the origin sent", IMPORT: "the file is"}
 """How errors begin that tell what came from there; a peer goes by its name."""
@@ -161,7 +163,7 @@ def _receive(
 def _is_whole(incoming: Incoming) -> bool:
     fmt = formats.sniff(incoming.head)
     if fmt is None:
-        return True
+        return len(incoming.head) >= LEAST_TO_TELL_BYTES
     with incoming.open() as file:
         return structure.is_whole(file, fmt.name)
 

@@ -114,9 +114,9 @@ class Origin:
         """Fetch `url` and hand the body to `write`, block by block.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
-        may wait, and what it waits for the first does not count as the origin's time.  Where no
-        length came and the origin has fallen silent, `is_whole` says whether what was written is
-        all that there can be.
+        may wait, and what it waits for the first does not count as the origin's time.  Where the
+        origin falls silent before the body's end, or gzip data break off, `is_whole` says whether
+        what was written is all that there can be.
         Raises what `check` raises, an error of the origin, TooManyBytes, and what `write` and
         `enter` raise, unchanged.
         """
@@ -200,7 +200,7 @@ class Origin:
         if (framing.length_bytes or 0) > most:
             raise TooManyBytes(f"the picture's file has more than {most} bytes")
         blocks = response.blocks(is_whole)
-        return Decoded(blocks, framing.codings, most, certain=framing.certain)
+        return Decoded(blocks, framing.codings, most, is_whole, certain=framing.certain)
 
 
 def _check_status(response: Response) -> None:

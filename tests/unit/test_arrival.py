@@ -15,6 +15,7 @@ from image_cloud.errors import (
     DeletedMeanwhile,
     ImageCloudError,
     NotAnImage,
+    OriginTimeout,
     StorageUnavailable,
     TruncatedImage,
     UnsupportedFormat,
@@ -115,6 +116,34 @@ def test_a_length_that_came_in_full_is_believed(
     arrived = arrivals.take(URL, sends(content, is_in_full=True), must_last=False)
     assert (arrived.record.width, arrived.record.height) == (60, 40)
     assert store.originals.path(arrived.original).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("came", "is_whole"),
+    [
+        (b"", False),
+        (b"\xff", False),
+        (b"no", False),
+        (b"no picture, as 32 bytes tell us....", True),
+        (JPEG[:-9], False),
+        (JPEG, True),
+        (PNG[:-13], False),
+        (PNG, True),
+    ],
+)
+def test_a_silent_origin_is_waited_for_while_more_can_be_missing(
+    arrivals: Arrivals, came: bytes, is_whole: bool
+) -> None:
+    looked: list[bool] = []
+
+    def deliver(sink: Sink) -> Delivery:
+        sink.write(came)
+        looked.append(sink.is_whole())
+        raise OriginTimeout("silent")
+
+    with pytest.raises(OriginTimeout):
+        arrivals.take(URL, deliver, must_last=False)
+    assert looked == [is_whole]
 
 
 def test_a_header_without_dimensions_costs_no_picture(store: Store, told: list[Record]) -> None:

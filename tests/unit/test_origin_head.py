@@ -128,5 +128,7 @@ def test_any_bytes_decode_or_are_an_error(
     marked = [b"\x1f\x8b\x08" + block for block in blocks]
     for sent in (blocks, marked):
         with contextlib.suppress(OriginProtocol):
-            decoded = b"".join(Decoded(sent, tuple(codings), 10_000, certain=certain))
+            decoded = b"".join(
+                Decoded(sent, tuple(codings), 10_000, lambda: False, certain=certain)
+            )
             assert len(decoded) <= 10_000

@@ -6,7 +6,7 @@ Checksums are not compared, as in browsers: whether the picture is sound is the 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from image_cloud.errors import OriginProtocol, TooManyBytes
 from image_cloud.origin.http1.body import BLOCK_BYTES
@@ -23,13 +23,20 @@ class Decoded:
 
     Without `certain` a layer whose header does not fit was never coded.  `has_ended` says afterwards
     that a coding came to its own end, whatever the length said.  Raises OriginProtocol for data
-    that do not decode, and TooManyBytes.
+    that do not decode, or break off before what was yielded `is_whole`, and TooManyBytes.
     """
 
     def __init__(
-        self, blocks: Iterable[bytes], codings: tuple[str, ...], most_bytes: int, *, certain: bool
+        self,
+        blocks: Iterable[bytes],
+        codings: tuple[str, ...],
+        most_bytes: int,
+        is_whole: Callable[[], bool],
+        *,
+        certain: bool,
     ) -> None:
         self.has_ended = False
+        self._is_whole = is_whole
         self._certain = certain
         self._blocks = _bounded(blocks, most_bytes)
         for coding in reversed(codings):
@@ -61,6 +68,8 @@ class Decoded:
             data = inflater.unconsumed_tail
             if not data and len(block) < BLOCK_BYTES and not inflater.eof:
                 data = next(blocks, b"")
+                if not data and self._is_whole():
+                    return  # only the coding's own end is missing
                 if not data:
                     raise OriginProtocol(f"the origin's {coding} data end too early")
         self.has_ended = True

@@ -20,13 +20,15 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 class Framing:
     """What the head says about the body.
 
-    `length_bytes` is None where no trustworthy length came; `is_chunked` goes before it.  `codings`
-    are named in the order in which they were applied; unless they are `certain`, the bytes decide
-    whether they were.  `keeps` says that the connection may be used again.
+    `length_bytes` is None where no trustworthy length came.  With `is_chunked` there are chunks, with
+    `may_be_chunked` the bytes decide that.  `codings` are named in the order in which they were
+    applied; unless they are `certain`, the bytes decide whether they were.  `keeps` says that the
+    connection may be used again.
     """
 
     length_bytes: int | None
     is_chunked: bool
+    may_be_chunked: bool
     codings: tuple[str, ...]
     certain: bool
     keeps: bool
@@ -35,14 +37,18 @@ class Framing:
 def framing_of(head: Head) -> Framing:
     """Judge a head.  Raises OriginProtocol for lengths that contradict each other."""
     transfer = [coding.partition(";")[0].strip() for coding in head.items("transfer-encoding")]
-    is_chunked = "chunked" in transfer
+    may_be_chunked = "chunked" in transfer and head.status not in BODILESS
+    # Servers of HTTP/1.0, and those that put more into the name, often only say so.
+    is_chunked = (
+        may_be_chunked and head.version >= (1, 1) and "chunked" in head.items("transfer-encoding")
+    )
     length_bytes = None if is_chunked else _length(head)
     if head.status in BODILESS:
-        length_bytes, is_chunked = 0, False
+        length_bytes = 0
     codings, certain = _codings(head, transfer)
     has_end = length_bytes is not None or is_chunked
     keeps = has_end and head.is_clean and _is_plain(head) and _keeps(head)
-    return Framing(length_bytes, is_chunked, codings, certain, keeps)
+    return Framing(length_bytes, is_chunked, may_be_chunked, codings, certain, keeps)
 
 
 def check_codings(head: Head) -> None:

@@ -14,7 +14,7 @@ ASSUMED_STATUS = 200
 BLANKS = " \t"
 _CR = ord("\r")
 MOST_BLANKS = 64  # line ends before the status line, left over from the answer before
-_VERSION = re.compile(r"http(?:/([0-9]{1,3})(?:\.([0-9]{1,3}))?)?(?![a-z])", re.IGNORECASE)
+_VERSION = re.compile(r".{0,4}?http(?:/([0-9]{1,3})(?:\.([0-9]{1,3}))?)?", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -64,8 +64,9 @@ def _status_line(line: str) -> tuple[tuple[int, int], int]:
     if not match:
         raise OriginProtocol("malformed response: it does not begin with HTTP")
     major, minor = match.groups()
-    digits = _DIGITS.match(line.replace("\t", " ").partition(" ")[2].lstrip(" "))[0]  # type: ignore[index]
-    if digits and (len(digits) != 3 or digits[0] == "0"):
+    behind = line[match.end() :].replace("\t", " ").partition(" ")[2].lstrip(" ")
+    digits = _DIGITS.match(behind)[0]  # type: ignore[index]
+    if digits and len(digits.lstrip("0")) != 3:
         raise OriginProtocol("malformed response: its status is not a number from 100 to 999")
     return (int(major or 1), int(minor or 0)), int(digits or ASSUMED_STATUS)
 
@@ -121,6 +122,7 @@ class HeadEnd:
 
 
 def _check_start(buffer: bytearray) -> None:
-    start = buffer[: MOST_BLANKS + 4].lstrip(b"\r\n")[:4].upper()
-    if not b"HTTP".startswith(start) or (not start and len(buffer) > MOST_BLANKS):
+    start = buffer[: MOST_BLANKS + 8].lstrip(b"\r\n")[:8].upper()
+    may_be_http = any(b"HTTP".startswith(start[skipped : skipped + 4]) for skipped in range(5))
+    if not may_be_http or (not start and len(buffer) > MOST_BLANKS):
         raise OriginProtocol("malformed response: it does not begin with HTTP")

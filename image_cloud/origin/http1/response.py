@@ -44,18 +44,19 @@ class Response:
     def blocks(self, is_whole: Callable[[], bool]) -> Iterator[bytes]:
         """Yield the body as it stands on the wire, without its chunks.
 
-        `is_whole` judges, after a silence, whether a body of unknown length has come in full.
+        `is_whole` judges, after a silence, whether what came is all that is wanted.
         Raises OriginReset, OriginProtocol and OriginTimeout.
         """
         self._is_untouched = False
-        if self.framing.is_chunked and self._is_really_chunked():
+        self._body.is_whole = is_whole
+        if self.framing.is_chunked or self._turns_out_chunked():
             return self._body.chunked()
         if self.declared_bytes is not None:
             return self._body.of_length(self.declared_bytes)
-        return self._body.to_the_end(is_whole)
+        return self._body.to_the_end()
 
-    def _is_really_chunked(self) -> bool:
-        return self.head.version >= (1, 1) or self._body.begins_with_a_chunk()
+    def _turns_out_chunked(self) -> bool:
+        return self.framing.may_be_chunked and self._body.begins_with_a_chunk()
 
     def leaves_clean(self) -> bool:
         """Say whether the connection may be used again: all was read, and nothing came behind it.

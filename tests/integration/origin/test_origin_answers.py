@@ -100,7 +100,7 @@ def in_an_hour() -> str:
         ("7", 7, 7),
         (" 0 ", 0, 0),
         ("999999", 86400, 86400),
-        (in_an_hour(), 3000, 3600),
+        pytest.param(in_an_hour(), 3000, 3600, id="in an hour"),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 0),
     ],
 )

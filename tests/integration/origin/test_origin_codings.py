@@ -146,6 +146,23 @@ def test_what_does_not_decode(server: wire.Origin, client: Origin, kind: str) ->
         fetch(client, server.url("/a"))
 
 
+@pytest.mark.parametrize("cut_bytes", [9, 12, 0])
+def test_a_whole_picture_without_the_end_of_its_coding(
+    server: wire.Origin, client: Origin, cut_bytes: int
+) -> None:
+    """Somebody who knows the picture says that it is whole."""
+    packer = zlib.compressobj(wbits=31)
+    flushed = packer.compress(BODY) + packer.flush(zlib.Z_SYNC_FLUSH)
+    data = flushed if not cut_bytes else flushed + packer.flush()[:-cut_bytes]
+    server.behave("/a", coded(CE + b"gzip\r\n", data))
+    blocks: list[bytes] = []
+    url = Url.parse(server.url("/a"))
+    client.download(url, blocks.append, is_whole=lambda: b"".join(blocks) == BODY)
+    assert b"".join(blocks) == BODY
+    with pytest.raises(errors.OriginProtocol):
+        fetch(client, server.url("/a"))
+
+
 def test_the_coding_of_an_error_does_not_matter(server: wire.Origin, client: Origin) -> None:
     server.behave("/a", wire.answer(404, {"Content-Encoding": "br"}, b"none"))
     with pytest.raises(errors.OriginNotFound):

@@ -5,20 +5,13 @@ import threading
 import pytest
 
 from image_cloud import errors
-from image_cloud.origin import Downloaded, Origin
+from image_cloud.origin import Origin
 from image_cloud.picture.url import Url
 from tests import origin as wire
-from tests.fetching import BODY, CHUNKED, LENGTH, OK, fetch
+from tests.fetching import BODY, CHUNKED, LENGTH, OK, fetch, fetch_whole
 
 TE = b"Transfer-Encoding: "
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
-
-
-def fetch_whole(client: Origin, url: str) -> tuple[Downloaded, bytes]:
-    """Download `url` with somebody who knows at each silence whether BODY is there."""
-    blocks: list[bytes] = []
-    told = client.download(Url.parse(url), blocks.append, is_whole=lambda: b"".join(blocks) == BODY)
-    return told, b"".join(blocks)
 
 
 LENGTHS = {
@@ -97,6 +90,33 @@ def test_a_pause_is_not_the_end(server: wire.Origin, client: Origin) -> None:
     assert (body, told.length_known) == (BODY, False)
 
 
+OPEN = {
+    "a length that is too large": OK + b"Content-Length: %d\r\n\r\n" % (len(BODY) + 9) + BODY,
+    "a chunk that is too large": CHUNKED + b"%x\r\n" % (len(BODY) + 9) + BODY,
+    "no last chunk": CHUNKED + b"%x\r\n%b\r\n" % (len(BODY), BODY),
+    "no end of the chunk": CHUNKED + b"%x\r\n%b" % (len(BODY), BODY),
+    "half a line": CHUNKED + b"%x\r\n%b\r\n0" % (len(BODY), BODY),
+}
+
+
+def test_an_open_connection_behind_a_wrong_end(server: wire.Origin, client: Origin) -> None:
+    """All at once: what browsers show while they wait is taken after four seconds of silence."""
+    ended: dict[str, tuple[bytes, bool]] = {}
+
+    def download(kind: str) -> None:
+        told, body = fetch_whole(client, server.url(f"/{kind}".replace(" ", "-")))
+        ended[kind] = (body, told.length_known)
+
+    for kind, sent in OPEN.items():
+        server.behave(f"/{kind}".replace(" ", "-"), wire.raw_and_hold(sent))
+    threads = [threading.Thread(target=download, args=[kind]) for kind in OPEN]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert ended == dict.fromkeys(OPEN, (BODY, False))
+
+
 def test_a_pause_within_a_known_length_is_not_looked_at(
     server: wire.Origin, client: Origin
 ) -> None:
@@ -123,6 +143,7 @@ TRANSFERS = {
     "after something unknown": TE + b"sdch, chunked\r\n",
     "before something unknown": TE + b"chunked, x\r\n",
     "with a parameter": TE + b"chunked;q=1\r\n",
+    "with a parameter and a length": TE + b"chunked;q=1\r\n" + LENGTH,
     "with empty parts": TE + b",chunked,,\r\n",
     "with a right length": TE + b"chunked\r\n" + LENGTH,
     "with a wrong length": b"Content-Length: 5\r\n" + TE + b"chunked\r\n",
@@ -138,7 +159,10 @@ def test_chunked_in_all_spellings(server: wire.Origin, client: Origin, kind: str
     assert (body, told.length_known) == (BODY, True)
 
 
-@pytest.mark.parametrize("coding", [b"identity", b"", b"x-unknown", b"binary", b"chunk", b"gzip"])
+@pytest.mark.parametrize(
+    "coding",
+    [b"identity", b"", b"x-unknown", b"binary", b"chunk", b"gzip", b"chunked;q=1", b"chunked x"],
+)
 def test_what_is_not_chunked(server: wire.Origin, client: Origin, coding: bytes) -> None:
     server.behave("/a", wire.raw(OK + TE + coding + b"\r\n" + LENGTH + b"\r\n" + BODY, keep=True))
     told, body = fetch(client, server.url("/a"))
@@ -157,6 +181,7 @@ BODIES = {
     "extensions": b'3;x=y\r\nabc\r\n2 ; a="b\xe4"\r\nde\r\n0;z\r\n\r\n',
     "blanks": b"3  \r\nabc\r\n2\t\r\nde\r\n0 \r\n\r\n",
     "LF alone": b"3\nabc\n2\nde\n0\n\n",
+    "many zeros": b"0" * 40 + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
     "zeros": b"00003\r\nabc\r\n02\r\nde\r\n000\r\n\r\n",
     "trailers": b"5\r\nabcde\r\n0\r\nX-Sum: 1\r\nno trailer\r\n\r\n",
     "endless trailers": b"5\r\nabcde\r\n0\r\n" + b"X-Sum: 1\r\n" * 99_999,

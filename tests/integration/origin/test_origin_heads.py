@@ -110,6 +110,10 @@ STARTS = {
     "no status at all": b"HTTP/1.1\r\n",
     "a reason like a status": b"HTTP/1.1 200 404 Not Found\r\n",
     "blank lines before": b"\r\n\n\r\n" + OK,
+    "a byte order mark before": b"\xef\xbb\xbf" + OK,
+    "four bytes before": b"\0x\xff " + OK,
+    "HTTPS": b"HTTPS/1.1 200 OK\r\n",
+    "zeros before the status": b"HTTP/1.1 000200 OK\r\n",
     "raw bytes in the reason": b"HTTP/1.1 200 \xe4\xf6\0\r\n",
 }
 
@@ -119,6 +123,16 @@ def test_odd_status_lines(server: wire.Origin, client: Origin, kind: str) -> Non
     server.behave("/a", wire.raw(STARTS[kind] + LENGTH + b"\r\n" + BODY, keep=True))
     told, body = fetch(client, server.url("/a"))
     assert (body, told.length_known) == (BODY, True)
+
+
+@pytest.mark.parametrize("before", [b"", b" ", b"\0x\xff ", b" a b", b"HTTPS ", b"HTTP"])
+def test_a_status_behind_other_bytes_counts(
+    server: wire.Origin, client: Origin, before: bytes
+) -> None:
+    start = before if before.startswith(b"HTTP") else before + b"HTTP/1.1 "
+    server.behave("/a", wire.raw(start + b" 410 Gone\r\n" + LENGTH + b"\r\n" + BODY))
+    with pytest.raises(errors.OriginNotFound):
+        fetch(client, server.url("/a"))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\r\n"])

@@ -17,7 +17,7 @@ from tests.fetching import BODY, CHUNKED, OK, fetch
 PROTOCOL = {
     "another protocol": b"SSH-2.0-OpenSSH_9.2p1\r\n",
     "HTTP/0.9": b"\xff\xd8\xff\xe0" + BODY,
-    "something like HTTP": b"HTTPS/1.1 200 OK\r\n\r\n",
+    "HTTP too late": b"abcdeHTTP/1.1 200 OK\r\n\r\n",
     "blank lines alone": b"\r\n" * 100,
     "long status": b"HTTP/1.1 2000 OK\r\n\r\n",
     "short status": b"HTTP/1.1 20 OK\r\n\r\n",

@@ -10,7 +10,7 @@ from image_cloud.config.sections import Download
 from image_cloud.origin.deadlines import deadlines
 from image_cloud.picture.url import Url
 from tests import origin as wire
-from tests.fetching import SLOW, fetch, impatient
+from tests.fetching import SLOW, fetch, fetch_whole, impatient
 
 
 @pytest.mark.parametrize("kind", SLOW)
@@ -35,6 +35,16 @@ def test_silence_is_shorter_than_the_whole(server: wire.Origin, settings: Downlo
     server.behave("/a", wire.drip(wire.head(200, {"Content-Length": "9"}), b"x", every_s=30))
     with pytest.raises(errors.OriginTimeout, match="silent"):
         fetch(impatient(settings, total_timeout=60.0, read_timeout=0.2), server.url("/a"))
+
+
+@pytest.mark.parametrize("length", [{}, {"Content-Length": "99"}])
+def test_a_whole_picture_ends_with_a_short_silence(
+    server: wire.Origin, settings: Download, length: dict[str, str]
+) -> None:
+    server.behave("/a", wire.raw_and_hold(wire.head(200, length) + b"whole"))
+    client = impatient(settings, total_timeout=60.0, read_timeout=0.2)
+    told, body = fetch_whole(client, server.url("/a"), b"whole")
+    assert (body, told.length_known) == (b"whole", False)
 
 
 def test_many_slow_downloads_share_one_thread(server: wire.Origin, settings: Download) -> None:
