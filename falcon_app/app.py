@@ -1,37 +1,51 @@
-"""The WSGI application of this process's pool.  gunicorn's settings and this alone read the environment."""
+"""The WSGI application of this process's pool.  gunicorn's settings and this alone read the environment.
+
+gunicorn's master makes the application, and its workers share that memory.  So making it opens nothing and
+starts no thread: `start` does, in each worker.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
-from collections.abc import Callable
 from types import ModuleType
 
 from falcon_app.http_errors import App
-from image_cloud.config import config_from_environment
+from image_cloud.config import Config, config_from_environment
 from image_cloud.node import Node
 
-_endings: list[Callable[[], None]] = []
+
+@functools.cache
+def configuration() -> Config:
+    """Return the configuration as it was when the master started."""
+    return config_from_environment()
+
+
+@functools.cache
+def node() -> Node:
+    """Return what this process's pool is made of."""
+    return Node(configuration())
 
 
 def create_app() -> App:
-    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, intake or resize.
-
-    Call it after gunicorn has forked: the pool's threads start here.
-    """
-    pool, node = os.environ["IMAGE_CLOUD_POOL"], Node(config_from_environment())
-    app: App = getattr(module_of(pool), f"create_{pool}")(node)
-    if pool == "fetch":
-        node.recorder.start()
-        node.listener.start()
-        _endings.append(node.recorder.stop)
+    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, intake or resize."""
+    pool = os.environ["IMAGE_CLOUD_POOL"]
+    app: App = getattr(module_of(pool), f"create_{pool}")(node())
     return app
+
+
+def start() -> None:
+    """Start the pool's threads, in a worker."""
+    if os.environ["IMAGE_CLOUD_POOL"] == "fetch":
+        node().recorder.start()
+        node().listener.start()
 
 
 def end() -> None:
     """Finish what the pool's threads have begun, when its worker ends in order."""
-    for stop in _endings:
-        stop()
+    if os.environ["IMAGE_CLOUD_POOL"] == "fetch":
+        node().recorder.stop()
 
 
 def module_of(pool: str) -> ModuleType:

@@ -9,15 +9,15 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from falcon_app.app import end, module_of
-from image_cloud.config import config_from_environment
+from falcon_app.app import configuration, end, start
+from image_cloud.process import memory
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.process.logs import WithoutQueries, set_up_logging
 from image_cloud.process.sockets import socket_path, take_over
 
-_config = config_from_environment()
+_config = configuration()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
-module_of(_pool)  # the master loads it, so that a new worker is there at once
+preload_app = True  # a new worker is there at once, and shares the memory
 _pools = _config.pools
 
 _heartbeat = Heartbeat(path_of(_config.node.run, _pool))
@@ -56,10 +56,6 @@ else:
     # The worker's own alarm comes first; this kills a decoder that never returns to Python.
     timeout = int(_config.resize.decode_timeout) + 2
     max_requests, max_requests_jitter = 2000, 500
-    from image_cloud.resize.heif import codecs
-
-    if _config.resize.worker_memory >= codecs.SHARED_FROM_BYTES:
-        codecs.load()
 
 
 class logger_class(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -76,6 +72,11 @@ def on_starting(server: Any) -> None:
     server.systemd = _handed_over is not None
 
 
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Have the worker share what the master has loaded."""
+    memory.share_with_forks()
+
+
 def post_fork(_server: Any, _worker: Any) -> None:
     """Limit a worker's memory: a picture or a body that wants more fails alone."""
     set_up_logging(_config.node.log_level)
@@ -86,6 +87,11 @@ def post_fork(_server: Any, _worker: Any) -> None:
     if _pool == "intake":
         limit = _config.prefetch.memory
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Start what works beside the requests."""
+    start()
 
 
 def post_request(_worker: Any, _req: Any, _environ: Any, _resp: Any) -> None:

@@ -47,7 +47,7 @@ class Node:
     """Makes each part when it is first asked for, and once.
 
     Parts open connections when they are first used; `recorder` and `listener` work in a thread that whoever
-    wires a process starts.  A process that forks makes its node afterwards.
+    wires a process starts.  So a process may make parts before it forks, and share their memory.
     """
 
     def __init__(self, config: Config) -> None:

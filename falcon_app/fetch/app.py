@@ -12,10 +12,15 @@ from falcon_app.health import Health
 from falcon_app.http_errors import App
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import Node
+from image_cloud.origin.connections import tls_context
 
 
 def create_fetch(node: Node) -> App:
-    """Return the pool that downloads; `node.recorder` and `node.listener` work once they are started."""
+    """Return the pool that downloads; `node.recorder` and `node.listener` work once they are started.
+
+    Raises OSError or ssl.SSLError for a CA file that cannot be read.
+    """
+    tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.failures, node.resize_pool)
     app = falcon.App()
     http_errors.install(app)

@@ -83,7 +83,7 @@ class _Health:
 
 
 class Peers:
-    """The other nodes, for any number of threads; make it after forking.
+    """The other nodes, for any number of threads.
 
     `own` is this node's name: it is never asked.
     """

@@ -29,10 +29,11 @@ class Listener:
         self._count = 0
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._stopping = threading.Event()
-        self._waker = os.eventfd(0)
+        self._waker = -1
 
     def start(self) -> None:
         """Start the thread."""
+        self._waker = os.eventfd(0)
         self._thread.start()
 
     def stop(self) -> None:

@@ -29,16 +29,13 @@ IDLE, IDLE_PER_SERVER = 512, 8
 
 
 class Connections:
-    """Dials through `dialer`, and keeps connections per scheme, host and port; for any number of threads.
-
-    Raises OSError or ssl.SSLError for a CA file that cannot be read.
-    """
+    """Dials through `dialer`, and keeps connections per scheme, host and port; for any number of threads."""
 
     def __init__(self, settings: Download, dialer: Dialer) -> None:
         self._dialer = dialer
         self._connect_timeout_s = settings.connect_timeout
         self._read_timeout_s = settings.read_timeout
-        self._tls = _context(settings.ca_file or certifi.where())
+        self._ca_file = settings.ca_file
         self._idle: collections.OrderedDict[Server, list[Connection]] = collections.OrderedDict()
         self._count = 0
         self._mutex = threading.Lock()
@@ -90,7 +87,7 @@ class Connections:
         sock = self._dialer.dial(url.host, url.port, timeout_s, deadline.hold)
         if url.scheme == "https":
             sock.settimeout(min(self._connect_timeout_s, deadline.left_s()))
-            sock = shake_hands(sock, self._tls, url.host, deadline)
+            sock = shake_hands(sock, tls_context(self._ca_file), url.host, deadline)
         return Connection(server_of(url), sock)
 
     def _keep(self, connection: Connection) -> None:
@@ -128,8 +125,12 @@ class Connections:
             return connection
 
 
-@functools.lru_cache(maxsize=8)  # reading the certificates takes as long as many downloads
-def _context(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
+@functools.lru_cache(maxsize=8)
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return what checks origins' certificates against those in `ca_file`, by default the bundled ones.
+
+    Reading them takes as long as many downloads, and 4 MB.  Raises OSError or ssl.SSLError where that fails.
+    """
+    context = ssl.create_default_context(cafile=ca_file or certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context

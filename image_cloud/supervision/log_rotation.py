@@ -7,9 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
-from supervisor.childutils import listener
-
 from image_cloud.node_files.home import Home
+from image_cloud.supervision.listener import answer, events
 
 MAX_BYTES, KEPT = 10_000_000, 5
 
@@ -17,13 +16,12 @@ MAX_BYTES, KEPT = 10_000_000, 5
 def main() -> None:
     """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
     home = Home(Path(os.environ["IMAGE_CLOUD_HOME"]))
-    while True:
-        listener.wait(sys.stdin, sys.stdout)
+    for _ in events(sys.stdin, sys.stdout):
         try:
             rotate(home.nginx_log / "access.log", home.nginx_temp / "nginx.pid")
         except (OSError, ValueError) as error:
             print(f"event=rotation_failed error={error}", file=sys.stderr)
-        listener.ok(sys.stdout)
+        answer(sys.stdout)
 
 
 def rotate(log: Path, pid_file: Path, *, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> bool:

@@ -21,11 +21,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from supervisor.childutils import listener
-
 from image_cloud.config import Config, config_from_environment
 from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
 from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.supervision.listener import answer, events
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ANSWER_S = 1.0
@@ -198,13 +197,12 @@ def main() -> None:
     """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
     config = config_from_environment()
     watched = watches(config)
-    while True:
-        listener.wait(sys.stdin, sys.stdout)
+    for _ in events(sys.stdin, sys.stdout):
         hung = [found for watch in watched if (found := watch.look())]
         for one in hung:
             print(f"event=hung program={one.name} reason={one.reason!r}", file=sys.stderr)
         words = " ".join(f"{one.name}={one.limit_s:.0f}" for one in hung)
-        listener.send(words or "OK", sys.stdout)
+        answer(sys.stdout, words or "OK")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""What keeps a node small: what a pool's master makes before it forks, and what is imported where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image_cloud.config.sample import render
+from image_cloud.process.sockets import POOLS
+from tests.node import new_node
+
+MADE = """
+import json, os, sys, threading
+from falcon_app import app
+def opened(): return sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")[:-1])
+app.configuration()
+app.module_of(os.environ["IMAGE_CLOUD_POOL"])
+before = opened()
+app.create_app()
+print(json.dumps({"opened": [one for one in opened() if one not in before],
+                  "threads": threading.active_count(), "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.fixture(params=POOLS)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """What the master of a pool is like once it has made the pool's application."""
+    ini = tmp_path / "image_cloud.ini"
+    node = new_node(tmp_path, "cluster.peers=ic01=http://127.0.0.1:1")
+    ini.write_text(render(node.config))
+    environment = {**os.environ, "IMAGE_CLOUD_CONFIG": str(ini), "IMAGE_CLOUD_POOL": request.param}
+    done = subprocess.run(
+        [sys.executable, "-c", MADE], env=environment, check=True, stdout=subprocess.PIPE
+    )
+    return {"pool": request.param, **json.loads(done.stdout)}
+
+
+def test_workers_share_no_descriptor_and_no_thread(made: Any) -> None:
+    """A lock's descriptor that two processes share is one holder's: both would have the lock."""
+    assert (made["opened"], made["threads"]) == ([], 1)
+
+
+def test_who_decodes_nothing_has_no_imaging_library(made: Any) -> None:
+    assert made["pool"] == "resize" or "PIL" not in made["modules"]
+
+
+LISTENERS = ("image_cloud.supervision.watchdog", "image_cloud.supervision.log_rotation")
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_listeners_bring_no_http_client(listener: str) -> None:
+    code = f"import sys, {listener}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    assert not {"http.client", "ssl", "xmlrpc"} & set(modules.stdout.decode().split())
+
+
+COLLECTED_IN_A_FORK = """
+import gc, os, re
+from image_cloud.process import memory
+kept = [[] for _ in range(200_000)]
+memory.share_with_forks()
+if not os.fork():
+    gc.collect()
+    text = open("/proc/self/smaps_rollup").read()
+    print(re.search(r"Private_Dirty: +([0-9]+) kB", text)[1], flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_collection_in_a_fork_copies_no_memory() -> None:
+    command = [sys.executable, "-c", COLLECTED_IN_A_FORK]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    assert int(done.stdout) < 5000  # of 15,000
