@@ -8,7 +8,7 @@ import falcon
 
 from falcon_app.exchange import query_of
 from image_cloud.cluster.deletes import Deletes
-from image_cloud.request.params import delete_request
+from image_cloud.request.params import DeleteParameters
 
 
 class DeleteAnswer:
@@ -21,7 +21,7 @@ class DeleteAnswer:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Delete and say what was done."""
-        asked = delete_request(query_of(req))
+        asked = DeleteParameters().read(query_of(req))
         done = self._deletes.delete(asked.url, asked.block)
         resp.media = {"url": asked.url.text, **dataclasses.asdict(done)}
         resp.set_header("Cache-Control", "no-store")

@@ -7,7 +7,7 @@ import falcon
 from falcon_app.exchange import hand_on, query_of
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.errors import Forbidden
-from image_cloud.request.params import delete_request
+from image_cloud.request.params import DeleteParameters
 
 
 class DeleteImage:
@@ -24,7 +24,7 @@ class DeleteImage:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Send the request on; nginx makes an internal GET of it."""
-        asked = delete_request(query_of(req))
+        asked = DeleteParameters().read(query_of(req))
         if not self._accepts:
             raise Forbidden(f"deletes are taken by {self._taker()}, not by this node")
         hand_on(resp, "/_delete", asked.arguments())

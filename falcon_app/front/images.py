@@ -7,7 +7,7 @@ import falcon
 from falcon_app.exchange import query_of, respond
 from image_cloud.config.sections import Resize
 from image_cloud.fetch.finder import Finder
-from image_cloud.request.params import image_request, thumbnail_request
+from image_cloud.request.params import ImageParameters, ThumbnailParameters
 
 
 class GetImage:
@@ -17,13 +17,11 @@ class GetImage:
 
     def __init__(self, finder: Finder, settings: Resize, formats: tuple[str, ...]) -> None:
         self._finder = finder
-        self._settings = settings
-        self._formats = formats
+        self._parameters = ImageParameters(settings, formats)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the original or a variant."""
-        wanted = image_request(query_of(req), self._settings, self._formats)
-        respond(resp, self._finder.find(wanted))
+        respond(resp, self._finder.find(self._parameters.read(query_of(req))))
 
     on_head = on_get
 
@@ -35,10 +33,10 @@ class GetThumbnail:
 
     def __init__(self, finder: Finder, settings: Resize) -> None:
         self._finder = finder
-        self._settings = settings
+        self._parameters = ThumbnailParameters(settings)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with a small JPEG."""
-        respond(resp, self._finder.find(thumbnail_request(query_of(req), self._settings)))
+        respond(resp, self._finder.find(self._parameters.read(query_of(req))))
 
     on_head = on_get

@@ -16,12 +16,39 @@ from image_cloud.db.feed import Position
 from image_cloud.db.listen import Listener
 from image_cloud.errors import BadParameter, Resynchronising
 from image_cloud.picture.key import KEY_PATTERN
+from image_cloud.request.parameter import Parameters, Pattern, Seconds, Whole
 from image_cloud.request.query import Query
 
 MOST_CHANGES = 2000
 LONGEST_WAIT_S = 60
 MOST_WAITING = 16  # in each process; more followers are answered at once
 RECHECK_S, RECHECK_HELD_S = 1.0, 0.1
+
+
+class PageParameters(Parameters):
+    """The parameters of /changes."""
+
+    def __init__(self) -> None:
+        self.cursor = Pattern(
+            name="cursor",
+            pattern=r"[!-~]{0,200}",
+            form="the cursor of an earlier answer, or none",
+            meaning="of the answer before; none: from the start",
+        )
+        self.limit = Whole(
+            name="limit", low=0, high=MOST_CHANGES, default=MOST_CHANGES, meaning="most changes"
+        )
+        self.wait = Seconds(
+            name="wait",
+            most=LONGEST_WAIT_S,
+            meaning="seconds that an empty answer is held back until there is news",
+        )
+        self.key = Pattern(
+            name="key",
+            pattern=KEY_PATTERN.pattern,
+            form="64 hexadecimal digits",
+            meaning="the cache key of which alone the feed is to tell",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +65,9 @@ class PageRequest:
 
     @classmethod
     def read(cls, query: Query) -> PageRequest:
-        """Read `cursor`, `limit`, `wait` and `key`.  Raises BadParameter."""
-        limit = query.whole("limit", 0, MOST_CHANGES)
-        wait_s = query.number("wait", 0, LONGEST_WAIT_S) or 0.0
-        limit = MOST_CHANGES if limit is None else limit
-        return cls(_cursor(query), limit, wait_s, _key(query))
+        """Read what PageParameters describe.  Raises BadParameter."""
+        asked = PageParameters()
+        return cls(_cursor(query), asked.limit.of(query), asked.wait.of(query), asked.key.of(query))
 
     def arguments(self) -> dict[str, str]:
         """Return the parameters that `read` makes the same request of."""
@@ -139,13 +164,6 @@ class FeedPages:
 
 def _cursor(query: Query) -> Position:
     try:
-        return Position.parse(query.text("cursor") or "")
+        return Position.parse(PageParameters().cursor.of(query))
     except ValueError:
         raise BadParameter("cursor: expected the cursor of an earlier answer, or none") from None
-
-
-def _key(query: Query) -> str:
-    key = query.text("key") or ""
-    if key and not KEY_PATTERN.fullmatch(key):
-        raise BadParameter("key: expected 64 hexadecimal digits")
-    return key

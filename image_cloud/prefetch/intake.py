@@ -17,16 +17,39 @@ from image_cloud.db import prefetch_batches, prefetch_intake
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch_batches import Failed, Progress
 from image_cloud.db.prefetch_intake import NewBatch
-from image_cloud.errors import BadParameter, BatchUnknown, Busy
+from image_cloud.errors import BatchUnknown, Busy
 from image_cloud.picture.key import KEY_PATTERN
 from image_cloud.prefetch.body import Body, Order
 from image_cloud.prefetch.sorter import Sorted, Sorter
+from image_cloud.request.parameter import Flag, Parameters, Pattern
 from image_cloud.request.query import Query
 
 log = logging.getLogger(__name__)
 
 BUSY_RETRY_S = 5.0
 MOST_LISTED = 1000
+
+
+class ProgressParameters(Parameters):
+    """The parameters of GET /fire_and_forget."""
+
+    def __init__(self) -> None:
+        self.batch = Pattern(
+            name="batch",
+            pattern=r".*",
+            form="the batch of a POST's answer",
+            required=True,
+            meaning="the batch of a POST's answer",
+        )
+        self.list_failures = Flag(
+            name="list_failures", meaning=f"list the URLs that failed, at most {MOST_LISTED}"
+        )
+        self.after = Pattern(
+            name="after",
+            pattern=KEY_PATTERN.pattern,
+            form="the failed_after of an earlier answer",
+            meaning="`failed_after` of the answer before: the next page of failures",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +62,10 @@ class ProgressRequest:
 
     @classmethod
     def read(cls, query: Query) -> ProgressRequest:
-        """Read `batch`, `list_failures` and `after`.  Raises BadParameter, BatchUnknown."""
-        return cls(_batch(query), query.boolean("list_failures"), _after(query))
+        """Read what ProgressParameters describe.  Raises BadParameter, BatchUnknown."""
+        asked = ProgressParameters()
+        batch, after = _batch(asked.batch.of(query)), asked.after.of(query)
+        return cls(batch, asked.list_failures.of(query), after)
 
 
 class Intake:
@@ -121,21 +146,11 @@ class Intake:
             self._turn.release()
 
 
-def _batch(query: Query) -> uuid.UUID:
-    text = query.text("batch")
-    if text is None:
-        raise BadParameter("batch: missing; expected is the batch of a POST's answer")
+def _batch(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
         raise BatchUnknown() from None
-
-
-def _after(query: Query) -> str:
-    after = query.text("after") or ""
-    if after and not KEY_PATTERN.fullmatch(after):
-        raise BadParameter("after: expected is the failed_after of an earlier answer")
-    return after
 
 
 def _shown(progress: Progress) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from image_cloud.picture.key import KEY_PATTERN
 from image_cloud.picture.record import Original
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS, Recipe
-from image_cloud.request.params import ImageRequest, picture_url
+from image_cloud.request.parameter import PictureUrl
+from image_cloud.request.params import ImageRequest
 from image_cloud.request.query import Query
 
 
@@ -31,7 +32,9 @@ class FetchRequest:
     def read(cls, query: Query) -> FetchRequest:
         """Read `url`, `variant`, `no_image` and `peers`.  Raises BadParameter, UrlForbidden."""
         recipe = _recipe(query) if query.text("variant") else None
-        return cls(picture_url(query), recipe, query.boolean("no_image"), query.boolean("peers"))
+        return cls(
+            PictureUrl().of(query), recipe, query.boolean("no_image"), query.boolean("peers")
+        )
 
     def arguments(self) -> dict[str, str]:
         """Return the parameters that `read` makes the same request of."""

@@ -1,4 +1,4 @@
-"""What a client asks for: the parameters of /get_image and /get_thumbnail, checked."""
+"""What a client asks for: the parameters of /get_image, /get_thumbnail and /delete_image."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import ALIASES, Recipe
+from image_cloud.request.parameter import (
+    Flag,
+    OneOf,
+    OptionalFlag,
+    Parameters,
+    PictureUrl,
+    Side,
+    Whole,
+    Word,
+)
 from image_cloud.request.query import Query
-
-_THUMBNAIL = ("url", "size")
-PARAMETERS = {
-    "/get_image": (
-        "url", "no_image", "resize_width", "resize_height", "keep_aspect_ratio", "force_to_size",
-        "enlarge", "format_when_resize", "quality", "use_alternativ_clouds",
-        "use_alternative_clouds", "only_send_if_local",
-    ),
-    "/get_thumbnail": _THUMBNAIL,
-    "/iproxy.php": _THUMBNAIL,
-}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,33 +45,119 @@ class DeleteRequest:
     block: bool | None = None
 
     def arguments(self) -> dict[str, str]:
-        """Return the parameters that `delete_request` makes the same request of."""
+        """Return the parameters that `DeleteParameters` makes the same request of."""
         block = {} if self.block is None else {"block": str(self.block).lower()}
         return {"url": self.url.text, **block}
 
 
-def image_request(query: Query, settings: Resize, formats: tuple[str, ...]) -> ImageRequest:
-    """Read the parameters of /get_image; `formats` are those that can be written.
+class ImageParameters(Parameters):
+    """The parameters of /get_image; `formats` are those that can be written."""
 
-    Raises BadParameter, UrlForbidden.
-    """
-    return ImageRequest(
-        url=picture_url(query),
-        recipe=_recipe(query, settings, formats),
-        no_image=query.boolean("no_image"),
-        use_peers=query.boolean("use_alternativ_clouds", "use_alternative_clouds"),
-        only_local=query.boolean("only_send_if_local"),
-    )
+    def __init__(self, settings: Resize, formats: tuple[str, ...]) -> None:
+        self.url = PictureUrl()
+        self.no_image = Flag(
+            name="no_image", meaning="make sure it is cached and send nothing: 204"
+        )
+        self.resize_width = Side(
+            name="resize_width",
+            most=settings.max_side,
+            meaning="width of the target box in pixels; without both sides, the original",
+        )
+        self.resize_height = Side(
+            name="resize_height",
+            most=settings.max_side,
+            meaning="height of the target box in pixels",
+        )
+        self.keep_aspect_ratio = Flag(
+            name="keep_aspect_ratio",
+            default=True,
+            meaning="false: stretched to exactly the box; a side not given keeps the original's",
+        )
+        self.force_to_size = Flag(
+            name="force_to_size",
+            meaning="fitted, then centred on white, exactly the box; needs both sides",
+        )
+        self.enlarge = Flag(name="enlarge", meaning="allow fitting to scale up")
+        self.format_when_resize = Word(
+            name="format_when_resize",
+            choices=formats,
+            default=settings.format_when_resize,
+            aliases=ALIASES,
+            meaning="format of a resized picture",
+        )
+        self.quality = Whole(
+            name="quality",
+            low=1,
+            high=100,
+            default=settings.quality,
+            meaning="for JPEG, WebP and AVIF ([what AVIF makes of it](pictures.md#avif-and-heic))",
+        )
+        self.use_alternativ_clouds = Flag(
+            name="use_alternativ_clouds",
+            spellings=("use_alternative_clouds",),
+            meaning="on a miss, ask the peers before the origin",
+        )
+        self.only_send_if_local = Flag(
+            name="only_send_if_local", meaning="only from this node's disk, else 404 `not_local`"
+        )
+
+    def read(self, query: Query) -> ImageRequest:
+        """Read a request.  Raises BadParameter, UrlForbidden."""
+        return ImageRequest(
+            url=self.url.of(query),
+            recipe=self._recipe(query),
+            no_image=self.no_image.of(query),
+            use_peers=self.use_alternativ_clouds.of(query),
+            only_local=self.only_send_if_local.of(query),
+        )
+
+    def _recipe(self, query: Query) -> Recipe | None:
+        width, height = self.resize_width.of(query), self.resize_height.of(query)
+        keep_ratio, force = self.keep_aspect_ratio.of(query), self.force_to_size.of(query)
+        enlarge, quality = self.enlarge.of(query), self.quality.of(query)
+        fmt = self.format_when_resize.of(query)
+        if force and not (width and height):
+            raise BadParameter("force_to_size: needs both resize_width and resize_height")
+        if not (width or height):
+            return None
+        mode = "stretch" if not keep_ratio else "pad" if force else "fit"
+        return Recipe(width, height, mode, enlarge and mode != "stretch", fmt, quality)
 
 
-def thumbnail_request(query: Query, settings: Resize) -> ImageRequest:
-    """Read the parameters of /get_thumbnail.  Raises BadParameter, UrlForbidden."""
-    url = picture_url(query)
-    size = query.whole("size", 1, 65535) or settings.thumbnail_size
-    if size not in settings.thumbnail_sizes:
-        allowed = ", ".join(map(str, settings.thumbnail_sizes))
-        raise BadParameter(f"size: {size} is not one of {allowed}")
-    return ImageRequest(url, thumbnail_recipe(size, settings))
+class ThumbnailParameters(Parameters):
+    """The parameters of /get_thumbnail."""
+
+    def __init__(self, settings: Resize) -> None:
+        self._settings = settings
+        self.url = PictureUrl()
+        self.size = OneOf(
+            name="size",
+            choices=settings.thumbnail_sizes,
+            default=settings.thumbnail_size,
+            meaning="sides of the box in pixels",
+        )
+
+    def read(self, query: Query) -> ImageRequest:
+        """Read a request.  Raises BadParameter, UrlForbidden."""
+        return ImageRequest(
+            self.url.of(query), thumbnail_recipe(self.size.of(query), self._settings)
+        )
+
+
+class DeleteParameters(Parameters):
+    """The parameters of /delete_image."""
+
+    def __init__(self) -> None:
+        self.url = PictureUrl()
+        self.block = OptionalFlag(
+            name="block",
+            meaning="true: forbid the URL from now on, /get_image answers 410 until `block=false`; not given:"
+            " a block stays as it is",
+        )
+
+    def read(self, query: Query) -> DeleteRequest:
+        """Read a request.  Raises BadParameter, UrlForbidden."""
+        return DeleteRequest(self.url.of(query), self.block.of(query))
 
 
 def thumbnail_recipe(size: int, settings: Resize) -> Recipe:
@@ -85,33 +170,3 @@ def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
     sizes = [size for size in settings.thumbnails_together if size in settings.thumbnail_sizes]
     together = [thumbnail_recipe(size, settings) for size in sizes]
     return [one for one in together if one != recipe] if recipe in together else []
-
-
-def delete_request(query: Query) -> DeleteRequest:
-    """Read the parameters of /delete_image.  Raises BadParameter, UrlForbidden."""
-    block = query.boolean("block") if query.text("block") is not None else None
-    return DeleteRequest(picture_url(query), block)
-
-
-def picture_url(query: Query) -> Url:
-    """Read `url`.  Raises BadParameter, UrlForbidden."""
-    text = query.text("url")
-    if text is None:
-        raise BadParameter("url: missing; expected is the absolute http or https URL of a picture")
-    return Url.parse(text)
-
-
-def _recipe(query: Query, settings: Resize, formats: tuple[str, ...]) -> Recipe | None:
-    width = query.side("resize_width", settings.max_side)
-    height = query.side("resize_height", settings.max_side)
-    keep_ratio = query.boolean("keep_aspect_ratio", default=True)
-    force = query.boolean("force_to_size")
-    enlarge = query.boolean("enlarge")
-    fmt = query.choice("format_when_resize", formats, settings.format_when_resize, ALIASES)
-    quality = query.whole("quality", 1, 100) or settings.quality
-    if force and not (width and height):
-        raise BadParameter("force_to_size: needs both resize_width and resize_height")
-    if not (width or height):
-        return None
-    mode = "stretch" if not keep_ratio else "pad" if force else "fit"
-    return Recipe(width or 0, height or 0, mode, enlarge and mode != "stretch", fmt, quality)

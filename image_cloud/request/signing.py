@@ -14,8 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit
 
+from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.errors import BadSignature, SignatureExpired
-from image_cloud.request.params import PARAMETERS
+from image_cloud.request.params import ImageParameters, ThumbnailParameters
 from image_cloud.request.query import Query
 from image_cloud.request.tokens import Client, TokenStore
 
@@ -58,9 +59,9 @@ def why_not(address: str) -> str:
     A URL whose `&` is not escaped would be signed as another URL and parameters that nobody reads.
     """
     parts = urlsplit(address)
-    known = PARAMETERS.get(parts.path)
+    known = _signable().get(parts.path)
     if known is None:
-        return f"{parts.path or 'an empty path'}: expected is one of {', '.join(PARAMETERS)}"
+        return f"{parts.path or 'an empty path'}: expected is one of {', '.join(_signable())}"
     names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     if "token" in names:
         return "token: leave it out; a signed URL needs none"
@@ -83,3 +84,10 @@ def verify(path: str, query: Query, tokens: TokenStore, now: float) -> Client:
     if now >= int(expires or 0):
         raise SignatureExpired(f"the signed URL expired {int(now - int(expires or 0))} s ago")
     return client
+
+
+def _signable() -> dict[str, set[str]]:
+    """Return the paths that a signature may open, and the names of their parameters."""
+    thumbnail = ThumbnailParameters(Resize()).names()
+    image = ImageParameters(Resize(), ENCODABLE).names()
+    return {"/get_image": image, "/get_thumbnail": thumbnail, "/iproxy.php": thumbnail}

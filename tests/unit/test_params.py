@@ -8,7 +8,12 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import BadParameter, UrlForbidden
 from image_cloud.picture.key import key_of
 from image_cloud.picture.variant import EXTENSIONS, Recipe
-from image_cloud.request.params import ImageRequest, companions, image_request, thumbnail_request
+from image_cloud.request.params import (
+    ImageParameters,
+    ImageRequest,
+    ThumbnailParameters,
+    companions,
+)
 from image_cloud.request.query import Query
 
 FORMATS = ("jpeg", "png", "webp")
@@ -16,7 +21,7 @@ URL = "url=http://shop.example/a.jpg"
 
 
 def wanted(query: str) -> ImageRequest:
-    return image_request(Query(query), Resize(), FORMATS)
+    return ImageParameters(Resize(), FORMATS).read(Query(query))
 
 
 def test_keys_are_those_that_nginx_computes() -> None:
@@ -84,10 +89,10 @@ def test_other_schemes_are_forbidden() -> None:
 
 
 def test_thumbnails() -> None:
-    assert thumbnail_request(Query(URL), Resize()).recipe == Recipe(200, 200)
-    assert thumbnail_request(Query(f"{URL}&size=800"), Resize()).recipe == Recipe(800, 800)
+    assert ThumbnailParameters(Resize()).read(Query(URL)).recipe == Recipe(200, 200)
+    assert ThumbnailParameters(Resize()).read(Query(f"{URL}&size=800")).recipe == Recipe(800, 800)
     with pytest.raises(BadParameter, match="100, 200, 250, 400, 800"):
-        thumbnail_request(Query(f"{URL}&size=201"), Resize())
+        ThumbnailParameters(Resize()).read(Query(f"{URL}&size=201"))
 
 
 @given(

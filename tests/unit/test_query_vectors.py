@@ -7,7 +7,7 @@ import pytest
 from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.errors import BadParameter
 from image_cloud.picture.key import key_of
-from image_cloud.request.params import ImageRequest, image_request, thumbnail_request
+from image_cloud.request.params import ImageParameters, ImageRequest, ThumbnailParameters
 from image_cloud.request.query import Query
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 
@@ -31,8 +31,8 @@ SPELLINGS = [
 def read(kind: str, query: str, url: str = PLAIN) -> ImageRequest:
     asked = Query(query.format(url=quote(url, "")))
     if kind == "thumbnail":
-        return thumbnail_request(asked, Resize())
-    return image_request(asked, Resize(), FORMATS)
+        return ThumbnailParameters(Resize()).read(asked)
+    return ImageParameters(Resize(), FORMATS).read(asked)
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
