@@ -1,4 +1,4 @@
-"""Errors as HTTP: one table from class to status, one body (RFC 9457, application/problem+json)."""
+"""Errors as HTTP: one body for all (RFC 9457, application/problem+json)."""
 
 from __future__ import annotations
 
@@ -12,48 +12,13 @@ from falcon.media import JSONHandler
 
 from falcon_app.exchange import request_id
 from image_cloud import errors
+from image_cloud.api.problems import Problem, of_the_server, status_of
 
 App = falcon.App[Any, Any]
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[errors.ImageCloudError], int] = {
-    errors.ImageCloudError: 500,
-    errors.BadParameter: 400,
-    errors.BadRequestBody: 400,
-    errors.TokenMissing: 401,
-    errors.TokenUnknown: 401,
-    errors.Forbidden: 403,
-    errors.NotLocal: 404,
-    errors.BatchUnknown: 404,
-    errors.OriginNotFound: 404,
-    errors.Blocked: 410,
-    errors.RequestTooLarge: 413,
-    errors.ImageTooLarge: 413,
-    errors.UnusableImage: 422,
-    errors.OriginFailed: 502,
-    errors.Unavailable: 503,
-    errors.OriginTimeout: 504,
-}
-# The same words as nginx's own (nginx/maps/problems.conf).
-FALCON_PROBLEMS = {
-    404: (
-        "no_such_address",
-        "There is nothing at this address",
-        "see the list of endpoints in docs/api.md",
-    ),
-    405: (
-        "method_not_allowed",
-        "This method is not allowed here",
-        "the header Allow lists the methods of this endpoint",
-    ),
-}
 DEFAULT_RETRY_AFTER_S = 5.0
 ALWAYS_RETRY_AFTER = (errors.Unavailable,)
-
-
-def status_of(error: type[errors.ImageCloudError]) -> int:
-    """Return the HTTP status of an error class: its own, or that of its nearest parent."""
-    return next(STATUS[cls] for cls in error.__mro__ if cls in STATUS)
 
 
 def install(app: falcon.App[Any, Any]) -> None:
@@ -86,13 +51,12 @@ def _on_error(
 def _on_falcon_error(
     req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any
 ) -> None:
-    status = error.status_code
-    code, title, detail = FALCON_PROBLEMS.get(
-        status, ("bad_request", error.title or "Bad request", error.description or "")
-    )
+    status, known = error.status_code, of_the_server(error.status_code)
+    bad = Problem(status, "bad_request", error.title or "Bad request", error.description or "")
+    problem = known if known and status in (404, 405) else bad
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
-    _answer(req, resp, status, code, title, detail or title)
+    _answer(req, resp, status, problem.code, problem.title, problem.advice or problem.title)
 
 
 def _on_unexpected(

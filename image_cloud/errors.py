@@ -1,7 +1,8 @@
 """Every error that Image Cloud answers with: one tree, no HTTP in it.
 
-A class's docstring is its public title, `code` its stable name for clients, logs, metrics and the
-failure memory. `falcon_app/http_errors.py` gives each class its HTTP status.
+The first line of a class's docstring is its public title, the rest says what to do about it
+(docs/errors.md). `code` is its stable name for clients, logs, metrics and the failure memory.
+`image_cloud/api/problems.py` gives each class its HTTP status.
 """
 
 from __future__ import annotations
@@ -34,90 +35,139 @@ class ImageCloudError(Exception):
         """Return the docstring's first line: the same words for every error of this class."""
         return (cls.__doc__ or ImageCloudError.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
+    @classmethod
+    def advice(cls) -> str:
+        """Return what to do about it, one line: the rest of the docstring."""
+        return " ".join((cls.__doc__ or "").split("\n", 1)[-1].split())
+
 
 # --- the request ---------------------------------------------------------------------------------
 
 
 class BadParameter(ImageCloudError):
-    """A parameter is missing, malformed, duplicated or out of range."""
+    """A parameter is missing, malformed, duplicated or out of range.
+
+    `detail` names the parameter, what came and what is allowed.
+    """
 
     code = "bad_parameter"
 
 
 class BadRequestBody(ImageCloudError):
-    """The request body is malformed."""
+    """The request body is malformed.
+
+    `detail` names the member and the place.
+    """
 
     code = "bad_body"
 
 
 class RequestTooLarge(ImageCloudError):
-    """The request is too large."""
+    """The request is too large.
+
+    Send less at once: at most 100,000 URLs and 32 MiB to /fire_and_forget.
+    """
 
     code = "request_too_large"
 
 
 class TokenMissing(ImageCloudError):
-    """This endpoint needs a token."""
+    """This endpoint needs a token.
+
+    Send it as `Authorization: Bearer`, `X-Image-Cloud-Token` or `?token=`.
+    """
 
     code = "token_missing"
 
 
 class TokenUnknown(ImageCloudError):
-    """The token is unknown."""
+    """The token is unknown.
+
+    It was revoked, or is another node's: `image-cloud token list` shows the clients of this one.
+    """
 
     code = "token_unknown"
 
 
 class Forbidden(ImageCloudError):
-    """This is forbidden."""
+    """This is forbidden.
+
+    `detail` says why, and which node takes the request where another one does.
+    """
 
     code = "forbidden"
 
 
 class ScopeMissing(Forbidden):
-    """The client lacks the scope that this endpoint needs."""
+    """The client lacks the scope that this endpoint needs.
+
+    Use a token that has the scope: `image-cloud token add NAME SCOPE...`.
+    """
 
     code = "scope_missing"
 
 
 class BadSignature(Forbidden):
-    """The signed URL is not valid."""
+    """The signed URL is not valid.
+
+    Sign the URL exactly as it is requested, with a token that is still valid: docs/api.md has the
+    recipe.
+    """
 
     code = "bad_signature"
 
 
 class SignatureExpired(Forbidden):
-    """The signed URL has expired."""
+    """The signed URL has expired.
+
+    Sign the URL anew.
+    """
 
     code = "signature_expired"
 
 
 class UrlForbidden(Forbidden):
-    """This URL must not be fetched."""
+    """This URL must not be fetched.
+
+    Its scheme, port, domain or address is excluded; `[download]` in the ini allows networks, domains
+    and ports.
+    """
 
     code = "url_forbidden"
 
 
 class RobotsRefused(Forbidden):
-    """The origin does not want this done with the picture."""
+    """The origin does not want this done with the picture.
+
+    The origin sends one of the ini's `[download] respect_robots_tags`.
+    """
 
     code = "robots_refused"
 
 
 class NotLocal(ImageCloudError):
-    """This node does not have the picture."""
+    """This node does not have the picture.
+
+    Ask without `only_send_if_local`, or another node.
+    """
 
     code = "not_local"
 
 
 class BatchUnknown(ImageCloudError):
-    """No such batch."""
+    """No such batch.
+
+    Use the `batch` of the POST's answer; old batches are removed.
+    """
 
     code = "batch_unknown"
 
 
 class Blocked(ImageCloudError):
-    """The picture was deleted and its URL is blocked."""
+    """The picture was deleted and its URL is blocked.
+
+    `DELETE /delete_image?url=...&block=false` lifts the block.
+    """
 
     code = "blocked"
 
@@ -126,61 +176,91 @@ class Blocked(ImageCloudError):
 
 
 class OriginNotFound(ImageCloudError):
-    """The origin has no such picture."""
+    """The origin has no such picture.
+
+    The shop has removed the picture, or the URL is wrong; it is asked again after about an hour.
+    """
 
     code = "origin_not_found"
 
 
 class OriginFailed(ImageCloudError):
-    """The origin failed."""
+    """The origin failed.
+
+    Try again after Retry-After.
+    """
 
     code = "origin_failed"
 
 
 class OriginRefused(OriginFailed):
-    """The origin refused the connection."""
+    """The origin refused the connection.
+
+    Its web server is down, or a firewall is between.
+    """
 
     code = "origin_refused"
 
 
 class OriginReset(OriginFailed):
-    """The origin closed the connection early."""
+    """The origin closed the connection early.
+
+    Try again after Retry-After; if it persists, the origin may turn this node's address away.
+    """
 
     code = "origin_reset"
 
 
 class OriginDns(OriginFailed):
-    """The origin's name does not resolve."""
+    """The origin's name does not resolve.
+
+    Check the host name, and the node's resolver.
+    """
 
     code = "origin_dns"
 
 
 class OriginTls(OriginFailed):
-    """The TLS connection to the origin failed."""
+    """The TLS connection to the origin failed.
+
+    `detail` says what is wrong with its certificate; `[download] ca_file` adds an authority.
+    """
 
     code = "origin_tls"
 
 
 class OriginStatus(OriginFailed):
-    """The origin answered with an unexpected status."""
+    """The origin answered with an unexpected status.
+
+    `upstream_status` has the status; after 429 and 503 the origin's Retry-After is obeyed.
+    """
 
     code = "origin_status"
 
 
 class OriginProtocol(OriginFailed):
-    """The origin did not send valid HTTP."""
+    """The origin did not send valid HTTP.
+
+    Look at what its server sends: docs/origins.md lists what is read.
+    """
 
     code = "origin_protocol"
 
 
 class TooManyRedirects(OriginFailed):
-    """The origin redirects too often."""
+    """The origin redirects too often.
+
+    `[download] max_redirects` is the limit.
+    """
 
     code = "too_many_redirects"
 
 
 class OriginTimeout(ImageCloudError):
-    """The origin is too slow."""
+    """The origin is too slow.
+
+    Try again after Retry-After; `[download]` has the time limits.
+    """
 
     code = "origin_timeout"
 
@@ -189,79 +269,118 @@ class OriginTimeout(ImageCloudError):
 
 
 class ImageTooLarge(ImageCloudError):
-    """The picture is too large."""
+    """The picture is too large.
+
+    `detail` names the limit, which the ini can raise; the original may still be served.
+    """
 
     code = "image_too_large"
 
 
 class TooManyBytes(ImageTooLarge):
-    """The picture's file is too large."""
+    """The picture's file is too large.
+
+    `[download] max_bytes` is the limit.
+    """
 
     code = "too_many_bytes"
 
 
 class TooManyPixels(ImageTooLarge):
-    """The picture has too many pixels."""
+    """The picture has too many pixels.
+
+    `[resize] max_pixels` and `max_jpeg_pixels` are the limits; the original is served.
+    """
 
     code = "too_many_pixels"
 
 
 class TooManyFrames(ImageTooLarge):
-    """The picture has too many frames."""
+    """The picture has too many frames.
+
+    `[resize] max_frames` is the limit; the original is served.
+    """
 
     code = "too_many_frames"
 
 
 class TooManyScans(ImageTooLarge):
-    """The progressive JPEG has too many scans."""
+    """The progressive JPEG has too many scans.
+
+    `[resize] max_scans` is the limit; the original is served.
+    """
 
     code = "too_many_scans"
 
 
 class TooMuchMemory(ImageTooLarge):
-    """Resizing the picture needs more memory than is allowed."""
+    """Resizing the picture needs more memory than is allowed.
+
+    `[resize] worker_memory` is the limit; the original is served.
+    """
 
     code = "too_much_memory"
 
 
 class UnusableImage(ImageCloudError):
-    """The origin sent no usable picture."""
+    """The origin sent no usable picture.
+
+    Look at what the URL shows in a browser.
+    """
 
     code = "unusable_image"
 
 
 class NotAnImage(UnusableImage):
-    """The origin did not send a picture."""
+    """The origin did not send a picture.
+
+    The URL leads to a page or to something else; look at it in a browser.
+    """
 
     code = "not_an_image"
 
 
 class UnsupportedFormat(UnusableImage):
-    """The picture's format is not supported."""
+    """The picture's format is not supported.
+
+    `detail` names the format that the bytes claim; docs/pictures.md lists those that are read.
+    """
 
     code = "unsupported_format"
 
 
 class TruncatedImage(UnusableImage):
-    """The picture is truncated."""
+    """The picture is truncated.
+
+    The origin sends only a part of it; it is asked again later.
+    """
 
     code = "truncated_image"
 
 
 class CorruptImage(UnusableImage):
-    """The picture is damaged."""
+    """The picture is damaged.
+
+    The file is broken at the origin; its original is served as it is.
+    """
 
     code = "corrupt_image"
 
 
 class DecoderDied(UnusableImage):
-    """The picture crashed the decoder."""
+    """The picture crashed the decoder.
+
+    Its original is served; please report the URL.
+    """
 
     code = "decoder_died"
 
 
 class DecodeTimeout(UnusableImage):
-    """Decoding the picture took too long."""
+    """Decoding the picture took too long.
+
+    `[resize] decode_timeout` is the limit; the original is served.
+    """
 
     code = "decode_timeout"
 
@@ -270,49 +389,73 @@ class DecodeTimeout(UnusableImage):
 
 
 class Unavailable(ImageCloudError):
-    """This node cannot answer right now."""
+    """This node cannot answer right now.
+
+    Try again after Retry-After, or ask another node.
+    """
 
     code = "unavailable"
 
 
 class Busy(Unavailable):
-    """This node is busy."""
+    """This node is busy.
+
+    Try again after Retry-After.
+    """
 
     code = "busy"
 
 
 class OriginPaused(Busy):
-    """Requests to this origin are paused."""
+    """Requests to this origin are paused.
+
+    It failed too often or asked for a pause; try again after Retry-After.
+    """
 
     code = "origin_paused"
 
 
 class StorageUnavailable(Unavailable):
-    """The storage is unavailable."""
+    """The storage is unavailable.
+
+    See `/ready` and the disk; without `no_image` the picture is passed through.
+    """
 
     code = "storage_unavailable"
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database is unavailable."""
+    """The database is unavailable.
+
+    See `/ready` and PostgreSQL; pictures are served meanwhile.
+    """
 
     code = "database_unavailable"
 
 
 class DeletedMeanwhile(Unavailable):
-    """The picture was deleted while it was being fetched."""
+    """The picture was deleted while it was being fetched.
+
+    Ask again: it is fetched anew.
+    """
 
     code = "deleted_meanwhile"
 
 
 class PeerAway(Unavailable):
-    """A peer is unreachable."""
+    """A peer is unreachable.
+
+    See `/alternative_clouds`.
+    """
 
     code = "peer_away"
 
 
 class Resynchronising(Unavailable):
-    """This node was away for a long time and is catching up on deletes."""
+    """This node was away for a long time and is catching up on deletes.
+
+    Wait; `image-cloud status` shows how far it is.
+    """
 
     code = "resynchronising"
 

@@ -9,6 +9,7 @@ from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
+from falcon_app.front.description import Description
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
@@ -25,16 +26,18 @@ def create_front(node: Node) -> App:
     """Return the pool that checks tokens and parameters and looks at the disk."""
     if node.peers.all:
         node.freshness.ensure()
+    formats = writable_formats()
     finder = Finder(node.store, node.failures)
     thumbnail = GetThumbnail(finder, node.config.resize)
     readiness = Readiness(node.store.space, node.database)
     app = falcon.App(middleware=[TokenCheck(node.tokens)])
     http_errors.install(app)
-    app.add_route("/get_image", GetImage(finder, node.config.resize, writable_formats()))
+    app.add_route("/get_image", GetImage(finder, node.config.resize, formats))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(node.config.node.name, readiness))
+    app.add_route("/openapi.json", Description(node.config.resize, formats))
     app.add_route("/metrics", Metrics(_metrics(node, readiness)))
     app.add_route("/_no_resize", DecoderDeath(node.no_answer))
     _add_cluster(app, node)

@@ -1,0 +1,1 @@
+"""What the HTTP API is: endpoints, parameters, answers and errors, and the documents made of them."""

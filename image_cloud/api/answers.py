@@ -1,0 +1,107 @@
+"""What endpoints answer when all is well: status, media type and JSON schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+YES_OR_NO: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+BYTES: Schema = {}
+
+
+def listing(of: Schema) -> Schema:
+    """Return the schema of an array."""
+    return {"type": "array", "items": of}
+
+
+def record(**members: Schema) -> Schema:
+    """Return the schema of an object that has at least these members."""
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def or_none(schema: Schema) -> Schema:
+    """Return the schema of what may be null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One answer; `media` maps media types to schemas, an empty one has no body."""
+
+    status: int
+    meaning: str
+    media: dict[str, Schema] = dataclasses.field(default_factory=dict)
+
+
+def json_of(status: int, meaning: str, schema: Schema) -> Answer:
+    """Return an answer in JSON."""
+    return Answer(status, meaning, {"application/json": schema})
+
+
+PICTURE = Answer(200, "the picture", {"image/*": BYTES})
+JPEG = Answer(200, "the picture", {"image/jpeg": BYTES})
+NOTHING = Answer(204, "the picture is stored (`no_image`)")
+NOT_MODIFIED = Answer(304, "the client's copy is still good")
+PART = Answer(206, "the range that was asked for", {"image/*": BYTES})
+DELETED = json_of(
+    200,
+    "the picture is gone",
+    record(url=TEXT, deleted=YES_OR_NO, blocked=YES_OR_NO, recorded=YES_OR_NO),
+)
+BATCH = {
+    **record(urls={"type": "array", "items": TEXT, "maxItems": 100_000}),
+    "example": {"urls": ["https://shop.example/a.jpg"], "thumbnails": [200, 250], "priority": 0},
+}
+BATCH["properties"] |= {
+    "thumbnails": listing({"type": "integer"}),
+    "priority": {"type": "integer", "minimum": -1000, "maximum": 1000},
+}
+REJECTED = record(url=TEXT, code=TEXT, detail=TEXT)
+ACCEPTED = json_of(
+    202,
+    "the batch is safely in the database",
+    record(
+        batch=TEXT,
+        accepted=COUNT,
+        already_cached=COUNT,
+        duplicates=COUNT,
+        rejected=listing(REJECTED),
+    ),
+)
+PROGRESS = json_of(
+    200,
+    "how far the batch is",
+    record(
+        batch=TEXT, total=COUNT, done=COUNT, failed=COUNT, waiting=COUNT,
+        failures={"type": "object", "additionalProperties": COUNT},
+        already_cached=COUNT, duplicates=COUNT, rejected=COUNT, priority={"type": "integer"},
+        thumbnails=listing(COUNT), created_at=TIME, finished_at=or_none(TIME),
+    ),
+)  # fmt: skip
+CLOUDS = json_of(
+    200,
+    "the other nodes",
+    record(
+        node=TEXT,
+        alternative_clouds=listing(
+            record(
+                name=TEXT,
+                url=TEXT,
+                alive=YES_OR_NO,
+                last_seen=or_none(TIME),
+                backlog=or_none(COUNT),
+            )
+        ),
+    ),
+)
+CHANGES = json_of(200, "a page of the feed", record(changes=listing({"type": "object"})))
+STATE = {"type": "string", "enum": ["ok", "degraded"]}
+HEALTH = json_of(200, "up", record(status=STATE))
+READY = json_of(200, "`ok` or `degraded`; details with the scope `ops`", record(status=STATE))
+METRICS = Answer(200, "Prometheus's text format", {"text/plain": TEXT})
+OPENAPI = json_of(200, "an OpenAPI 3.1 document", {"type": "object"})
