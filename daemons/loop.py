@@ -8,7 +8,6 @@ names, have no steps: where one fails, a step hangs or raises.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import queue
@@ -142,9 +141,7 @@ def _nothing() -> None:
 
 def main(program: str, create: Callable[[Node, Runner], Worker]) -> None:
     """Read the configuration, wire the daemon, and run it in the foreground until SIGTERM."""
-    parser = argparse.ArgumentParser(prog=program)
-    parser.add_argument("--once", action="store_true", help="do one step and end")
-    once = parser.parse_args().once
+    once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
     set_up_logging(config.node.log_level)
     os.umask(0o007)
@@ -157,3 +154,11 @@ def main(program: str, create: Callable[[Node, Runner], Worker]) -> None:
     status = runner.run(create(Node(config), runner))
     log.info("event=stopped daemon=%s", program)
     sys.exit(status)
+
+
+def _asked_for_one_step(program: str) -> bool:
+    import argparse  # not in a daemon that works on and on
+
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("--once", action="store_true", help="do one step and end")
+    return bool(parser.parse_args().once)

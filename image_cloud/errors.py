@@ -451,6 +451,9 @@ class PeerAway(Unavailable):
     code = "peer_away"
 
 
+class PeerBroken(PeerAway):
+    """A peer broke off while it X
+
 class Resynchronising(Unavailable):
     """This node was away for a long time and is catching up on deletes.
 

@@ -11,25 +11,22 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import urllib3
-from urllib3 import HTTPConnectionPool, HTTPResponse
-
-from image_cloud.cluster import exchange
-from image_cloud.cluster.exchange import Broken, ends_in_time
 from image_cloud.cluster.heard import MOST_AHEAD_S, read_change, record_of, rows_of
 from image_cloud.cluster.placement import Placement
-from image_cloud.cluster.polls import Polls
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
-from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, TooManyBytes
+from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, PeerBroken, TooManyBytes
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread
 from image_cloud.request.steps import PRIVATE, SHA256, STORED_AT
+
+if TYPE_CHECKING:
+    from image_cloud.cluster.exchange import Answer, Exchange
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +34,6 @@ Write = Callable[[bytes], object]
 
 LONGEST_TRANSFER_S = 600.0
 MOST_FEED_BYTES, LONGEST_FEED_S = 32 << 20, 60.0
-MOST_ERROR_BYTES, LONGEST_ERROR_S = 64 * 1024, 1.0
 FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 
 
@@ -96,17 +92,7 @@ class Peers:
         self._settings = settings
         self._health = {peer.name: _Health(clock) for peer in self.all}
         self._token = Reread(Path(settings.token_file), _token_of, "", "peer_token")
-        self._pools = {peer.name: self._pool(peer) for peer in self.all}
-        self._polls = Polls()
-        self._poll_pools = {peer.name: self._polls.watch(self._pool(peer)) for peer in self.all}
-
-    def _pool(self, peer: Peer) -> HTTPConnectionPool:
-        s = self._settings
-        timeout = urllib3.Timeout(connect=s.connect_timeout, read=s.read_timeout)
-        pool = urllib3.connection_from_url(
-            peer.url, maxsize=s.workers + 2, block=False, retries=False, timeout=timeout
-        )
-        return ends_in_time(pool)
+        self._exchange = _exchange(self.all, settings) if self.all else None
 
     def candidates(self, key: str, first: str = "") -> list[Peer]:
         """Return the peers that are worth asking for `key`: `first`, then owners, then the rest."""
@@ -124,13 +110,14 @@ class Peers:
 
     def end_polls(self) -> None:
         """Have every call of `changes` break off, now and from now on: they raise PeerAway."""
-        self._polls.end()
+        if self._exchange:
+            self._exchange.end_polls()
 
     def _feed(self, peer: Peer, address: str, *, poll_s: float | None = None) -> dict[str, Any]:
         with self._answer(peer, "GET", address, poll_s=poll_s) as response:
             if response.status != 200:
                 raise _away(peer, f"/changes said {response.status}")
-            body = exchange.read(response, MOST_FEED_BYTES, LONGEST_FEED_S)
+            body = response.read(MOST_FEED_BYTES, LONGEST_FEED_S)
         try:
             content = json_file.parse(body)
         except ValueError:
@@ -153,7 +140,7 @@ class Peers:
     def has(self, peer: Peer, url: Url, sha256: str) -> bool:
         """Say whether the peer has just this picture.  Raises PeerAway."""
         with self._answer(peer, "HEAD", _picture(url)) as response:
-            _drain(response)
+            response.drain()
         if response.status not in (200, 404, 410):
             raise _away(peer, f"/get_image said {response.status}")
         return response.status == 200 and response.headers.get(SHA256) == sha256
@@ -171,10 +158,10 @@ class Peers:
             raise CorruptImage(f"the copy at {peer.name} is damaged")
         return sent
 
-    def _copy(self, peer: Peer, response: HTTPResponse, write: Write) -> Sent:
+    def _copy(self, peer: Peer, response: Answer, write: Write) -> Sent:
         stored_at = _stored_at(peer, response)
         digest, size = hashlib.sha256(), 0
-        for block in exchange.blocks(response, LONGEST_TRANSFER_S):
+        for block in response.blocks(LONGEST_TRANSFER_S):
             size += len(block)
             if size > self._settings.max_bytes:
                 raise TooManyBytes(f"the copy at {peer.name} is too large")
@@ -185,40 +172,33 @@ class Peers:
     @contextlib.contextmanager
     def _answer(
         self, peer: Peer, method: str, address: str, *, poll_s: float | None = None
-    ) -> Iterator[HTTPResponse]:
-        """Give the answer to one request, and give its connection back if it was read to its end.
-
-        A poll is held back by the peer for `poll_s`.
-        """
-        s = self._settings
-        read_s = s.read_timeout + (poll_s or 0.0)
-        timeout = urllib3.Timeout(connect=s.connect_timeout, read=read_s)
-        pools = self._pools if poll_s is None else self._poll_pools
+    ) -> Iterator[Answer]:
+        """Give the answer to one request, and remember whether the peer answers."""
+        assert self._exchange, "there are no peers"
         health = self._health[peer.name]
         try:
-            response: Any = pools[peer.name].urlopen(
-                method, address, headers=self._headers(), timeout=timeout,
-                preload_content=False, redirect=False, assert_same_host=False,
-            )  # fmt: skip
-            try:
-                yield response
-            except (NotLocal, Blocked):
-                _drain(response)
-                raise
-            finally:
-                if not response.isclosed():
-                    response.close()
-                response.release_conn()
+            with self._exchange.ask(peer, method, address, self._headers(), poll_s) as response:
+                try:
+                    yield response
+                except (NotLocal, Blocked):
+                    response.drain()
+                    raise
             health.answered()
         except (NotLocal, Blocked):
             health.answered()
             raise
-        except (urllib3.exceptions.HTTPError, Broken) as error:
+        except PeerBroken as error:
             health.failed()
-            raise _away(peer, type(error).__name__) from error
+            raise _away(peer, error.detail) from error
 
     def _headers(self) -> dict[str, str]:
         return {"X-Image-Cloud-Token": self._token.current(), "Accept-Encoding": "identity"}
+
+
+def _exchange(peers: tuple[Peer, ...], settings: Cluster) -> Exchange:
+    from image_cloud.cluster.exchange import Exchange
+
+    return Exchange(peers, settings)
 
 
 def _token_of(path: Path) -> str:
@@ -233,7 +213,7 @@ def _away(peer: Peer, reason: str) -> PeerAway:
     return PeerAway(f"{peer.name} does not answer: {reason}")
 
 
-def _check_status(peer: Peer, response: HTTPResponse) -> None:
+def _check_status(peer: Peer, response: Answer) -> None:
     if response.status == 404:
         raise NotLocal(f"{peer.name} does not have the picture")
     if response.status == 410:
@@ -242,15 +222,7 @@ def _check_status(peer: Peer, response: HTTPResponse) -> None:
         raise _away(peer, f"/get_image said {response.status}")
 
 
-def _drain(response: HTTPResponse) -> None:
-    """Read a short answer to its end, so that its connection can go on; give a long one up."""
-    with contextlib.suppress(Broken):
-        exchange.read(response, MOST_ERROR_BYTES, LONGEST_ERROR_S)
-        return
-    response.close()
-
-
-def _stored_at(peer: Peer, response: HTTPResponse) -> float | None:
+def _stored_at(peer: Peer, response: Answer) -> float | None:
     """Return when the peer stored it: its record's word, else the file's, in whole seconds.
 
     Raises PeerAway for a time that cannot be.
@@ -266,6 +238,6 @@ def _stored_at(peer: Peer, response: HTTPResponse) -> float | None:
     return round(stored_at, 6)
 
 
-def _modified(response: HTTPResponse) -> float | None:
+def _modified(response: Answer) -> float | None:
     modified = parsedate_tz(response.headers.get("Last-Modified"))
     return float(mktime_tz(modified)) if modified else None

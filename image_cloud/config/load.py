@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -145,5 +144,7 @@ def _build_section(
 
 
 def _suggest(name: str, known: Mapping[str, object]) -> str:
+    import difflib  # for mistakes alone
+
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -9,8 +9,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 
-import certifi
-
 from image_cloud.config.sections import Download
 from image_cloud.origin.deadlines import Deadline
 from image_cloud.origin.dial import Dialer
@@ -131,6 +129,10 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 
     Reading them takes as long as many downloads, and 4 MB.  Raises OSError or ssl.SSLError where that fails.
     """
-    context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    if not ca_file:
+        import certifi  # with importlib.resources; most processes check no certificate
+
+        ca_file = certifi.where()
+    context = ssl.create_default_context(cafile=ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context

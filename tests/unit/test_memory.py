@@ -53,11 +53,29 @@ def test_who_decodes_nothing_has_no_imaging_library(made: Any) -> None:
 LISTENERS = ("image_cloud.supervision.watchdog", "image_cloud.supervision.log_rotation")
 
 
+DAEMONS = (
+    "daemons.janitor.janitor",
+    "daemons.peer_clone.peer_clone",
+    "daemons.prefetch.dispatcher",
+)
+
+
+def modules_of(name: str) -> set[str]:
+    """Return what a process has in memory that has imported `name`."""
+    code = f"import sys, {name}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    return set(done.stdout.decode().split())
+
+
 @pytest.mark.parametrize("listener", LISTENERS)
 def test_listeners_bring_no_http_client(listener: str) -> None:
-    code = f"import sys, {listener}; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
-    assert not {"http.client", "ssl", "xmlrpc"} & set(modules.stdout.decode().split())
+    assert not {"http.client", "ssl", "xmlrpc"} & modules_of(listener)
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_daemons_bring_no_imaging_library_and_no_client_for_peers(daemon: str) -> None:
+    """A node without peers imports none."""
+    assert not {"PIL", "urllib3", "falcon", "argparse", "certifi"} & modules_of(daemon)
 
 
 COLLECTED_IN_A_FORK = """
