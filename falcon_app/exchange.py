@@ -9,6 +9,7 @@ from urllib.parse import quote
 import falcon
 
 from image_cloud.picture import formats
+from image_cloud.picture.entity_tag import entity_tag
 from image_cloud.picture.record import Record
 from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.query import Query
@@ -54,7 +55,8 @@ def respond(resp: falcon.Response, step: Step) -> None:
                 resp.set_header(PRIVATE, "1")
         case SendData():
             resp.data = step.data
-            resp.set_header("ETag", f'"{hashlib.sha256(step.data).hexdigest()[:32]}"')
+            sha256 = hashlib.sha256(step.data).hexdigest()
+            resp.set_header("ETag", entity_tag(sha256, len(step.data)))
             _describe(resp, step.extension, step.source)
             if step.is_private:
                 resp.set_header("Cache-Control", "private")

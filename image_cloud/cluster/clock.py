@@ -19,6 +19,7 @@ from image_cloud.process import json_file
 log = logging.getLogger(__name__)
 
 RECHECK_S = 0.5
+LONGEST_WAIT_S = 1.0
 NOTABLE_S = 0.05  # smaller differences are the network's
 
 
@@ -33,10 +34,12 @@ class ClusterClock:
         file: Path,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._file = file
         self._clock = clock
         self._steady = steady
+        self._sleep = sleep
         self._mutex = threading.Lock()
         self._checked = float("-inf")
         self._ahead_s: dict[str, float] = {}
@@ -48,6 +51,12 @@ class ClusterClock:
                 self._checked = self._steady()
                 self._ahead_s = self._read()
             return round(self._clock() + max(0.0, *self._ahead_s.values(), 0.0), 6)
+
+    def wait(self, until: float) -> None:
+        """Wait for the cluster's time to reach `until`, LONGEST_WAIT_S at most."""
+        wait_s = min(until - self.now(), LONGEST_WAIT_S)
+        if wait_s > 0:
+            self._sleep(wait_s)
 
     def own(self) -> float:
         """Return this node's own time: what peers are told."""

@@ -145,6 +145,8 @@ class Auditor:
             return self._confirm(Finding(DAMAGED, original.key, record, original))
         if record and row is None and noted and not self._store.records.is_unrecorded(original.key):
             return self._confirm(Finding(UNRECORDED, original.key, record, original))
+        if record:
+            self._store.retag(record)
         if record and noted is None:
             self._adopt(record)  # the row alone knew it
         return None if record else self._confirm(Finding(UNRECORDED, original.key, None, original))

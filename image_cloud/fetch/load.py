@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
 
 from image_cloud.cluster.clock import ClusterClock
@@ -113,9 +114,12 @@ class Cache:
         return found
 
     def _store_time(self, url: Url) -> float:
-        """Return the time that a store begun now gets: later than every delete known here."""
+        """Return the time that a store begun now gets: a later second than every delete known here.
+
+        If-Modified-Since and Last-Modified count in seconds.
+        """
         tombstone = self._store.tombstones.find(url.key)
-        earliest = tombstone.deleted_at + TICK_S if tombstone else 0.0
+        earliest = math.floor(tombstone.deleted_at) + 1.0 if tombstone else 0.0
         return round(max(self._clock.now(), earliest), 6)
 
     def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
@@ -124,6 +128,7 @@ class Cache:
         def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
                 came = self._origin.download(url, sink.write, visit.enter, sink.is_whole)
+            self._clock.wait(stored_at)
             known, private = came.length_known, came.is_private
             return Delivery(came.sha256, stored_at, ORIGIN, known, private)
 

@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from image_cloud.picture.entity_tag import modified_ns
+
 
 def move(source: str, target: str, folder_mode: int) -> None:
     """Rename a file, over one that is there; make the target's folder where it is missing."""
@@ -49,6 +51,12 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def stamp(file: int | str, modified_s: float, sha256: str) -> None:
+    """Set what nginx makes Last-Modified and ETag of.  `sha256` is that of the bytes.  Raises OSError."""
+    ns = modified_ns(modified_s, sha256)
+    os.utime(file, ns=(ns, ns))
 
 
 def has_bytes(path: str) -> bool:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from image_cloud.picture.entity_tag import NANOSECONDS, nanoseconds_of
 from image_cloud.picture.key import KEY_PATTERN, fan_out
-from image_cloud.picture.record import PRIVATE, Original
+from image_cloud.picture.record import PRIVATE, Original, Record
 from image_cloud.picture.variant import EXTENSIONS
-from image_cloud.storage.files import has_bytes, sync, unlink
+from image_cloud.storage.files import has_bytes, stamp, sync, unlink
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile
 
@@ -78,15 +79,20 @@ class Originals:
         """Return a file to write an original to.  Raises OSError."""
         return NewFile(f"{self._root}/incoming", PRIVATE_FILE)
 
-    def place(self, file: NewFile, original: Original, stored_at: float) -> None:
-        """Give `file` its name and the time of its store.  Raises OSError."""
+    def place(self, file: NewFile, original: Original, record: Record) -> None:
+        """Give `file` its name, the time of its store and its tag.  Raises OSError."""
         os.fchmod(file.descriptor, PRIVATE_FILE)
-        self._stamp(file.descriptor, stored_at)
+        self._stamp(file.descriptor, record)
         file.place(f"{self._root}/{original.relative}", PRIVATE_DIR)
 
-    def restamp(self, original: Original, stored_at: float) -> None:
-        """Give the file the time of a newer store of the same bytes.  Raises OSError."""
-        self._stamp(self.path(original), stored_at)
+    def restamp(self, original: Original, record: Record) -> None:
+        """Give the file the time and tag of `record`, which is of the same bytes.  Raises OSError."""
+        self._stamp(f"{self._root}/{original.relative}", record)
+
+    def is_tagged(self, original: Original, record: Record) -> bool:
+        """Say whether the file has the tag of `record`; those of earlier releases have another."""
+        modified = os.stat(f"{self._root}/{original.relative}").st_mtime_ns
+        return modified % NANOSECONDS == nanoseconds_of(record.sha256)
 
     def sync(self, original: Original) -> None:
         """Make sure that file and name survive a crash of the machine; one that is gone is passed over."""
@@ -111,10 +117,9 @@ class Originals:
             os.rename(self.path(original), target)
         return target
 
-    def _stamp(self, file: int | Path, stored_at: float) -> None:
-        """Set what nginx sends as Last-Modified: alike on every node, and never in the future (RFC 9110)."""
-        modified = min(stored_at, time.time())
-        os.utime(file, (modified, modified))
+    def _stamp(self, file: int | str, record: Record) -> None:
+        """Set Last-Modified and ETag: alike on every node, and never in the future (RFC 9110)."""
+        stamp(file, min(record.stored_at, time.time()), record.sha256)
 
 
 def _all_names(key: str) -> Iterator[Original]:

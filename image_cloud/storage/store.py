@@ -63,14 +63,14 @@ class Store:
                 sync_together(file, note)
                 self.records.place(note, record.key)
             original = record.original(is_private=is_private)
-            self._place(file, original, record.stored_at, lasts=lasts)
+            self._place(file, original, record, lasts=lasts)
             if before:
                 self._forget_replaced(before, original)
         return original
 
-    def _place(self, file: NewFile, original: Original, stored_at: float, *, lasts: bool) -> None:
+    def _place(self, file: NewFile, original: Original, record: Record, *, lasts: bool) -> None:
         try:
-            self.originals.place(file, original, stored_at)
+            self.originals.place(file, original, record)
             if lasts:
                 self.originals.sync(original)
         except OSError:
@@ -89,7 +89,17 @@ class Store:
             original = self.originals.find(record.key)
             if original:
                 self.records.note(record)
-                self.originals.restamp(original, record.stored_at)
+                self.originals.restamp(original, record)
+
+    def retag(self, record: Record) -> None:
+        """Give an original of an earlier release the tag of its bytes, if that can be written."""
+        with contextlib.suppress(OSError):
+            original = self.originals.find(record.key)
+            if original is None or self.originals.is_tagged(original, record):
+                return
+            with self._placing(record.key):
+                if self.records.find(record.key) in (record, None):
+                    self.originals.restamp(original, record)
 
     def bury(self, tombstone: Tombstone, now: float) -> bool:
         """Write the tombstone and remove what it forbids; say whether an original was removed.

@@ -6,13 +6,15 @@ The stem is the key of a public original, and `<key>.private` of one that was fe
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import PRIVATE
-from image_cloud.storage.files import has_bytes
+from image_cloud.storage.files import has_bytes, stamp
 from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
 from image_cloud.storage.new_file import NewFile, sync_together
 
@@ -47,6 +49,7 @@ class Variants:
                 try:
                     file = NewFile(f"{self._root}/variants/.incoming", SHARED_FILE)
                     stack.enter_context(file).write(content)
+                    stamp(file.descriptor, time.time(), hashlib.sha256(content).hexdigest())
                     made[name] = file
                 except OSError as error:
                     failed[name] = error

@@ -14,6 +14,7 @@ ffi.cdef [[
     int SHA256_Update(image_cloud_sha256 *context, const void *data, size_t length);
     int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
     int access(const char *path, int mode);
+    int statx(int folder, const char *path, int flags, unsigned int mask, void *status);
 ]]
 
 local C, copy, find, match, sub = ffi.C, ffi.copy, string.find, string.match, string.sub
@@ -41,7 +42,43 @@ local EXTENSIONS = {
 }
 
 local settings
+local storage_bytes
 local verdicts, verdict_count = {}, 0
+
+local digits = ffi.new("char[16]", "0123456789abcdef")
+
+-- Entity tags ----------------------------------------------------------------------------------
+
+-- A tag is made of the picture's bytes (image_cloud/picture/entity_tag.py): a hash of them stands in the nanoseconds of
+-- the file's time. nginx's own, of seconds and size, would be alike for other bytes of one second.
+local AT_FDCWD, STATX_MTIME, STATX_SIZE = -100, 0x40, 0x200
+local status, full_path = ffi.new("unsigned char[256]"), ffi.new("char[4096]")
+local file_bytes = ffi.cast("uint32_t *", status + 0x28)
+local modified_s, modified_ns = ffi.cast("uint32_t *", status + 0x70), ffi.cast("uint32_t *", status + 0x78)
+local TAG_BYTES = 19
+local tag = ffi.new("char[?]", TAG_BYTES + 1, '"........-........"')
+
+local function write_hex(place, number)
+    for shift = 28, 0, -4 do
+        tag[place] = digits[band(rshift(number, shift), 15)]
+        place = place + 1
+    end
+end
+
+-- Have the answer carry the tag of the file at `path` below the storage, if it is there; return `path`.
+local function tagged(path)
+    if storage_bytes + #path >= ffi.sizeof(full_path) then
+        return path
+    end
+    copy(full_path + storage_bytes, path)
+    if C.statx(AT_FDCWD, full_path, 0, STATX_MTIME + STATX_SIZE, status) == 0 then
+        -- Without nanoseconds, on an odd file system, the seconds must do.
+        write_hex(1, modified_ns[0] ~= 0 and modified_ns[0] or modified_s[0])
+        write_hex(10, file_bytes[0])
+        ngx.header.ETag = ffi.string(tag, TAG_BYTES)
+    end
+    return path
+end
 
 -- Keys -----------------------------------------------------------------------------------------
 
@@ -58,7 +95,6 @@ end
 local inner, outer = after_pad(INNER_PAD), after_pad(OUTER_PAD)
 local context, context_bytes = ffi.new("image_cloud_sha256"), ffi.sizeof("image_cloud_sha256")
 local digest, hex = ffi.new("unsigned char[32]"), ffi.new("char[64]")
-local digits = ffi.new("char[16]", "0123456789abcdef")
 
 local function key_of(url)
     copy(context, inner, context_bytes)
@@ -233,20 +269,30 @@ local M = {}
 -- Take the node's settings (image_cloud/node_files/nginx_node.py).
 function M.configure(given)
     settings = given
+    storage_bytes = #given.storage
+    copy(full_path, given.storage)
 end
 
 -- Return the path of the wanted thumbnail below the storage.
 function M.thumbnail()
     local found, url = asked()
     local name = url and settings.thumbnails[found.size or settings.thumbnail_size]
-    return name and path_of(url, name) or NO_FILE
+    return name and tagged(path_of(url, name)) or NO_FILE
 end
 
 -- Return the path of the wanted resized picture below the storage; only one of `extension`, if given.
 function M.image(extension)
     local found, url = asked()
     local name = url and variant(found, extension)
-    return name and path_of(url, name) or NO_FILE
+    return name and tagged(path_of(url, name)) or NO_FILE
+end
+
+-- Have the answer carry the tag of the file that an internal address names: /_files/originals/...
+function M.tag()
+    local path = match(var.uri, "^/_%w+(/.+)$")
+    if path then
+        tagged(path)
+    end
 end
 
 -- Send the variant of an original that was fetched with credentials; it lies beside the public ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from image_cloud.picture.key import key_of
-from tests.cluster.nodes import Nodes, eventually
+from tests.cluster.nodes import NAMES, Nodes, eventually
 from tests.frontdoor.client import jpeg
 from tests.origin import Call, Gate, Origin, answer
 
@@ -43,6 +44,31 @@ def test_a_store_is_everywhere_within_two_seconds_and_asks_the_origin_once(
     assert sources <= {"origin", *nodes.all}
     stamps = {node.psql(f"select stored_at from images where url = '{url}'") for node in nodes}
     assert len(stamps) == 1
+
+
+def test_nodes_that_stored_the_same_bytes_by_themselves_send_the_same_tags(
+    nodes: Nodes, origin: Origin
+) -> None:
+    url, _ = new_picture(origin)
+    with contextlib.ExitStack() as stopped:
+        for node in nodes:
+            stopped.enter_context(node.without("image-cloud-peer-clone"))
+        tags = {path: set[str]() for path in ("/get_image", "/get_thumbnail")}
+        seconds = set()
+        for node in nodes:
+            for path, seen in tags.items():
+                answer = node.ask(path, url=url)
+                assert answer.headers["X-Cache"] in ("MISS", "RESIZED")
+                seen.add(answer.headers["ETag"])
+            seconds.add(answer.headers["Last-Modified"])
+            stored = int(time.time())
+            eventually(lambda since=stored: time.time() >= since + 1, "the next second has come")  # type: ignore[misc]
+    assert (len(seconds), {path: len(seen) for path, seen in tags.items()}) == (
+        len(NAMES), dict.fromkeys(tags, 1),
+    )  # fmt: skip
+    eventually(lambda: {node.backlog() for node in nodes} == {0}, "the backlog is empty")
+    for path, seen in tags.items():
+        assert {node.ask(path, url=url).headers["ETag"] for node in nodes} == seen
 
 
 def test_what_was_fetched_with_credentials_is_private_everywhere(nodes: Nodes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import io
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import requests
 from PIL import Image
 
+from image_cloud.picture.entity_tag import entity_tag
 from image_cloud.resize.heif import codecs
 from tests.stack.running import Stack
 
@@ -38,6 +40,11 @@ def get_raw(stack: Stack, target: str, token: str | None = None) -> requests.Res
     answer.headers.update(came.getheaders())
     connection.close()
     return answer
+
+
+def tag_of(content: bytes) -> str:
+    """Return the ETag of these bytes."""
+    return entity_tag(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def picture(answer: requests.Response) -> Image.Image:

@@ -1,7 +1,6 @@
 """A storage that is full or read-only passes pictures on, unstored, and says so."""
 
 import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS
-from tests.frontdoor.client import eventually, get, jpeg, picture, problem
+from tests.frontdoor.client import eventually, get, jpeg, picture, problem, tag_of
 from tests.origin import Origin
 from tests.stack.running import Stack
 
@@ -34,10 +33,6 @@ def small() -> Iterator[Stack]:
                 yield running
         finally:
             subprocess.run(["umount", "-l", storage], check=True)
-
-
-def tag_of(content: bytes) -> str:
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 def storage_of(stack: Stack) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def test_a_row_that_comes_while_the_file_is_read(node: Node, picture: Record) ->
             catalog.upsert(cursor, [picture])
 
     assert list(auditor.folder(number, commit)) == []
+
+
+def test_an_original_of_an_earlier_release_gets_its_tag(node: Node, picture: Record) -> None:
+    with node.database.transaction() as cursor:
+        catalog.upsert(cursor, [picture])
+    original = node.store.originals.find(picture.key)
+    assert original
+    os.utime(node.store.originals.path(original), (1000.25, 1000.25))
+    assert not node.store.originals.is_tagged(original, picture)
+    assert list(node.auditor.folder(int(picture.key[:4], 16), lambda size: None)) == []
+    assert node.store.originals.is_tagged(original, picture)
 
 
 def test_a_picture_that_is_dropped_while_its_row_is_looked_at(node: Node, picture: Record) -> None:
