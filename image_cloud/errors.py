@@ -452,7 +452,10 @@ class PeerAway(Unavailable):
 
 
 class PeerBroken(PeerAway):
-    """A peer broke off while it X
+    """A peer broke off while it answered, or went on for too long."""
+
+    code = "peer_broken"
+
 
 class Resynchronising(Unavailable):
     """This node was away for a long time and is catching up on deletes.
