@@ -25,7 +25,7 @@ SHOPS = 50
 TICKS = os.sysconf("SC_CLK_TCK")
 PROGRAMS = (
     "image-cloud-prefetch",
-    "image-cloud-intake",
+    "image-cloud-control",
     "image-cloud-resize",
     "postgres",
     "image-cloud-janitor",
@@ -120,9 +120,9 @@ class Run:
         return {"X-Image-Cloud-Token": self.stack.token}
 
     def memory(self) -> None:
-        """Print what daemon and intake hold while 100,000 URLs of a shop that never answers wait."""
+        """Print what daemon and control pool hold while 100,000 URLs of a shop that never answers wait."""
         self.post([f"http://shop{n % 5000}.invalid/{n}.jpg" for n in range(100_000)])
-        for name in ("image-cloud-prefetch", "image-cloud-intake"):
+        for name in ("image-cloud-prefetch", "image-cloud-control"):
             pid = self.pids[name]
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             print(f"{name}: {sum(rss_mb(one) for one in [pid, *map(int, children)])} MB resident")

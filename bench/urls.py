@@ -1,4 +1,4 @@
-"""What a URL of a batch costs the intake pool, in microseconds of CPU: `python -m bench.urls`."""
+"""What a URL of a batch costs the control pool, in microseconds of CPU: `python -m bench.urls`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The web side: four pools (front, fetch, intake, resize) of one Falcon code base."""
+"""The web side: four pools (front, fetch, control, resize) of one Falcon code base."""

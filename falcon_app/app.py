@@ -29,7 +29,7 @@ def node() -> Node:
 
 
 def create_app() -> App:
-    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, intake or resize."""
+    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, control or resize."""
     pool = os.environ["IMAGE_CLOUD_POOL"]
     app: App = getattr(module_of(pool), f"create_{pool}")(node())
     return app
@@ -37,8 +37,10 @@ def create_app() -> App:
 
 def start() -> None:
     """Start the pool's threads, in a worker."""
-    if os.environ["IMAGE_CLOUD_POOL"] == "fetch":
+    pool = os.environ["IMAGE_CLOUD_POOL"]
+    if pool == "fetch":
         node().recorder.start()
+    elif pool == "control":
         node().listener.start()
 
 

@@ -40,15 +40,19 @@ loglevel = _config.node.log_level
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 KEEPING = "falcon_app.keeping_worker.KeepingWorker"
 control_socket_disable = True
+SPARE_THREADS = 16  # for /health, while all others wait
+IDLE_CONNECTIONS = 1024  # that nginx keeps open to a pool: 64 of each of its workers
 
 if _pool == "front":
     worker_class, workers, threads = KEEPING, _pools.front_workers, _pools.front_threads
     keepalive = 75
 elif _pool == "fetch":
-    worker_class, workers, threads = KEEPING, _pools.fetch_workers, _pools.fetch_threads
+    worker_class, workers = KEEPING, _pools.fetch_workers
+    threads = _pools.fetch_threads + SPARE_THREADS
     keepalive = 75
-elif _pool == "intake":
-    worker_class, workers, threads = "gthread", 1, _pools.intake_threads
+elif _pool == "control":
+    worker_class, workers = KEEPING, 1
+    threads = _pools.batch_queue + _pools.delete_queue + _pools.feed_queue + SPARE_THREADS
     keepalive = 75
 else:
     # One picture at a time in a process of its own: the only thing that can be killed for good.
@@ -56,6 +60,9 @@ else:
     # The worker's own alarm comes first; this kills a decoder that never returns to Python.
     timeout = int(_config.resize.decode_timeout) + 2
     max_requests, max_requests_jitter = 2000, 500
+
+
+worker_connections = threads + IDLE_CONNECTIONS
 
 
 class logger_class(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -84,7 +91,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
         limit = _config.resize.worker_memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if _pool == "intake":
+    if _pool == "control":
         limit = _config.prefetch.memory
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 

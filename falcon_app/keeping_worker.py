@@ -1,11 +1,17 @@
-"""gunicorn's threaded worker, but a thread keeps its connection while requests keep coming."""
+"""gunicorn's threaded worker, with threads as needed, each of which keeps its connection for a while."""
 
 from __future__ import annotations
 
 import select
+import threading
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from falcon_app.growing_threads import GrowingThreads
+
+# Touched pages alone take memory, but the limit of a process counts all of it.
+STACK_BYTES = 512 * 1024
 
 
 class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -20,6 +26,11 @@ class KeepingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: set[Any] = set()
+
+    def get_thread_pool(self) -> GrowingThreads:
+        """Return what runs `handle`: hundreds of threads while shops are slow, a few at rest."""
+        threading.stack_size(STACK_BYTES)
+        return GrowingThreads(self.cfg.threads)
 
     def handle(self, conn: Any) -> Any:
         """Answer the requests of `conn`; return what gthread does with it next."""

@@ -24,6 +24,7 @@ from image_cloud.fetch.load import Cache
 from image_cloud.origin import Origin
 from image_cloud.origin.origins_file import OriginsFile
 from image_cloud.politeness.breaker import Domains
+from image_cloud.politeness.crowd import Crowd
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slots
@@ -112,8 +113,9 @@ class Node:
     @cached_property
     def gate(self) -> Gate:
         """What every request to an origin goes through."""
-        slots = Slots(self.slots_file)
-        return Gate(self.limits, slots, self.domains, self.config.politeness.slot_wait)
+        pools, politeness = self.config.pools, self.config.politeness
+        crowd = Crowd(pools.fetch_threads, politeness.waiting)
+        return Gate(self.limits, Slots(self.slots_file), self.domains, crowd, politeness.slot_wait)
 
     @cached_property
     def cache(self) -> Cache:

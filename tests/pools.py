@@ -9,9 +9,9 @@ from typing import Any
 
 from falcon.testing import Result, TestClient
 
+from falcon_app.control.app import create_control
 from falcon_app.fetch.app import create_fetch
 from falcon_app.front.app import create_front
-from falcon_app.intake.app import create_intake
 from falcon_app.middleware import INTERNAL
 from falcon_app.resize.app import create_resize
 from image_cloud.node import Node
@@ -19,6 +19,7 @@ from image_cloud.request import tokens
 
 REQUEST_ID = "0123456789abcdef" * 2
 MOST_STEPS = 4
+NEXT = {"/_fetch": "fetch", "/_resize": "resize", "/_delete": "control", "/_changes": "control"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Pools:
     """Asks with a token of all scopes; each pool has a node of its own, as its process has."""
 
     def __init__(self, node: Node) -> None:
-        self.nodes = {name: Node(node.config) for name in ("front", "fetch", "intake", "resize")}
+        self.nodes = {name: Node(node.config) for name in ("front", "fetch", "control", "resize")}
         self._clients = {
             "front": TestClient(create_front(self.nodes["front"])),
             "fetch": TestClient(create_fetch(self.nodes["fetch"])),
-            "intake": TestClient(create_intake(self.nodes["intake"])),
+            "control": TestClient(create_control(self.nodes["control"])),
             "resize": TestClient(create_resize(self.nodes["resize"])),
         }
         self._node = node
@@ -59,7 +60,7 @@ class Pools:
         self, method: str, path: str, body: str = "", token: str | None = None, **parameters: Any
     ) -> Answer:
         """Send a request and follow it from pool to pool; an empty `token` is none."""
-        pool = "intake" if path == "/fire_and_forget" else "front"
+        pool = "control" if path == "/fire_and_forget" else "front"
         given = self._token if token is None else token
         headers = {"X-Request-Id": REQUEST_ID} | ({"X-Image-Cloud-Token": given} if given else {})
         came = self._clients[pool].simulate_request(
@@ -70,7 +71,7 @@ class Pools:
             if target.startswith("/_files/"):
                 data = (self._node.storage / target.removeprefix("/_files/")).read_bytes()
                 return Answer(came.status_code, came.headers, data, way)
-            pool = "resize" if target.startswith("/_resize") else "fetch"
+            pool = NEXT[target.partition("?")[0]]
             way.append(pool)
             came = self._go_on(pool, target)
         return Answer(came.status_code, came.headers, came.content, way)
@@ -83,9 +84,8 @@ class Pools:
 
     def _go_on(self, pool: str, target: str) -> Result:
         path, _, query = target.partition("?")
-        return self._clients[pool].simulate_get(
-            path, query_string=query, headers={"X-Request-Id": REQUEST_ID}
-        )
+        headers = {"X-Request-Id": REQUEST_ID, INTERNAL: "1"}
+        return self._clients[pool].simulate_get(path, query_string=query, headers=headers)
 
     def get(self, path: str, **parameters: Any) -> Answer:
         return self.ask("GET", path, **parameters)

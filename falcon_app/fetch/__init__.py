@@ -1,1 +1,1 @@
-"""The fetch pool: downloads what is not on disk, and answers what needs the database."""
+"""The fetch pool: downloads what is not on disk."""

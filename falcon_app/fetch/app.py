@@ -5,8 +5,6 @@ from __future__ import annotations
 import falcon
 
 from falcon_app import http_errors
-from falcon_app.fetch.changes import ChangesAnswer
-from falcon_app.fetch.deletes import DeleteAnswer
 from falcon_app.fetch.originals import Fetch
 from falcon_app.health import Health
 from falcon_app.http_errors import App
@@ -16,7 +14,7 @@ from image_cloud.origin.connections import tls_context
 
 
 def create_fetch(node: Node) -> App:
-    """Return the pool that downloads; `node.recorder` and `node.listener` work once they are started.
+    """Return the pool that downloads; `node.recorder` works once it is started.
 
     Raises OSError or ssl.SSLError for a CA file that cannot be read.
     """
@@ -26,6 +24,4 @@ def create_fetch(node: Node) -> App:
     http_errors.install(app)
     app.add_route("/health", Health())
     app.add_route("/_fetch", Fetch(fetcher))
-    app.add_route("/_delete", DeleteAnswer(node.deletes))
-    app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     return app

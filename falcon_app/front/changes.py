@@ -1,4 +1,4 @@
-"""GET /changes, the feed that peers follow: the fetch pool waits and answers."""
+"""GET /changes, the feed that peers follow: the control pool waits and answers."""
 
 from __future__ import annotations
 

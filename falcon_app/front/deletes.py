@@ -1,4 +1,4 @@
-"""/delete_image: the front pool checks who may, the fetch pool deletes."""
+"""/delete_image: the front pool checks who may, the control pool deletes."""
 
 from __future__ import annotations
 

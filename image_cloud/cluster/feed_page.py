@@ -21,7 +21,7 @@ from image_cloud.request.query import Query
 
 MOST_CHANGES = 2000
 LONGEST_WAIT_S = 60
-MOST_WAITING = 16  # in each process; more followers are answered at once
+MOST_WAITING = 128  # more followers are answered at once
 RECHECK_S, RECHECK_HELD_S = 1.0, 0.1
 
 

@@ -215,10 +215,17 @@ class Politeness:
         "sub-domains. Read again when it changes.",
     )
     slot_wait: float = f.duration(
-        10.0,
+        30.0,
         0.0,
         600.0,
         "Longest time a request waits for a domain's slot before it gets a 503.",
+    )
+    waiting: int = f.whole(
+        512,
+        1,
+        10_000,
+        "Most requests for pictures of one domain in each fetch process, waiting ones included; the next\n"
+        "gets a 503 at once. However high, a domain never takes more places than it leaves free.",
     )
     failures: int = f.whole(20, 1, 10**6, "Failures in a row after which the domain is paused.")
     first_pause: float = f.duration(30.0, 0.1, DAY, "First pause of a domain.")
@@ -260,7 +267,7 @@ class Prefetch:
         1 * GIB,
         128 * MIB,
         64 * GIB,
-        "Memory limit of the daemon and of each intake process.",
+        "Memory limit of the daemon and of the control pool, which reads the bodies.",
     )
 
 
@@ -379,15 +386,25 @@ class Pools:
     )
     front_threads: int = f.whole(4, 1, 64, "Threads of each.")
     fetch_workers: int = f.whole(2, 1, 64, "Processes of the fetch pool, which downloads.")
-    fetch_threads: int = f.whole(64, 4, 1024, "Threads of each, and so its downloads at once.")
+    fetch_threads: int = f.whole(
+        1024,
+        4,
+        4096,
+        "Most threads of each, and so its downloads at once, waiting ones included. A thread starts\n"
+        "when it is needed and ends when it is not.",
+    )
     fetch_queue: int = f.whole(
-        256, 1, 100_000, "Most requests in the fetch pool, waiting ones included."
+        2048, 1, 100_000, "Most requests in the fetch pool, waiting ones included."
     )
-    intake_threads: int = f.whole(
-        8, 2, 64, "Threads of the intake pool, which takes POST /fire_and_forget."
+    batch_queue: int = f.whole(
+        64, 1, 1024, "Most calls of /fire_and_forget at once, waiting ones included."
     )
-    intake_queue: int = f.whole(
-        64, 1, 100_000, "Most requests in the intake pool, waiting ones included."
+    delete_queue: int = f.whole(64, 1, 1024, "Most deletes at once, waiting ones included.")
+    feed_queue: int = f.whole(
+        256,
+        1,
+        1024,
+        "Most requests for the change feed at once, those that wait for news included.",
     )
     resize_workers: int = f.whole(2, 1, 256, "Processes that resize, each one picture at a time.")
     resize_queue: int = f.whole(

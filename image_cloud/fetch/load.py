@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -69,9 +70,10 @@ class Cache:
         # Where not every node keeps every picture, a miss asks the peers anyway.
         use_peers = use_peers or self._peers.placement.is_limited
         patience_s = None if purpose.waits_for_others else 0.0
-        return self._flights.run(
-            url.key, lambda: self._load_alone(url, purpose, use_peers), patience_s
-        )
+        with self._gate.place(url) if purpose.is_urgent else contextlib.nullcontext():
+            return self._flights.run(
+                url.key, lambda: self._load_alone(url, purpose, use_peers), patience_s
+            )
 
     def restore(self, record: Record) -> None:
         """Bring a lost original back: from a peer, else from the origin; never over a delete.

@@ -31,9 +31,18 @@ upstream image_cloud_fetch {{
     # proxy_next_upstream says: safe here, as the pool looks at the disk first.
     keepalive 64;
 }}
-upstream image_cloud_intake {{
-    zone image_cloud_intake 128k;
-    server unix:{intake} max_fails=0 max_conns={intake_queue};
+# One pool, and a way of its own for each: many of one kind keep none of another out.
+upstream image_cloud_batches {{
+    zone image_cloud_batches 128k;
+    server unix:{control} max_fails=0 max_conns={batch_queue};
+}}
+upstream image_cloud_deletes {{
+    zone image_cloud_deletes 128k;
+    server unix:{control} max_fails=0 max_conns={delete_queue};
+}}
+upstream image_cloud_feed {{
+    zone image_cloud_feed 128k;
+    server unix:{control} max_fails=0 max_conns={feed_queue};
 }}
 upstream image_cloud_resize {{
     zone image_cloud_resize 128k;
@@ -87,7 +96,9 @@ def render_node(config: Config) -> str:
         cache_control=config.http.cache_control,
         private_cache_control=_private(config.http.cache_control),
         fetch_queue=config.pools.fetch_queue,
-        intake_queue=config.pools.intake_queue,
+        batch_queue=config.pools.batch_queue,
+        delete_queue=config.pools.delete_queue,
+        feed_queue=config.pools.feed_queue,
         resize_queue=config.pools.resize_queue,
     )
 

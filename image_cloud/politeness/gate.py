@@ -7,11 +7,13 @@ every moment a download counts for the domain that it talks to, and nobody waits
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.url import Url
 from image_cloud.politeness.breaker import Domains
+from image_cloud.politeness.crowd import Crowd
 from image_cloud.politeness.limits import Domain, LimitsFile
 from image_cloud.politeness.slots import Slot, Slots
 from image_cloud.process.locks import Locks
@@ -24,12 +26,20 @@ class Gate:
     """
 
     def __init__(
-        self, limits: LimitsFile, slots: Slots, domains: Domains, patience_s: float
+        self, limits: LimitsFile, slots: Slots, domains: Domains, crowd: Crowd, patience_s: float
     ) -> None:
         self.limits = limits
         self.slots = slots
         self.domains = domains
         self.patience_s = patience_s
+        self._crowd = crowd
+
+    def place(self, url: Url) -> AbstractContextManager[None]:
+        """Return the place of a visitor's request, to hold while it waits for whatever it may be.
+
+        Raises Busy when it is entered, where the domain of `url` has too many.
+        """
+        return self._crowd.place(self.limits.current().domain_of(url).slots)
 
     def visit(self, held: Slot | None = None, *, urgent: bool) -> Visit:
         """Return the way through for one download: `urgent` ones get a slot before all others.
@@ -68,8 +78,14 @@ class Visit:
         self._probe = self._gate.domains.admit(domain.name)
         if self._slot is None or self._slot.domain.slots != domain.slots:
             self._give_back()
-            self._slot = self._gate.slots.wait(domain, self._gate.patience_s, urgent=self._urgent)
+            self._wait(domain)
         self._domain = domain
+
+    def _wait(self, domain: Domain) -> None:
+        """Take a slot; the domain may have been paused while we waited."""
+        self._slot = self._gate.slots.wait(domain, self._gate.patience_s, urgent=self._urgent)
+        if self._probe is None:
+            self._probe = self._gate.domains.admit(domain.name)
 
     def __exit__(
         self,

@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 
-POOLS = ("front", "fetch", "intake", "resize")
+POOLS = ("front", "fetch", "control", "resize")
 
 
 def socket_path(run: str, pool: str) -> str:

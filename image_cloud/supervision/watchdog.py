@@ -168,7 +168,7 @@ def limits(config: Config) -> dict[str, float]:
     longest = {
         "front": 0.0,
         "fetch": fetch_s + SPARE_S,
-        "intake": config.prefetch.body_wait + config.database.statement_timeout + SPARE_S,
+        "control": config.prefetch.body_wait + config.database.statement_timeout + SPARE_S,
         "resize": resize.decode_timeout + SPARE_S,
     }
     return {pool: max(least, longest[pool]) for pool in POOLS}

@@ -23,8 +23,9 @@ DEADLINE_S = 90.0
 
 def get(stack: Stack, path: str, method: str = "GET", **parameters: Any) -> requests.Response:
     headers = parameters.pop("headers", {}) | {"X-Image-Cloud-Token": stack.token}
+    body = parameters.pop("json", None)
     return requests.request(
-        method, stack.url + path, params=parameters, headers=headers, timeout=DEADLINE_S
+        method, stack.url + path, params=parameters, json=body, headers=headers, timeout=DEADLINE_S
     )
 
 

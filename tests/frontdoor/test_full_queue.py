@@ -6,14 +6,13 @@ import functools
 import os
 import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.conftest import SETTINGS
+from tests.frontdoor.asking import Asking
 from tests.frontdoor.client import eventually, get, jpeg, problem
 from tests.origin import Gate, Origin, answer
 from tests.stack.running import Stack
@@ -30,25 +29,6 @@ def narrow() -> Iterator[Stack]:
         Stack(Path(folder) / "home", settings=f"{SETTINGS};{queues}") as running,
     ):
         yield running
-
-
-class Asking:
-    """Requests that wait for their answers."""
-
-    def __init__(self, stack: Stack, path: str, urls: list[str]) -> None:
-        self.answers: list[requests.Response] = []
-        self._stack, self._path = stack, path
-        self._threads = [threading.Thread(target=self._ask, args=(url,)) for url in urls]
-        for thread in self._threads:
-            thread.start()
-
-    def _ask(self, url: str) -> None:
-        self.answers.append(get(self._stack, self._path, url=url))
-
-    def statuses(self) -> list[int]:
-        for thread in self._threads:
-            thread.join(60)
-        return [one.status_code for one in self.answers]
 
 
 def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 
-from falcon_app.fetch.changes import ChangesAnswer
+from falcon_app.control.changes import ChangesAnswer
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.epoch import FeedGuard

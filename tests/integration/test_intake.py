@@ -1,4 +1,4 @@
-"""/fire_and_forget as the intake pool answers it, with a real PostgreSQL."""
+"""/fire_and_forget as the control pool answers it, with a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 
-from falcon_app.intake.batches import FireAndForget
+from falcon_app.control.batches import FireAndForget
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.config.sections import Database as Settings
 from image_cloud.config.sections import Download, Prefetch, Resize

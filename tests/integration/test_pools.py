@@ -123,7 +123,7 @@ def test_a_delete_removes_the_picture_and_stands_in_the_feed(pools: Pools, origi
     pools.get("/get_image", url=url)
     came = pools.ask("DELETE", "/delete_image", url=url, block="true")
     assert came.json == {"url": url, "deleted": True, "blocked": True, "recorded": True}
-    assert came.way == ["front", "fetch"]
+    assert came.way == ["front", "control"]
     came = pools.get("/get_image", url=url)
     assert (came.status, came.json["code"]) == (410, "blocked")
     (change,) = eventually(lambda: pools.get("/changes", cursor="", wait="0").json["changes"])
@@ -136,7 +136,7 @@ def test_a_batch_waits_in_the_database(pools: Pools, origin: Origin) -> None:
     pools.get("/get_image", url=here)
     order = {"urls": [here, "http://shop.example/1.jpg", "ftp://x/"]}
     came = pools.ask("POST", "/fire_and_forget", json.dumps(order))
-    assert (came.status, came.way) == (202, ["intake"])
+    assert (came.status, came.way) == (202, ["control"])
     taken = came.json
     assert (taken["accepted"], taken["already_cached"], len(taken["rejected"])) == (1, 1, 1)
     state = pools.get("/fire_and_forget", batch=taken["batch"]).json

@@ -24,7 +24,7 @@ def kill_daemon(node: Node) -> None:
 
 
 def kill_worker(node: Node) -> None:
-    node.kill_worker("image-cloud-intake")
+    node.kill_worker("image-cloud-control")
     node.kill_worker("image-cloud-fetch")
     node.kill_worker("image-cloud-resize")
 

@@ -13,7 +13,7 @@ import requests
 from tests.stack.load import Load
 from tests.stack.running import Refused, Stack
 
-POOLS = ("front", "fetch", "resize", "intake")
+POOLS = ("front", "fetch", "resize", "control")
 DAEMONS = ("image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch")
 KINDS = {"hit", "original", "miss", "resize", "batch"}
 DEADLINE_S = 60.0
@@ -63,14 +63,14 @@ def test_a_rollout_renews_everything_and_fails_no_request(own: Stack) -> None:
 
 
 def test_a_rollout_stops_at_the_first_that_does_not_come_back(own: Stack) -> None:
-    conf = own.home / "run/supervisor.d/image-cloud-intake.conf"
+    conf = own.home / "run/supervisor.d/image-cloud-control.conf"
     good, before = conf.read_text(), own.pid("image-cloud-front")
-    conf.write_text(good.replace('IMAGE_CLOUD_POOL="intake"', 'IMAGE_CLOUD_POOL="nonsense"'))
+    conf.write_text(good.replace('IMAGE_CLOUD_POOL="control"', 'IMAGE_CLOUD_POOL="nonsense"'))
     try:
-        with pytest.raises(Refused, match="image-cloud-intake does not serve"):
+        with pytest.raises(Refused, match="image-cloud-control does not serve"):
             own.cli("rollout")
         assert own.pid("image-cloud-front") == before
-        with pytest.raises(Refused, match="the intake pool does not answer"):
+        with pytest.raises(Refused, match="the control pool does not answer"):
             own.cli("health")
     finally:
         conf.write_text(good)
@@ -90,7 +90,7 @@ def test_health_tells_of_a_broken_pool(own: Stack) -> None:
 
 def test_a_pool_that_nobody_starts_again_is_away(own: Stack) -> None:
     """Requests wait for a restart, not for ever: nginx must hear that there is no pool."""
-    own.supervisorctl("stop", "image-cloud-intake")
+    own.supervisorctl("stop", "image-cloud-control")
     try:
         began = time.monotonic()
         answer = requests.post(
@@ -102,7 +102,7 @@ def test_a_pool_that_nobody_starts_again_is_away(own: Stack) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "busy")
         assert time.monotonic() - began < DEADLINE_S
     finally:
-        own.supervisorctl("start", "image-cloud-intake")
+        own.supervisorctl("start", "image-cloud-control")
 
 
 def test_the_sockets_are_the_run_users_alone(own: Stack) -> None:

@@ -27,7 +27,7 @@ def test_the_docs_are_made_of_the_table() -> None:
 
 
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
-    apps = [ROOT / f"falcon_app/{pool}/app.py" for pool in ("front", "intake")]
+    apps = [ROOT / f"falcon_app/{pool}/app.py" for pool in ("front", "control")]
     routes = {
         found
         for path in apps

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falcon_app.fetch.changes import ChangesAnswer
-from falcon_app.fetch.deletes import DeleteAnswer
+from falcon_app.control.changes import ChangesAnswer
+from falcon_app.control.deletes import DeleteAnswer
 from falcon_app.front.changes import Changes
 from falcon_app.front.deletes import DeleteImage
 from image_cloud.cluster.deletes import Deleted

@@ -50,6 +50,12 @@ class Gate:
 
     def __init__(self) -> None:
         self.visits: list[tuple[Any, bool]] = []
+        self.places = 0
+
+    @contextlib.contextmanager
+    def place(self, url: Url) -> Iterator[None]:
+        self.places += 1
+        yield
 
     @contextlib.contextmanager
     def visit(self, held: Any = None, *, urgent: bool) -> Iterator[Gate]:
@@ -149,6 +155,7 @@ def test_only_visitors_are_urgent(store: Store, who: Purpose, slot: Any, urgent:
     node = Node(store)
     assert node.cache.load(URL, who).source == MISS
     assert node.gate.visits == [(slot, urgent)]
+    assert node.gate.places == urgent
     assert node.cache.load(URL, who).source == HIT
     assert [one.stored_at for one in node.told] == [NOW]
 

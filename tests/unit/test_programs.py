@@ -40,7 +40,7 @@ def test_every_program_has_a_log_of_its_own_that_is_rotated(file: Path) -> None:
 
 
 def test_a_pool_has_longer_to_end_than_its_requests() -> None:
-    for pool in ("front", "fetch", "intake", "resize"):
+    for pool in ("front", "fetch", "control", "resize"):
         given = options(FOLDER / f"image-cloud-{pool}.conf")
         assert int(given["stopwaitsecs"]) > 25  # gunicorn's graceful_timeout
         assert (given["socket_mode"], given["socket_backlog"]) == ("0700", "2048")

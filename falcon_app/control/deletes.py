@@ -15,6 +15,7 @@ class DeleteAnswer:
     """GET /_delete: only nginx gets here, sent by the front pool."""
 
     scope = None
+    internal = True
 
     def __init__(self, deletes: Deletes) -> None:
         self._deletes = deletes

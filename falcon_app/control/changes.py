@@ -12,6 +12,7 @@ class ChangesAnswer:
     """GET /_changes: only nginx gets here, sent by the front pool."""
 
     scope = None
+    internal = True
 
     def __init__(self, pages: FeedPages) -> None:
         self._pages = pages

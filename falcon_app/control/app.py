@@ -1,21 +1,26 @@
-"""What the intake pool is made of."""
+"""What the control pool is made of."""
 
 from __future__ import annotations
 
 import falcon
 
 from falcon_app import http_errors
+from falcon_app.control.batches import FireAndForget
+from falcon_app.control.changes import ChangesAnswer
+from falcon_app.control.deletes import DeleteAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App
-from falcon_app.intake.batches import FireAndForget
 from falcon_app.middleware import TokenCheck
 from image_cloud.node import Node
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
 
 
-def create_intake(node: Node) -> App:
-    """Return the pool that takes batches: apart, as a body of 32 MiB keeps a process busy."""
+def create_control(node: Node) -> App:
+    """Return the pool of what needs the database; `node.listener` works once it is started.
+
+    Apart from the fetch pool: neither slow origins nor a body of 32 MiB hold up the other.
+    """
     config = node.config
     sorter = Sorter(node.store, node.origin, node.limits, config.resize)
     sizes = config.resize.thumbnail_sizes
@@ -23,5 +28,7 @@ def create_intake(node: Node) -> App:
     app = falcon.App(middleware=[TokenCheck(node.tokens)])
     http_errors.install(app)
     app.add_route("/fire_and_forget", FireAndForget(intake))
+    app.add_route("/_delete", DeleteAnswer(node.deletes))
+    app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/health", Health())
     return app

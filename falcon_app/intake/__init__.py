@@ -1,1 +1,0 @@
-"""The intake pool: takes lists of URLs."""
