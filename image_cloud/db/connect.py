@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import psycopg2
 import psycopg2.extensions
 
 from image_cloud.config.sections import Database as Settings
+from image_cloud.db import patience
 from image_cloud.db.idle import KEEP_S, Connection, IdleConnections, discard
 from image_cloud.errors import DatabaseUnavailable
 
 RETRY_AFTER_S = 5.0
+MOST_AT_ONCE = 16
 READ_ONLY = "25006"
 # No resources, operator intervention (shutdown, crash, start-up), system errors.
 OUTAGE_STATES = (READ_ONLY, "53", "57P", "58")
@@ -20,21 +23,41 @@ OUTAGES = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Database:
-    """As many connections as there are transactions at once; one that idles `keep_s` is closed.
+    """As many connections as there are transactions at once, up to `most`; idle ones close after `keep_s`.
 
     Connects to nothing before its first use: pools fork after it is made.
     """
 
-    def __init__(self, settings: Settings, keep_s: float = KEEP_S) -> None:
+    def __init__(
+        self, settings: Settings, keep_s: float = KEEP_S, most: int = MOST_AT_ONCE
+    ) -> None:
         self._settings = settings
         self._idle = IdleConnections(keep_s)
+        self._turns = threading.BoundedSemaphore(most)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[psycopg2.extensions.cursor]:
         """Give a cursor; commit when the block ends, roll back when it raises.
 
-        Raises DatabaseUnavailable when the server is away, goes away or takes no changes.
+        Waits for its turn while `most` others are under way.  Raises DatabaseUnavailable when the server is
+        away, goes away, does not answer or takes no changes.
         """
+        with self._turn(), self._transaction() as cursor:
+            yield cursor
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=self._settings.statement_timeout):
+            raise DatabaseUnavailable(
+                "too much waits for the database", retry_after_s=RETRY_AFTER_S
+            )
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[psycopg2.extensions.cursor]:
         connection: Connection | None = None
         try:
             connection = self._idle.take() or self._connect()
@@ -63,12 +86,8 @@ class Database:
         self._idle.close()
 
     def _connect(self) -> Connection:
-        return psycopg2.connect(
-            self._settings.dsn,
-            connect_timeout=round(self._settings.connect_timeout),
-            options=f"-c statement_timeout={round(self._settings.statement_timeout * 1000)}",
-            application_name="image-cloud",
-        )
+        s = self._settings
+        return patience.connect(s.dsn, s.connect_timeout, s.statement_timeout, "image-cloud")
 
 
 def _is_outage(error: psycopg2.Error) -> bool:

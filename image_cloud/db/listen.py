@@ -12,6 +12,7 @@ import psycopg2.extensions
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from image_cloud.config.sections import Database as Settings
+from image_cloud.db import patience
 from image_cloud.db.feed import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -62,11 +63,8 @@ class Listener:
             self._stopping.wait(PAUSE_AFTER_OUTAGE_S)
 
     def _listen(self) -> None:
-        connection = psycopg2.connect(
-            self._settings.dsn,
-            connect_timeout=round(self._settings.connect_timeout),
-            application_name="image-cloud-listener",
-        )
+        s, name = self._settings, "image-cloud-listener"
+        connection = patience.connect(s.dsn, s.connect_timeout, s.statement_timeout, name)
         try:
             connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,3 +160,72 @@ def test_there_are_as_many_connections_as_transactions_at_once(settings: Setting
     eventually(lambda: backends(settings) == 0, "idle ones are closed")
     database.check()
     assert backends(settings) == 1
+
+
+def test_a_crowd_takes_turns(settings: Settings) -> None:
+    database = Database(settings, keep_s=0.1, most=3)
+
+    def work() -> None:
+        with database.transaction() as cursor:
+            cursor.execute("SELECT pg_sleep(0.02)")
+            most.append(backends(settings))
+
+    most: list[int] = []
+    crowd = [threading.Thread(target=work) for _ in range(12)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join(30)
+    assert len(most) == 12
+    assert max(most) <= 3
+
+
+@contextlib.contextmanager
+def stopped(cluster: Cluster) -> Iterator[None]:
+    """Stop the server and all its sessions where they are, as a dead disk does."""
+    pids = [cluster.process.pid, *children(cluster.process.pid)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_server_that_hangs_is_an_outage_and_holds_nobody(fragile: Cluster) -> None:
+    settings = dataclasses.replace(
+        fragile.new_database(), connect_timeout=1.0, statement_timeout=0.2
+    )
+    used, unused = Database(settings), Database(settings)
+    used.check()
+    with stopped(fragile):
+        for database in (used, unused):
+            with pytest.raises(DatabaseUnavailable):
+                database.check()
+    eventually(lambda: _works(used) and _works(unused), "it goes on")
+
+
+def test_a_statement_that_hangs_in_the_middle_ends(fragile: Cluster) -> None:
+    settings = dataclasses.replace(fragile.new_database(), statement_timeout=0.2)
+    database = Database(settings)
+    with pytest.raises(DatabaseUnavailable), database.transaction() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone() or (0,)
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            cursor.execute("SELECT 1")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    database.check()
+
+
+def _works(database: Database) -> bool:
+    with contextlib.suppress(DatabaseUnavailable):
+        database.check()
+        return True
+    return False
