@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from image_cloud.picture.entity_tag import modified_ns
+from image_cloud.picture.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
 
 
 def move(source: str, target: str, folder_mode: int) -> None:
@@ -57,6 +57,11 @@ def stamp(file: int | str, modified_s: float, sha256: str) -> None:
     """Set what nginx makes Last-Modified and ETag of.  `sha256` is that of the bytes.  Raises OSError."""
     ns = modified_ns(modified_s, sha256)
     os.utime(file, ns=(ns, ns))
+
+
+def has_stamp(path: str, sha256: str) -> bool:
+    """Say whether a file has the stamp of the bytes with this SHA-256."""
+    return os.stat(path).st_mtime_ns % NANOSECONDS == nanoseconds_of(sha256)
 
 
 def has_bytes(path: str) -> bool:

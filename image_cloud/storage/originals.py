@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from image_cloud.picture.entity_tag import NANOSECONDS, nanoseconds_of
 from image_cloud.picture.key import KEY_PATTERN, fan_out
 from image_cloud.picture.record import PRIVATE, Original, Record
 from image_cloud.picture.variant import EXTENSIONS
-from image_cloud.storage.files import has_bytes, stamp, sync, unlink
+from image_cloud.storage.files import has_bytes, has_stamp, stamp, sync, unlink
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile
 
@@ -91,8 +90,7 @@ class Originals:
 
     def is_tagged(self, original: Original, record: Record) -> bool:
         """Say whether the file has the tag of `record`; those of earlier releases have another."""
-        modified = os.stat(f"{self._root}/{original.relative}").st_mtime_ns
-        return modified % NANOSECONDS == nanoseconds_of(record.sha256)
+        return has_stamp(f"{self._root}/{original.relative}", record.sha256)
 
     def sync(self, original: Original) -> None:
         """Make sure that file and name survive a crash of the machine; one that is gone is passed over."""
