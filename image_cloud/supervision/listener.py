@@ -6,8 +6,11 @@ http://supervisord.org/events.html#event-listener-notification-protocol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
 
 
 def events(stdin: TextIO, stdout: TextIO) -> Iterator[None]:

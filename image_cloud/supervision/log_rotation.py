@@ -1,39 +1,43 @@
-"""Rotate nginx's access log: supervisord's event listener `nginx-log`, called once a minute."""
+"""Rotate nginx's access log: supervisord's event listener `nginx-log`, called once a minute.
+
+It runs all the time for little: os alone, as pathlib would take half as much memory again.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from pathlib import Path
 
-from image_cloud.node_files.home import Home
 from image_cloud.supervision.listener import answer, events
 
 MAX_BYTES, KEPT = 10_000_000, 5
 
 
 def main() -> None:
-    """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
-    home = Home(Path(os.environ["IMAGE_CLOUD_HOME"]))
+    """Serve supervisord's events until it ends us; stdout belongs to its protocol.
+
+    The arguments are the log's path and that of the file with nginx's process id.
+    """
+    log, pid_file = sys.argv[1:]
     for _ in events(sys.stdin, sys.stdout):
         try:
-            rotate(home.nginx_log / "access.log", home.nginx_temp / "nginx.pid")
+            rotate(log, pid_file)
         except (OSError, ValueError) as error:
             print(f"event=rotation_failed error={error}", file=sys.stderr)
         answer(sys.stdout)
 
 
-def rotate(log: Path, pid_file: Path, *, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> bool:
+def rotate(log: str, pid_file: str, *, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> bool:
     """Move a log of `max_bytes` or more aside and have nginx open a new one; say whether it was."""
-    if not log.exists() or log.stat().st_size < max_bytes:
+    if not os.path.exists(log) or os.stat(log).st_size < max_bytes:
         return False
     for number in range(kept - 1, 0, -1):
-        older = log.with_name(f"{log.name}.{number}")
-        if older.exists():
-            older.replace(log.with_name(f"{log.name}.{number + 1}"))
-    log.replace(log.with_name(f"{log.name}.1"))
-    os.kill(int(pid_file.read_text()), signal.SIGUSR1)
+        if os.path.exists(f"{log}.{number}"):
+            os.rename(f"{log}.{number}", f"{log}.{number + 1}")
+    os.rename(log, f"{log}.1")
+    with open(pid_file, encoding="ascii") as file:
+        os.kill(int(file.read()), signal.SIGUSR1)
     return True
 
 

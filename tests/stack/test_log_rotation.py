@@ -24,7 +24,7 @@ def test_a_large_log_is_moved_and_nginx_told(tmp_path: Path, pid_file: Path) -> 
     try:
         for text in ("one", "two", "three", "four"):
             log.write_text(text)
-            assert rotate(log, pid_file, max_bytes=3, kept=2)
+            assert rotate(str(log), str(pid_file), max_bytes=3, kept=2)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert told == [signal.SIGUSR1] * 4
@@ -36,7 +36,7 @@ def test_a_large_log_is_moved_and_nginx_told(tmp_path: Path, pid_file: Path) -> 
 
 def test_a_small_or_missing_log_is_left(tmp_path: Path, pid_file: Path) -> None:
     log = tmp_path / "access.log"
-    assert not rotate(log, pid_file)
+    assert not rotate(str(log), str(pid_file))
     log.write_text("short")
-    assert not rotate(log, pid_file)
+    assert not rotate(str(log), str(pid_file))
     assert log.read_text() == "short"
