@@ -26,13 +26,22 @@ LEAST_DB = {"jpeg": 28.0}
 LEAST_DB_ELSEWHERE = 33.0
 STRIPES = frozenset({"hopper_bad_exif.jpg"})
 """Black and white lines one pixel high: what a DCT shortcut makes of them cannot be compared."""
-AS_BROWSERS = frozenset({"chunk_multi_actl.png", "pil123p.png", "pil123rgba.png"})
-"""Browsers show the animation, PIL the picture that stands in for it; or apply a gamma that PIL does not."""
+AS_BROWSERS = frozenset(
+    {
+        "chunk_multi_actl.png", "pil123p.png", "pil123rgba.png",
+        "badrle.bmp", "pal4rle.bmp", "pal4rletrns.bmp", "pal8rletrns.bmp",
+        "mmap_error.bmp",
+    }
+)  # fmt: skip
+"""Browsers show the animation, PIL the picture that stands in for it; they apply a gamma that PIL does not;
+PIL misreads BMP's runs that skip pixels, and rows that begin within the palette."""
 MORE_PATIENT = frozenset(
     {
         "chunk_no_fctl.png", "chunk_no_fdat.png", "chunk_repeat_fctl.png", "sequence_fdat_fctl.png",
         "sequence_start.png", "png_decompression_dos.png", "truncated_end_chunk.png",
         "unknown_compression_method.png", "rgba32abf.bmp", "truncated_jpeg.jpg",
+        "badpalettesize.bmp", "pal2.bmp", "pal8os2v2-16.bmp", "pal8oversizepal.bmp", "rgb16-231.bmp",
+        "rgb32-111110.bmp", "rgb32bf.bmp", "rgba16-4444.bmp",
     }
 )  # fmt: skip
 """What PIL refuses and is a picture all the same."""

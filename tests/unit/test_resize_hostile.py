@@ -135,7 +135,7 @@ def test_memory_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def load(_self: Image.Image) -> None:
         raise MemoryError
 
-    path = saved(tmp_path, quarters(), "bmp")
+    path = saved(tmp_path, quarters(), "tiff")
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
     with pytest.raises(errors.TooMuchMemory):
         resize(path, RECIPE, LIMITS)

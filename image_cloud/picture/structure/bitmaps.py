@@ -7,7 +7,9 @@ import struct
 from image_cloud.picture.malformed import CutOff, Malformed
 from image_cloud.picture.structure.data import Data, Size, number
 
-BMP_BITS = (1, 4, 8, 16, 24, 32)
+BMP_BITS = (1, 2, 4, 8, 16, 24, 32)
+BMP_COMPRESSED_FROM = 40
+"""Shorter headers say nothing of compression."""
 MOST_TAGS = 4096
 WIDTH_TAG, HEIGHT_TAG = 256, 257
 SHORT_TYPE = 3
@@ -23,9 +25,9 @@ def bmp_size(data: Data) -> Size:
 def find_bmp_end(data: Data) -> None:
     """Compare a BMP with the rows that it declares, where these are not compressed."""
     first_row, header = _unpack("<II", data, 10)
-    fields = _unpack("<HHHH" if header == 12 else "<iiHHI", data, 18)
-    width, height, _, bits, *compression = fields
-    if width <= 0 or not height or bits not in BMP_BITS or compression not in ([], [0], [3]):
+    width, height, _, bits = _unpack("<HHHH" if header == 12 else "<iiHH", data, 18)
+    compression = number(data, 30, 4, "little") if header >= BMP_COMPRESSED_FROM else 0
+    if width <= 0 or not height or bits not in BMP_BITS or compression not in (0, 3, 6):
         raise Malformed
     row_bytes = (width * bits + 31) // 32 * 4
     # The padding of the last row may be missing.
