@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon
 
 from falcon_app import http_errors
+from falcon_app.front.admission import Admission, NotAdmitted
 from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.decoder_death import DecoderDeath
@@ -35,6 +36,8 @@ def create_front(node: Node) -> App:
     app.add_route("/get_image", GetImage(finder, node.config.resize, formats))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
+    app.add_route("/_admission", Admission())
+    app.add_route("/fire_and_forget", NotAdmitted())
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(node.config.node.name, readiness))
     app.add_route("/openapi.json", Description(node.config.resize, formats))

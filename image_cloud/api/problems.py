@@ -52,7 +52,7 @@ OF_THE_SERVER = (
     ),
     Problem(
         408, "request_timeout", "The request came too slowly",
-        "send the whole request within [clients] header_timeout and body_timeout",
+        "send the whole request within [clients] header_timeout, body_timeout and body_total_timeout",
     ),
     Problem(
         412, "precondition_failed", "The picture does not meet the request's condition",

@@ -361,6 +361,19 @@ class Clients:
         10.0, 1.0, 600.0, "Time limit for a request's head, and for a TLS handshake."
     )
     body_timeout: float = f.duration(15.0, 1.0, 600.0, "Longest pause within a request's body.")
+    body_total_timeout: float = f.duration(
+        120.0, 1.0, 3600.0, "Time limit for the whole body of a POST /fire_and_forget."
+    )
+    bodies: int = f.whole(
+        2000,
+        1,
+        10**5,
+        "Bodies of POST /fire_and_forget that each process of nginx receives at once, of at most\n"
+        "32 MiB each on disk; more get a 503.",
+    )
+    bodies_per_address: int = f.whole(
+        64, 0, 10**5, "How many of them may come from one address; more get a 429; 0: no limit."
+    )
     send_timeout: float = f.duration(
         30.0, 1.0, 600.0, "Longest time a client may read nothing of a response."
     )

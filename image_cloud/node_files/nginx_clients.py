@@ -15,39 +15,43 @@ CIPHERS = ":".join(
     for key in ("ECDSA", "RSA")
 )
 
-COUNTED = """\
-# Whom the limits hold for. What has an empty key is not counted.
+LIMITED = """\
+# Whom the limits hold for.
 geo $image_cloud_limited {{
     default 1;
 {unlimited}
 }}
-map "$image_cloud_limited$uri" $image_cloud_counted {{
+"""
+COUNTED = """\
+# What has an empty key is not counted.
+map "$image_cloud_limited$uri" $image_cloud_counted {
     default  1;
     "~^0"    0;
     1/health 0;
     1/ready  0;
-}}
+}
 # A token counts by itself once the front pool let it read: else a client could make tokens up.
-map "$image_cloud_counted:$image_cloud_client" $image_cloud_by_token {{
+map "$image_cloud_counted:$image_cloud_client" $image_cloud_by_token {
     "~^1:(?<image_cloud_who>.+)$" $image_cloud_who;
     default "";
-}}
-map "$image_cloud_counted:$image_cloud_client" $image_cloud_by_address {{
+}
+map "$image_cloud_counted:$image_cloud_client" $image_cloud_by_address {
     "1:" $binary_remote_addr;
     default "";
-}}
-map $image_cloud_counted $image_cloud_connection {{
+}
+map $image_cloud_counted $image_cloud_connection {
     1 $binary_remote_addr;
     default "";
-}}
+}
 """
 
 
 def around_the_server(clients: Clients) -> str:
     """Return what stands before the server block: who is counted, and where."""
-    if not _limits(clients):
-        return ""
     unlimited = "\n".join(f"    {network} 0;" for network in clients.unlimited)
+    limited = LIMITED.format(unlimited=unlimited)
+    if not _limits(clients):
+        return limited
     zones = [
         f"limit_req_zone ${key} zone={key}:{ZONE} rate={rate}r/s;\n"
         for key, rate, _ in _rates(clients)
@@ -56,7 +60,7 @@ def around_the_server(clients: Clients) -> str:
         zones.append(
             f"limit_conn_zone $image_cloud_connection zone=image_cloud_connection:{ZONE};\n"
         )
-    return COUNTED.format(unlimited=unlimited) + "".join(zones)
+    return limited + COUNTED + "".join(zones)
 
 
 def in_the_server(clients: Clients) -> str:

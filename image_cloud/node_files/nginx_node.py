@@ -74,6 +74,12 @@ init_by_lua_block {{
         storage = "{storage}",
         extensions = {{ {extensions} }},
     }})
+    request_body = require("request_body")
+    request_body.configure({{
+        seconds = {body_seconds:g},
+        most = {bodies},
+        most_of_one = {bodies_per_address},
+    }})
 }}
 
 {clients_around}server {{
@@ -91,6 +97,9 @@ def render_node(config: Config) -> str:
         listen=config.node.listen,
         **_hot_path(config),
         clients_around=nginx_clients.around_the_server(config.clients),
+        body_seconds=config.clients.body_total_timeout,
+        bodies=config.clients.bodies,
+        bodies_per_address=config.clients.bodies_per_address,
         clients_in=nginx_clients.in_the_server(config.clients),
         storage=config.storage.path,
         cache_control=config.http.cache_control,
