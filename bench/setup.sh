@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the bench compares with: thumbor and matplotlib (PyPI), ipx (npm; left out where npm is missing).
+# What the bench compares with, and matplotlib (PyPI: requirements-bench.txt, 1 GB), ipx (npm; left out without it).
 set -eu
 umask 022
 folder=.cache/bench
@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 wanted=$(sha256sum requirements-build.txt requirements-bench.txt)
 if [ "$(cat $folder/venv/.stamp 2>/dev/null)" != "$wanted" ]; then
-    echo "bench: installing thumbor and matplotlib"
+    echo "bench: installing requirements-bench.txt"
     rm -rf $folder/venv
     "${PYTHON:-/usr/bin/python3}" -m venv $folder/venv
     $folder/venv/bin/pip install -q --no-deps --require-hashes --only-binary :all: -r requirements-build.txt

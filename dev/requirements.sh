@@ -27,8 +27,11 @@ compile() { # FILE SOURCE ...
 
 compile requirements.txt setup.cfg "$@"
 for group in $(sed -n '/^\[dependency-groups\]/,/^\[/s/^\([a-z-]*\) = .*/\1/p' pyproject.toml); do
+    left_out=
     # pillow-heif asks for `pillow`, but which PIL there is says one of two other groups
-    left_out= && [ "$group" != codecs ] || left_out="--no-emit-package pillow"
+    [ "$group" != codecs ] || left_out="--no-emit-package pillow"
+    # img2dataset asks for what Python 3.7 has itself
+    [ "$group" != bench ] || left_out="--no-emit-package dataclasses"
     # test and lint share requirements.txt's environment
     # shellcheck disable=SC2086
     compile "requirements-$group.txt" --group "pyproject.toml:$group" -c requirements.txt $left_out "$@"
