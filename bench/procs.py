@@ -78,3 +78,10 @@ def memory_mb(pids: Iterable[int]) -> float:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])
     return total / 1000
+
+
+def threads(pid: int) -> int:
+    """Return how many threads a process has."""
+    with contextlib.suppress(OSError):
+        return len(os.listdir(f"/proc/{pid}/task"))
+    return 0

@@ -1,0 +1,226 @@
+"""Slow shops: many clients at 100 domains whose origins take 0.3 s to 10 s, beside what is possible at best.
+
+python -m bench.slow [--clients 8,64,256,1000] [--seconds 40] [--originals]
+
+Possible at best: each domain's slots always at work, first come, first served, and no time but the origin's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from bench import procs
+from bench.systems import System, cloud
+from tests.frontdoor.client import jpeg
+from tests.stack.running import Stack, free_port
+
+DOMAINS, SLOTS = 100, 8
+FASTEST_S, SLOWEST_S = 0.3, 10.0
+HIT_EVERY_S = 0.01
+PATIENCE_S = 120.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+
+
+def host_of(domain: int) -> str:
+    """Return the address of one shop."""
+    return f"127.9.{domain // 100}.{domain % 100 + 1}"
+
+
+def delay_s(domain: int) -> float:
+    """Return how long a shop takes: as many take 0.3 to 0.6 s as take 5 to 10 s."""
+    return FASTEST_S * float((SLOWEST_S / FASTEST_S) ** (domain / (DOMAINS - 1)))
+
+
+async def serve(port: int, picture: Path) -> None:
+    """Be all shops; which one is asked says the address that a connection came to."""
+    body = picture.read_bytes()
+    delays = {host_of(domain): delay_s(domain) for domain in range(DOMAINS)}
+    answer = HEAD % len(body) + body
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                await asyncio.sleep(delays[writer.get_extra_info("sockname")[0]])
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(talk, "0.0.0.0", port, backlog=4096)
+    await server.serve_forever()
+
+
+@dataclasses.dataclass
+class Seen:
+    """What the clients saw: statuses, seconds of good answers by domain, and seconds of hits."""
+
+    statuses: collections.Counter[int]
+    good: list[tuple[int, float]]
+    hits: list[float]
+
+
+class Clients:
+    """Ask a stack, each one request after the other, until `until_s`."""
+
+    def __init__(self, system: System, port: int, turn: str, *, originals: bool) -> None:
+        self._address, _, self._port = system.thumbnail("", 200).split("/")[2].partition(":")
+        self._headers = "".join(f"{header}\r\n" for header in system.headers)
+        self._origin_port, self._turn, self._originals = port, turn, originals
+        self.seen = Seen(collections.Counter(), [], [])
+        self.until_s = 0.0
+
+    async def run(self, count: int, seconds: float) -> None:
+        """Run `count` of them, and one that asks for a hit every 10 ms."""
+        self.until_s = time.monotonic() + seconds
+        await asyncio.gather(self._hits(), *(self._client(number) for number in range(count)))
+
+    async def _client(self, number: int) -> None:
+        domain, turn = number % DOMAINS, 0
+        reader, writer = await asyncio.open_connection(self._address, int(self._port))
+        while time.monotonic() < self.until_s:
+            began, turn = time.monotonic(), turn + 1
+            status = await self.ask(reader, writer, domain, f"{self._turn}-{number}-{turn}")
+            self.seen.statuses[status] += 1
+            if status == 200:
+                self.seen.good.append((domain, time.monotonic() - began))
+        writer.close()
+
+    async def _hits(self) -> None:
+        reader, writer = await asyncio.open_connection(self._address, int(self._port))
+        await self.ask(reader, writer, 0, "hit")
+        while (began := time.monotonic()) < self.until_s:
+            assert await self.ask(reader, writer, 0, "hit") == 200
+            self.seen.hits.append(time.monotonic() - began)
+            await asyncio.sleep(HIT_EVERY_S)
+        writer.close()
+
+    async def ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, domain: int, name: str
+    ) -> int:
+        """Return the status of one request."""
+        url = quote(f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg", "/:")
+        path = "get_image" if self._originals else "get_thumbnail"
+        writer.write(f"GET /{path}?url={url} HTTP/1.1\r\nHost: x\r\n{self._headers}\r\n".encode())
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).lower()
+        length = int(head.partition(b"content-length:")[2].split(b"\r", 1)[0])
+        await reader.readexactly(length)
+        return int(head.split()[1])
+
+
+def ideal(count: int) -> tuple[dict[int, float], float]:
+    """Return the seconds that a request to each domain takes at best, and all good answers a second."""
+    each = collections.Counter(number % DOMAINS for number in range(count))
+    waits = {domain: max(1.0, clients / SLOTS) for domain, clients in each.items()}
+    rate = sum(min(clients, SLOTS) / delay_s(domain) for domain, clients in each.items())
+    return {domain: wait * delay_s(domain) for domain, wait in waits.items()}, rate
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that `share` of all do not exceed, 0 where there is none."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def report(seen: Seen, count: int, seconds: float) -> dict[str, float]:
+    """Return the figures of one run; at best: for the same mix of domains."""
+    best, rate = ideal(count)
+    took, at_best = [s for _, s in seen.good], [best[domain] for domain, _ in seen.good]
+    return {
+        "clients": count,
+        "good_per_s": len(took) / seconds,
+        "best_per_s": rate,
+        "p50_s": percentile(took, 0.5),
+        "best_p50_s": percentile(at_best, 0.5),
+        "p99_s": percentile(took, 0.99),
+        "best_p99_s": percentile(at_best, 0.99),
+        "refused": seen.statuses[503],
+        "failed": seen.statuses.total() - seen.statuses[200] - seen.statuses[503],
+        "hit_p50_ms": 1000 * statistics.median(seen.hits or [0.0]),
+        "hit_p99_ms": 1000 * percentile(seen.hits, 0.99),
+    }
+
+
+async def measure(
+    system: System, stack: Stack, port: int, counts: list[int], arguments: argparse.Namespace
+) -> list[dict[str, float]]:
+    """Run each number of clients in turn, none first: hits by themselves."""
+    rows = []
+    for count in [0, *counts]:
+        clients = Clients(system, port, f"{time.time_ns()}", originals=arguments.originals)
+        seconds = arguments.seconds if count else 5.0
+        run = asyncio.create_task(clients.run(count, seconds))
+        await asyncio.sleep(seconds * 0.8)
+        pids = procs.family(stack.pid("image-cloud-fetch"))
+        memory_mb, threads = procs.memory_mb(pids), sum(procs.threads(pid) for pid in pids)
+        await run
+        row = report(clients.seen, count, seconds)
+        rows.append(row | {"fetch_memory_mb": memory_mb, "fetch_threads": threads})
+        print(line(rows[-1]), flush=True)
+    return rows
+
+
+def line(row: dict[str, float]) -> str:
+    """Return one row of the table, in Markdown."""
+    return (
+        f"| {row['clients']:.0f} | {row['good_per_s']:.0f} ({row['best_per_s']:.0f})"
+        f" | {row['p50_s']:.1f} ({row['best_p50_s']:.1f}) | {row['p99_s']:.1f} ({row['best_p99_s']:.1f})"
+        f" | {row['refused']:.0f} | {row['failed']:.0f} | {row['hit_p50_ms']:.1f}, {row['hit_p99_ms']:.0f}"
+        f" | {row['fetch_threads']:.0f}, {row['fetch_memory_mb']:.0f} |"
+    )
+
+
+TITLES = """\
+| clients | good answers/s (at best) | p50, s | p99, s | refused | failed | hits beside: p50, p99, ms | fetch: threads, MB |
+|---|---|---|---|---|---|---|---|"""
+
+
+def run(counts: list[int], arguments: argparse.Namespace) -> list[dict[str, float]]:
+    """Start shops and a stack, measure, and stop them."""
+    with tempfile.TemporaryDirectory(prefix="image-cloud-") as name:
+        work, port = Path(name), free_port()
+        work.chmod(0o755)
+        (work / "a.jpg").write_bytes(jpeg(800, 600))
+        shops = [sys.executable, "-m", "bench.slow", "--serve", str(port), str(work / "a.jpg")]
+        with (
+            procs.started(shops, port, work / "log"),
+            cloud(work / "home", arguments.settings, arguments.checkout) as (system, stack),
+        ):
+            print(TITLES)
+            return asyncio.run(measure(system, stack, port, counts, arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", default="8,64,256,1000")
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--originals", action="store_true", help="no thumbnails")
+    parser.add_argument("--settings", default="", help="section.option=value;... of the stack")
+    parser.add_argument("--checkout", type=Path, default=Path(__file__).parents[1])
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+def main() -> None:
+    """Measure, or be the shops."""
+    arguments = parser().parse_args()
+    if arguments.serve:
+        asyncio.run(serve(int(arguments.serve[0]), Path(arguments.serve[1])))
+        return
+    rows = run([int(count) for count in arguments.clients.split(",")], arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
