@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from image_cloud.config.sections import Download
@@ -29,6 +31,18 @@ SLOW = {
     "late": wire.slow_start(30, wire.raw(b"HTTP/1.1 200 OK\r\n\r\n")),
 }
 """Origins that only the watchdog ends."""
+
+
+def certificate(folder: Path) -> Path:
+    """Write `cert.pem` and `key.pem` of a server on this machine below `folder`; return it."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=shop.example", "-addext",
+         "subjectAltName=DNS:shop.example,DNS:xn--bcher-kva.example,IP:127.0.0.1",
+         "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
 
 
 class Secure(wire.Origin):

@@ -6,12 +6,12 @@ Peers imports this when there is a peer: a node alone does without urllib3 and i
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import urllib3
 from urllib3 import HTTPConnectionPool, HTTPResponse
-from urllib3.connection import HTTPConnection
 
 from image_cloud.cluster.polls import Polls
 from image_cloud.config.fields import Peer
@@ -40,8 +40,7 @@ class Exchange:
         pool = urllib3.connection_from_url(
             peer.url, maxsize=self._settings.workers + 2, block=False, retries=False
         )
-        if pool.scheme == "http":
-            pool.ConnectionCls = _Connection
+        pool.ConnectionCls = _in_time(pool.ConnectionCls)
         return pool
 
     def end_polls(self) -> None:
@@ -113,25 +112,42 @@ class Answer:
             self._response.close()
 
 
-class _Connection(HTTPConnection):
-    """Waits for the whole head of an answer hardly longer than for one byte of it."""
+def _in_time(usual: Any) -> Any:
+    """Return a class of connections, with or without TLS, whose heads and handshakes end in time."""
 
-    def getresponse(self) -> Any:
-        sock = self.sock
-        with _watched(sock, float(self.timeout or 0.0) + GRACE_S):
-            response: Any = super().getresponse()
-        response.sock = sock
-        return response
+    class InTime(usual):  # type: ignore[misc]
+        """Waits for the whole head of an answer hardly longer than for one byte of it."""
+
+        def _new_conn(self) -> socket.socket:
+            sock: socket.socket = super()._new_conn()
+            # TLS takes the socket over, so a second one to the same connection is what can be shut.
+            self._twin = sock.dup()
+            self._deadline.hold(self._twin)
+            return sock
+
+        def connect(self) -> None:
+            with _watched(None, float(self.timeout or 0.0) + GRACE_S) as self._deadline:
+                super().connect()
+            self._twin.close()
+
+        def getresponse(self) -> Any:
+            sock = self.sock
+            with _watched(sock, float(self.timeout or 0.0) + GRACE_S):
+                response: Any = super().getresponse()
+            response.sock = sock
+            return response
+
+    return InTime
 
 
 @contextlib.contextmanager
-def _watched(sock: Any, total_s: float) -> Iterator[None]:
+def _watched(sock: Any, total_s: float) -> Iterator[Deadline]:
     """Shut `sock` after `total_s`.  Raises TimeoutError then, since a cut answer may look whole."""
     deadline = Deadline(total_s)
     deadline.hold(sock)
     deadlines().add(deadline)
     try:
-        yield
+        yield deadline
     except HTTP_ERRORS:
         if deadline.passed:
             raise TimeoutError from None

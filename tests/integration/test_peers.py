@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
 from image_cloud.errors import NotLocal, PeerAway
 from image_cloud.picture.url import Url
+from tests.fetching import certificate
 
 URL = Url.parse("http://shop.example/a.jpg")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -23,20 +26,23 @@ Send = Callable[[socket.socket], None]
 
 
 @contextlib.contextmanager
-def peer(send: Send) -> Iterator[tuple[Peers, Peer]]:
+def peer(send: Send, tls: ssl.SSLContext | None = None) -> Iterator[tuple[Peers, Peer]]:
     """Give the client of a peer that does `send` on every connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    came, _ = server.accept()
-                    with came, contextlib.suppress(OSError):
-                        came.recv(65536)
-                        send(came)
+                    raw, _ = server.accept()
+                    with raw, contextlib.suppress(OSError):
+                        came = tls.wrap_socket(raw, server_side=True) if tls else raw
+                        with came:
+                            came.recv(65536)
+                            send(came)
 
         threading.Thread(target=serve, daemon=True).start()
-        there = Peer("ic01", f"http://127.0.0.1:{server.getsockname()[1]}")
+        scheme = "https" if tls else "http"
+        there = Peer("ic01", f"{scheme}://127.0.0.1:{server.getsockname()[1]}")
         settings = dataclasses.replace(Cluster(), peers=(there,), read_timeout=1.0)
         yield Peers("ic00", settings), there
         server.shutdown(socket.SHUT_RDWR)
@@ -87,6 +93,54 @@ def test_a_dripping_head_or_error_holds_nobody(head: bytes) -> None:
         def ask() -> None:
             with pytest.raises(PeerAway):
                 peers.changes(there, "", 10, 0)
+            over.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        assert over.wait(30)
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """What a peer with a certificate that this process trusts speaks."""
+    made = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(made / "cert.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made / "cert.pem", made / "key.pem")
+    return context
+
+
+def test_a_peer_over_tls_is_read(tls: ssl.SSLContext) -> None:
+    answer = OK + b"Content-Length: 15\r\n\r\n" + b'{"changes": []}'
+    with peer(sends(answer), tls) as (peers, there):
+        assert peers.changes(there, "", 10, 0) == {"changes": []}
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX-Drip: ", b"HTTP/1.1 500 No\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_dripping_head_over_tls_holds_nobody(tls: ssl.SSLContext, head: bytes) -> None:
+    over = threading.Event()
+    with peer(drips(head), tls) as (peers, there):
+
+        def ask() -> None:
+            with pytest.raises(PeerAway):
+                peers.changes(there, "", 10, 0)
+            over.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        assert over.wait(30)
+
+
+def test_a_dripping_handshake_holds_nobody() -> None:
+    over = threading.Event()
+    # A record of TLS that promises 16 kB.
+    with peer(drips(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")) as (_, plain):
+        there = Peer("ic01", plain.url.replace("http:", "https:"))
+        settings = dataclasses.replace(Cluster(), peers=(there,), read_timeout=1.0)
+
+        def ask() -> None:
+            with pytest.raises(PeerAway):
+                Peers("ic00", settings).changes(there, "", 10, 0)
             over.set()
 
         threading.Thread(target=ask, daemon=True).start()

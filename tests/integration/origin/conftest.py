@@ -3,7 +3,6 @@
 import dataclasses
 import ipaddress
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from image_cloud.config.sections import Download
 from image_cloud.origin import Origin
+from tests import fetching
 from tests import origin as wire
 from tests.fetching import Secure
 
@@ -41,15 +41,7 @@ def client(settings: Download) -> Origin:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=shop.example", "-addext",
-         "subjectAltName=DNS:shop.example,DNS:xn--bcher-kva.example,IP:127.0.0.1",
-         "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return folder
+    return fetching.certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
