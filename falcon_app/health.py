@@ -33,11 +33,11 @@ class Ready:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the state; a degraded node still serves, so it is a 200 too."""
-        state = self._readiness.state()
-        degraded = any(value != OK for value in state.values())
-        answer: dict[str, Any] = {"status": "degraded" if degraded else OK}
+        state, pools = self._readiness.state(), self._readiness.pools()
+        is_well = all(value == OK for value in (*state.values(), *pools.values()))
+        answer: dict[str, Any] = {"status": OK if is_well else "degraded"}
         if "ops" in req.context.scopes:
-            answer |= {"node": self._node, **state}
+            answer |= {"node": self._node, **state, "pools": pools}
         resp.media = answer
         resp.set_header("Cache-Control", "no-store")
 

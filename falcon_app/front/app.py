@@ -18,9 +18,10 @@ from falcon_app.http_errors import App
 from falcon_app.middleware import TokenCheck
 from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
+from image_cloud.process.sockets import POOLS
 from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.metrics import NodeMetrics
-from image_cloud.supervision.readiness import Readiness
+from image_cloud.supervision.readiness import Readiness, pool_checks
 
 
 def create_front(node: Node) -> App:
@@ -30,7 +31,8 @@ def create_front(node: Node) -> App:
     formats = writable_formats()
     finder = Finder(node.store, node.failures)
     thumbnail = GetThumbnail(finder, node.config.resize)
-    readiness = Readiness(node.store.space, node.database)
+    pools = pool_checks(node.config.node.run, (pool for pool in POOLS if pool != "resize"))
+    readiness = Readiness(node.store.space, node.database, pools)
     app = falcon.App(middleware=[TokenCheck(node.tokens)])
     http_errors.install(app)
     app.add_route("/get_image", GetImage(finder, node.config.resize, formats))

@@ -26,8 +26,10 @@ def run_status(arguments: argparse.Namespace) -> None:
     node = open_node(arguments)
     headers = {"X-Image-Cloud-Token": own_token()}
     ready = requests.get(f"{address(node.config)}/ready", headers=headers, timeout=TIMEOUT_S).json()
+    pools = ready.pop("pools", {})
     for name, value in ready.items():
         print(f"{name}: {value}")
+    print("pools:", ", ".join(f"{name} {state}" for name, state in pools.items()))
     become_run_user(node.config)
     with node.database.transaction() as cursor:
         originals, total_bytes = catalog.count(cursor)

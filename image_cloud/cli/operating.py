@@ -15,9 +15,10 @@ import requests
 from image_cloud.cli.access import CommandError, address, own_token, read_config
 from image_cloud.cli.pictures import problem
 from image_cloud.config import Config
-from image_cloud.host.rollout import Rollout, answers
+from image_cloud.host.rollout import ANSWER_S, Rollout
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.process.unix_http import answers
 from image_cloud.supervision.programs import connect
 
 TIMEOUT_S, POLL_S = 30.0, 0.5
@@ -71,8 +72,14 @@ def check(config: Config, url: str) -> str:
         sizes = {"resize_width": random.randint(*SIDES), "quality": random.randint(*QUALITIES)}  # noqa: S311
         _get(config, session, "/get_image", url=url, **sizes)
     for pool in POOLS:
-        _require(answers(socket_path(config.node.run, pool)), f"the {pool} pool does not answer")
-    wrong = "; ".join(f"{name}: {ready[name]}" for name in ("storage", "database") if name in ready)
+        socket = socket_path(config.node.run, pool)
+        _require(answers(socket, ANSWER_S), f"the {pool} pool does not answer")
+    parts = {name: ready.get(name, "ok") for name in ("storage", "database")}
+    wrong = "; ".join(
+        f"{name}: {state}"
+        for name, state in (parts | ready.get("pools", {})).items()
+        if state != "ok"
+    )
     _require(ready["status"] == "ok", f"it serves, but degraded ({wrong})")
     return f"ready, and a thumbnail of {len(thumbnail.content)} bytes"
 

@@ -5,7 +5,6 @@ The pools' sockets stay open meanwhile (kept_sockets.py), so no request fails.
 
 from __future__ import annotations
 
-import http.client
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable
@@ -16,7 +15,7 @@ from image_cloud.node_files.errors import CannotStart
 from image_cloud.process.heartbeat import holder, modified, path_of
 from image_cloud.process.logs import last_lines
 from image_cloud.process.sockets import POOLS, socket_path
-from image_cloud.process.unix_http import UnixConnection
+from image_cloud.process.unix_http import answers
 
 # The way of a request backwards: what is asked is new before what asks.
 ORDER = [f"image-cloud-{pool}" for pool in reversed(POOLS)]
@@ -90,7 +89,7 @@ class Rollout:
         """Ask a pool; of a daemon read whether it has made a step since its start."""
         pool = name.removeprefix("image-cloud-")
         if pool in POOLS:
-            return answers(socket_path(self._run, pool))
+            return answers(socket_path(self._run, pool), ANSWER_S)
         beat = path_of(self._run, name)
         marked = modified(beat)
         if marked is None:
@@ -107,15 +106,3 @@ def in_order(names: Iterable[str]) -> list[str]:
     """Sort programs of ours: the pools, then the daemons."""
     ours = set(names) - SYSTEMS_OWN
     return [name for name in ORDER if name in ours] + sorted(ours - set(ORDER))
-
-
-def answers(path: str, timeout_s: float = ANSWER_S) -> bool:
-    """Say whether the pool at the socket `path` answers /health."""
-    connection = UnixConnection(path, timeout_s)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -62,7 +62,8 @@ class NodeMetrics:
             "pictures_total", "counter", "Pictures by where they came from.", "cache", seen.caches
         )
         yield from _metric("sent_bytes_total", "counter", "Bytes sent.", "", {"": seen.bytes})
-        up = {part: int(state == OK) for part, state in self._readiness.state().items()}
+        states = self._readiness.state() | self._readiness.pools()
+        up = {part: int(state == OK) for part, state in states.items()}
         yield from _metric("up", "gauge", "1 where the part works.", "part", up)
         running = {
             "fetch": _count(self._storage / "incoming"),

@@ -1,48 +1,71 @@
-"""Whether this node can serve: is its storage written to, does its database answer?"""
+"""Whether this node can serve: is its storage written to, do its database and its pools answer?"""
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from image_cloud.db.connect import Database
-from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
+from image_cloud.errors import Unavailable
+from image_cloud.process.sockets import socket_path
+from image_cloud.process.unix_http import answers
 from image_cloud.storage.space import Space
 
 VALID_S = 1.0
 PATIENCE_S = 2.0
 LATELY_S = 10.0
-OK = "ok"
+ANSWER_S = 1.0
+OK, SILENT = "ok", "does not answer"
 
 
 class Readiness:
-    """Checks `space` and `database`, each at most once a second; for any number of threads."""
+    """Checks `space`, `database` and `pools`, each at most once a second; for any number of threads.
 
-    def __init__(self, space: Space, database: Database) -> None:
+    A pool has a name and a check that raises Unavailable.  Strangers may ask, so one of them at most waits
+    for a check, and nobody while the part is known to be in trouble.
+    """
+
+    def __init__(
+        self, space: Space, database: Database, pools: dict[str, Callable[[], None]] | None = None
+    ) -> None:
+        waiter = threading.Semaphore(1)
         self._parts = {
-            "storage": _Part("storage", space.check_writable),
-            "database": _Part("database", database.check),
+            "storage": _Part(f"the storage {SILENT}", space.check_writable, waiter),
+            "database": _Part(f"the database {SILENT}", database.check, waiter),
         }
+        self._pools = {name: _Part(SILENT, check, waiter) for name, check in (pools or {}).items()}
 
     def state(self) -> dict[str, str]:
         """Return `ok` or what is wrong, for storage and database."""
         return {name: part.state() for name, part in self._parts.items()}
 
+    def pools(self) -> dict[str, str]:
+        """Return `ok` or what is wrong, for each pool."""
+        return {name: part.state() for name, part in self._pools.items()}
+
+
+def pool_checks(run: str, pools: Iterable[str]) -> dict[str, Callable[[], None]]:
+    """Return for each of `pools` what asks it for /health, through its socket below `run`."""
+    return {pool: functools.partial(_check_pool, socket_path(run, pool)) for pool in pools}
+
+
+def _check_pool(path: str) -> None:
+    if not answers(path, ANSWER_S):
+        raise Unavailable(SILENT)
+
 
 class _Part:
-    """One check, in a thread of its own: a server that is stopped, not gone, never answers.
+    """One check, in a thread of its own: a server that is stopped, not gone, never answers."""
 
-    Strangers may ask, so it holds up one of them at most, and nobody while it is known to be in trouble.
-    """
-
-    def __init__(self, name: str, check: Callable[[], None]) -> None:
-        self._silent = f"the {name} does not answer"
+    def __init__(self, silent: str, check: Callable[[], None], waiter: threading.Semaphore) -> None:
+        self._silent = silent
         self._check = check
-        self._thread = ThreadPoolExecutor(1, f"ready-{name}")
+        self._thread = ThreadPoolExecutor(1, "ready")
         self._mutex = threading.Lock()
-        self._waiter = threading.Semaphore(1)
+        self._waiter = waiter
         self._running: Future[str] | None = None
         self._began = self._ended = float("-inf")
         self._last = OK
@@ -77,7 +100,7 @@ class _Part:
         try:
             self._check()
             found = OK
-        except (StorageUnavailable, DatabaseUnavailable) as error:
+        except Unavailable as error:
             found = error.detail
         with self._mutex:
             self._running, self._ended, self._last = None, time.monotonic(), found

@@ -4,6 +4,9 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.frontdoor.client import eventually, get, jpeg, problem
 from tests.origin import Call, Gate, Origin, answer
@@ -64,6 +67,25 @@ def test_a_stopped_database_that_never_answers_holds_nobody_up(
             os.kill(pid, signal.SIGCONT)
     eventually(lambda: row_of(stack, url), "the row is there")
     eventually(lambda: get(stack, "/ready").json()["status"] == "ok", "ready again")
+
+
+@pytest.mark.parametrize("pool", ["fetch", "control"])
+def test_ready_tells_which_pool_is_away(stack: Stack, pool: str) -> None:
+    assert get(stack, "/ready").json()["pools"][pool] == "ok"
+    stack.supervisorctl("stop", f"image-cloud-{pool}")
+    try:
+        said = eventually(lambda: _degraded(stack), "degraded")
+        assert said["pools"].pop(pool) == "does not answer"
+        assert set(said["pools"].values()) == {"ok"}
+        assert (said["storage"], said["database"]) == ("ok", "ok")
+    finally:
+        stack.supervisorctl("start", f"image-cloud-{pool}")
+    eventually(lambda: get(stack, "/ready").json()["status"] == "ok", "ready again")
+
+
+def _degraded(stack: Stack) -> Any:
+    said = get(stack, "/ready").json()
+    return said if said["status"] == "degraded" else None
 
 
 def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from image_cloud.errors import DatabaseUnavailable, OriginStatus, StorageUnavail
 from image_cloud.politeness.breaker import Domains
 from image_cloud.resize_pool.marks import Attempts
 from image_cloud.supervision.metrics import NodeMetrics
-from image_cloud.supervision.readiness import Readiness
+from image_cloud.supervision.readiness import Readiness, pool_checks
 from tests.unit.web import client
 
 
@@ -71,8 +72,9 @@ def test_a_process_that_is_up_says_so() -> None:
 )  # fmt: skip
 def test_details_are_for_operators(space: Space, database: Database, state: dict[str, str]) -> None:
     status = "ok" if set(state.values()) == {"ok"} else "degraded"
-    readiness = Readiness(space, database)
-    for scopes, details in ((), {}), (("ops",), {"node": "ic00", **state}):
+    readiness = Readiness(space, database, {"fetch": lambda: None})
+    shown = {"node": "ic00", **state, "pools": {"fetch": "ok"}}
+    for scopes, details in ((), {}), (("ops",), shown):
         web = client({"/ready": Ready("ic00", readiness)}, scopes)
         answer = web.simulate_get("/ready")
         assert (answer.status_code, answer.json) == (200, {"status": status, **details})
@@ -115,6 +117,19 @@ def test_what_is_known_to_be_away_holds_up_nobody() -> None:
         assert readiness.state()["database"] == "refused"
         assert time.monotonic() < deadline
     over.set()
+
+
+def test_a_pool_that_does_not_answer_degrades_the_node(tmp_path: Path) -> None:
+    (tmp_path / "sockets").mkdir()
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(tmp_path / "sockets/fetch.sock"))
+        hung.listen()
+        checks = pool_checks(str(tmp_path), ("fetch", "control")) | {"front": lambda: None}
+        web = client({"/ready": Ready("ic00", Readiness(Space(), Database(), checks))}, ("ops",))
+        said = web.simulate_get("/ready").json
+    assert said["status"] == "degraded"
+    silent = "does not answer"
+    assert said["pools"] == {"fetch": silent, "control": silent, "front": "ok"}
 
 
 # --- metrics --------------------------------------------------------------------------------------
