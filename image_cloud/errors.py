@@ -17,6 +17,8 @@ class ImageCloudError(Exception):
     """
 
     code = "internal"
+    # For how long the failure memory (storage/failures.py) answers with it.
+    remembered_s = 0.0
 
     def __init__(
         self,
@@ -413,6 +415,17 @@ class OriginPaused(Busy):
     """
 
     code = "origin_paused"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        upstream_status: int | None = None,
+        retry_after_s: float | None = None,
+        domain: str = "",
+    ) -> None:
+        self.domain = domain
+        super().__init__(detail, upstream_status=upstream_status, retry_after_s=retry_after_s)
 
 
 class StorageUnavailable(Unavailable):

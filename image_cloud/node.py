@@ -67,7 +67,8 @@ class Node:
     @cached_property
     def failures(self) -> Failures:
         """What failed, and until when that stands."""
-        return Failures(self.storage, self.config.failures)
+        wait_s = self.config.politeness.longest_retry_after_interactive
+        return Failures(self.storage, self.config.failures, longest_wait_s=wait_s)
 
     @cached_property
     def database(self) -> Database:

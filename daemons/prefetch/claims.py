@@ -12,8 +12,9 @@ from daemons.prefetch.grouping import Grouping
 from daemons.prefetch.leases import Leases
 from image_cloud.db import prefetch_queue
 from image_cloud.db.connect import Database
-from image_cloud.politeness.breaker import Domains, Trouble
+from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot, Slots
+from image_cloud.politeness.trouble import Trouble
 
 TURNS_AT_ONCE = 64
 RESERVE = 4  # one in so many threads is kept for domains that have none under way

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from daemons.loop import Runner
 from daemons.prefetch.claims import SLOT_AGAIN_S, Claims
 from daemons.prefetch.downloads import Downloads, Start
+from daemons.prefetch.giving_up import GivingUp
 from daemons.prefetch.grouping import Grouping
 from daemons.prefetch.housekeeping import Housekeeping
 from daemons.prefetch.job import Job
@@ -98,12 +99,13 @@ class Dispatcher:
 def wire(node: Node, start: Start, go_on: GoOn) -> Dispatcher:
     """Wire the dispatcher of `node`; `start` runs a worker in a thread of its own."""
     settings, database = node.config.prefetch, node.database
-    job = Job(node.cache, node.store.tombstones, _thumbnails(node), settings)
+    job = Job(node.cache, node.store.tombstones, _thumbnails(node), node.domains, settings)
     downloads = Downloads(job.work, settings.threads, start)
     grouping = Grouping(database, node.limits, go_on)
     leases = Leases(database, Locks(node.slots_file), settings.lease)
     claims = Claims(database, node.gate.slots, node.domains, grouping, leases, downloads)
-    house = Housekeeping(database, node.domains, grouping, leases, settings.keep_batches)
+    giving_up = GivingUp(database, node.domains, settings.give_up_after, go_on)
+    house = Housekeeping(database, node.domains, grouping, leases, giving_up, settings.keep_batches)
     pause = StoragePause(node.store.space)
     return Dispatcher(
         downloads, claims, Outcomes(database), house, leases, pause, idle_s=settings.idle

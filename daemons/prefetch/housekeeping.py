@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from daemons.prefetch.giving_up import GivingUp
 from daemons.prefetch.grouping import Grouping
 from daemons.prefetch.leases import Leases
 from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.politeness.breaker import Domains
 
-PROMOTE_S, CLEAN_UP_S = 0.25, 60.0
-PROMOTED_AT_ONCE = 1000
+PROMOTE_S, TROUBLE_S, CLEAN_UP_S = 0.25, 1.0, 60.0
+PROMOTED_AT_ONCE, PUT_OFF_AT_ONCE = 1000, 1000
 
 
 class Housekeeping:
-    """Limits, leases, URLs whose wait is over, and batches older than `keep_batches_s`."""
+    """Limits, leases, waits and pauses that are over, dead domains, and old batches.
+
+    A batch is old when it ended more than `keep_batches_s` ago.
+    """
 
     def __init__(
         self,
@@ -24,6 +28,7 @@ class Housekeeping:
         domains: Domains,
         grouping: Grouping,
         leases: Leases,
+        giving_up: GivingUp,
         keep_batches_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -31,6 +36,7 @@ class Housekeeping:
         self._domains = domains
         self._grouping = grouping
         self._leases = leases
+        self._giving_up = giving_up
         self._keep_batches_s = keep_batches_s
         self._clock = clock
         self._due: dict[str, float] = {}
@@ -44,8 +50,21 @@ class Housekeeping:
             self._leases.take_over()
             with self._database.transaction() as cursor:
                 prefetch_queue.promote(cursor, PROMOTED_AT_ONCE)
+        if self._is_due("trouble", TROUBLE_S):
+            began = self._clock()
+            self._giving_up.step()
+            self._end_pauses()
+            self._due["trouble"] = self._clock() + max(TROUBLE_S, 20 * (self._clock() - began))
         if self._is_due("clean up", CLEAN_UP_S):
             self._clean_up()
+
+    def _end_pauses(self) -> None:
+        """Give domains their turn whose pause ended early: by an operator, or by a user's success."""
+        with self._database.transaction() as cursor:
+            waiting = prefetch_queue.put_off(cursor, PUT_OFF_AT_ONCE)
+            mended = [domain for domain in waiting if self._domains.trouble(domain) is None]
+            if mended:
+                prefetch_queue.bring_forward(cursor, mended)
 
     def _clean_up(self) -> None:
         self._domains.expire()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 
+from daemons.prefetch.giving_up import failure
 from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.config.sections import Prefetch as Settings
 from image_cloud.db.prefetch_outcomes import Outcome
@@ -16,6 +18,7 @@ from image_cloud.errors import (
     DeletedMeanwhile,
     ImageCloudError,
     OriginFailed,
+    OriginPaused,
     OriginStatus,
     OriginTimeout,
     TruncatedImage,
@@ -24,6 +27,7 @@ from image_cloud.errors import (
 from image_cloud.fetch import purpose
 from image_cloud.fetch.load import Cache
 from image_cloud.picture.url import Url
+from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot
 from image_cloud.storage.tombstones import Tombstones
 
@@ -37,7 +41,7 @@ TRIED_AGAIN_STATUS = (408, 425, 429)
 class Job:
     """Does the work for the daemon's threads.
 
-    Downloads through `cache` what `tombstones` do not forbid.
+    Downloads through `cache` what `tombstones` do not forbid; `domains` says which domains are dead.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class Job:
         cache: Cache,
         tombstones: Tombstones,
         thumbnails: Thumbnails,
+        domains: Domains,
         settings: Settings,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._cache = cache
         self._tombstones = tombstones
         self._thumbnails = thumbnails
+        self._domains = domains
         self._settings = settings
         self._jitter = jitter
 
@@ -65,6 +71,8 @@ class Job:
             finally:
                 slot.give_back()
             self._thumbnails.make(found.original, claimed.thumbnails)
+        except OriginPaused as error:
+            return self._paused(claimed, error)
         except ImageCloudError as error:
             return self._outcome(claimed, error)
         except Exception as error:
@@ -76,6 +84,20 @@ class Job:
         """Say whether it was deleted since a batch last asked for it."""
         tombstone = self._tombstones.find(claimed.key)
         return tombstone is not None and tombstone.deleted_at >= claimed.asked_at
+
+    def _paused(self, claimed: Claimed, error: OriginPaused) -> Outcome:
+        """Postpone `claimed`, or give it up where the domain that it needs is dead.
+
+        It may be another domain than its own, to which that redirects.  For its own one it waits in
+        the queue, as long as the pause lasts.
+        """
+        trouble = self._domains.trouble(error.domain)
+        if trouble and trouble.is_dead(self._settings.give_up_after, time.time()):
+            log.info("event=prefetch_gave_up domain=%s urls=1 code=%s", error.domain, trouble.code)
+            return failure(claimed.key, claimed.url, trouble)
+        if error.domain == claimed.domain:
+            error.retry_after_s = None
+        return self._outcome(claimed, error)
 
     def _outcome(self, claimed: Claimed, error: ImageCloudError) -> Outcome:
         wait_s: float | None
@@ -105,7 +127,7 @@ class Job:
         growing_s = min(
             self._settings.first_wait * 2 ** min(tries, 30), self._settings.longest_wait
         )
-        return max(self._jittered(growing_s), (error.retry_after_s or 0.0) + AFTER_MEMORY_S)
+        return max(self._jittered(growing_s), error.remembered_s + AFTER_MEMORY_S)
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._jitter(1 - self._settings.jitter, 1 + self._settings.jitter)

@@ -11,6 +11,7 @@ from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
 from falcon_app.front.description import Description
+from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
@@ -18,6 +19,7 @@ from falcon_app.http_errors import App
 from falcon_app.middleware import TokenCheck
 from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
+from image_cloud.politeness.overview import Overview
 from image_cloud.process.sockets import POOLS
 from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.metrics import NodeMetrics
@@ -45,6 +47,9 @@ def create_front(node: Node) -> App:
     app.add_route("/openapi.json", Description(node.config.resize, formats))
     app.add_route("/metrics", Metrics(_metrics(node, readiness)))
     app.add_route("/_no_resize", DecoderDeath(node.no_answer))
+    overview = Overview(node.gate)
+    app.add_route("/domains", PausedDomains(overview))
+    app.add_route("/domains/resume", ResumeDomain(overview))
     _add_cluster(app, node)
     return app
 

@@ -83,6 +83,15 @@ PROGRESS = json_of(
         thumbnails=listing(COUNT), created_at=TIME, finished_at=or_none(TIME),
     ),
 )  # fmt: skip
+SLOTS = record(used=COUNT, allowed=COUNT)
+DOMAINS = json_of(
+    200,
+    "the domains in trouble, or the one that was asked for",
+    record(domains=listing(record(domain=TEXT, state=TEXT, slots=SLOTS))),
+)
+RESUMED = json_of(
+    200, "it is asked again, or was not paused", record(domain=TEXT, resumed=YES_OR_NO)
+)
 CLOUDS = json_of(
     200,
     "the other nodes",

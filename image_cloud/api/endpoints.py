@@ -11,6 +11,7 @@ from image_cloud.api.answers import Answer
 from image_cloud.api.problems import Problem, of_the_server, problem_of
 from image_cloud.cluster.feed_page import PageParameters
 from image_cloud.config.sections import Resize
+from image_cloud.politeness.overview import DomainParameters
 from image_cloud.prefetch.intake import ProgressParameters
 from image_cloud.request.parameter import Parameter, Parameters
 from image_cloud.request.params import DeleteParameters, ImageParameters, ThumbnailParameters
@@ -62,7 +63,14 @@ class Operation:
 def operations(settings: Resize, formats: tuple[str, ...]) -> list[Operation]:
     """List all that clients may ask; `formats` are those that can be written."""
     image, thumbnail = ImageParameters(settings, formats), ThumbnailParameters(settings)
-    return [*_pictures(image, thumbnail), *_deletes(), *_batches(), *_cluster(), *_state()]
+    return [
+        *_pictures(image, thumbnail),
+        *_deletes(),
+        *_batches(),
+        *_domains(),
+        *_cluster(),
+        *_state(),
+    ]
 
 
 def _pictures(image: Parameters, thumbnail: Parameters) -> list[Operation]:
@@ -110,6 +118,20 @@ def _batches() -> list[Operation]:
         Operation(
             "GET", "/fire_and_forget", "Tell how far a batch is.", "prefetch",
             (answers.PROGRESS,), tuple(ProgressParameters().all()), (errors.BatchUnknown, *away),
+        ),
+    ]  # fmt: skip
+
+
+def _domains() -> list[Operation]:
+    one, needed = (tuple(DomainParameters(required=it).all()) for it in (False, True))
+    return [
+        Operation(
+            "GET", "/domains", "List the domains that are paused or failing.", "ops",
+            (answers.DOMAINS,), one,
+        ),
+        Operation(
+            "POST", "/domains/resume", "Lift the pause of a domain.", "ops",
+            (answers.RESUMED,), needed,
         ),
     ]  # fmt: skip
 

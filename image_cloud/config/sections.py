@@ -233,6 +233,15 @@ class Politeness:
         600.0, 0.1, 30 * DAY, "Longest pause; each one is twice as long as the one before."
     )
     jitter: float = f.number(0.2, 0.0, 0.9, "Random variation of each time, as a share of it.")
+    longest_retry_after: float = f.duration(
+        3600.0,
+        0.1,
+        DAY,
+        "Longest time for which an origin's Retry-After (with 429 and 503) pauses its domain.",
+    )
+    longest_retry_after_interactive: float = f.duration(
+        300.0, 0.1, DAY, "Longest such time for users' requests."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,6 +259,12 @@ class Prefetch:
         "Longest wait between tries; each is twice as long as the one before.",
     )
     jitter: float = f.number(0.2, 0.0, 0.9, "Random variation of each wait, as a share of it.")
+    give_up_after: float = f.duration(
+        7200.0,
+        0.1,
+        30 * DAY,
+        "A paused domain that has answered nothing for so long is dead: all its URLs have failed.",
+    )
     lease: float = f.duration(
         120.0,
         5.0,

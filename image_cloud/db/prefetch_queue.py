@@ -77,6 +77,27 @@ ALL_DOMAINS = """
     )
     SELECT domain FROM walk WHERE domain IS NOT NULL
 """
+WAITING = """
+    WITH ready AS (
+        SELECT key, url FROM prefetch_requests WHERE domain = %(domain)s AND ready
+        LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ), later AS (
+        SELECT key, url FROM prefetch_requests
+        WHERE domain = %(domain)s AND NOT ready AND owner IS NULL
+        LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    )
+    SELECT * FROM ready UNION ALL SELECT * FROM later LIMIT %(most)s
+"""
+PUT_OFF = """
+    SELECT domain FROM prefetch_domains WHERE next_at > clock_timestamp()
+    ORDER BY next_at DESC LIMIT %(most)s
+"""
+BRING_FORWARD = """
+    UPDATE prefetch_domains SET next_at = clock_timestamp()
+    WHERE domain = ANY (ARRAY(
+        SELECT domain FROM prefetch_domains WHERE domain = ANY (%(domains)s) ORDER BY domain
+        FOR UPDATE SKIP LOCKED))
+"""
 REGROUP = """
     UPDATE prefetch_requests SET domain = %(new)s
     WHERE key = ANY (ARRAY(
@@ -131,6 +152,23 @@ def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float)
 def set_aside(cursor: Cursor, domain: str, until: float) -> None:
     """Give `domain` (locked by `whose_turn`) no turn before `until`, seconds since 1970."""
     cursor.execute(SET_ASIDE, {"domain": domain, "until": until})
+
+
+def put_off(cursor: Cursor, most: int) -> list[str]:
+    """Return up to `most` domains that have no turn yet, the longest waiting ones first."""
+    cursor.execute(PUT_OFF, {"most": most})
+    return [domain for (domain,) in cursor.fetchall()]
+
+
+def bring_forward(cursor: Cursor, domains: Sequence[str]) -> None:
+    """Give `domains` their turn now."""
+    cursor.execute(BRING_FORWARD, {"domains": list(domains)})
+
+
+def lock_waiting(cursor: Cursor, domain: str, most: int) -> list[tuple[str, str]]:
+    """Lock up to `most` URLs of `domain` that nobody works on; return their keys and them."""
+    cursor.execute(WAITING, {"domain": domain, "most": most})
+    return cursor.fetchall()
 
 
 def renew(cursor: Cursor, owner: str, lease_s: float) -> None:

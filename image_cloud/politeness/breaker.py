@@ -2,7 +2,8 @@
 
 One small JSON file per troubled domain in `domains/` below the storage; a healthy domain has none.
 
-- An origin that answers 429 or 503 with Retry-After is paused for that time.
+- An origin that answers 429 or 503 with Retry-After is paused for that time, but no longer than the settings
+  say: less for users' requests than for all others.
 - A domain that failed `failures` times without one success in between is paused, longer each time
   (a circuit breaker).  When the time is over one request at a time may try (half-open): its success
   closes the breaker, its failure opens it again.
@@ -27,7 +28,6 @@ from image_cloud.errors import (
     OriginDns,
     OriginFailed,
     OriginNotFound,
-    OriginPaused,
     OriginRefused,
     OriginReset,
     OriginStatus,
@@ -36,6 +36,7 @@ from image_cloud.errors import (
     RobotsRefused,
     UnusableImage,
 )
+from image_cloud.politeness.trouble import BROKEN, FAILING, PAUSED, Trouble
 from image_cloud.process import json_file
 from image_cloud.process.locks import BYTES_PER_NAME, LockFile, Locks, offset_of
 
@@ -50,31 +51,9 @@ ANSWERED = (
 )  # it works, whatever it said
 PROBE_RETRY_S = 2.0
 FORGET_AFTER_S = 86400.0
+FORGOTTEN_AFTER_S = 7200.0  # without a request to it nobody knows whether a domain is still dead
+MEND_AGAIN_S = 1.0
 _WRITING, _PROBING = BYTES_PER_NAME - 1, BYTES_PER_NAME - 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Trouble:
-    """What is known against a domain.
-
-    It is paused `until` (seconds since 1970; 0: not yet).  `failures` came in a row, and the
-    breaker opened `opened` times; with `opened` 0 a time in `until` is the origin's own wish.
-    """
-
-    domain: str
-    until: float = 0.0
-    failures: int = 0
-    opened: int = 0
-    code: str = ""
-    detail: str = ""
-    upstream_status: int | None = None
-    changed: float = 0.0
-
-    def state(self, now: float) -> str:
-        """Return `paused` (the origin asked for it), `broken`, `half-open` or `failing`."""
-        if self.opened:
-            return "broken" if self.until > now else "half-open"
-        return "paused" if self.until > now else "failing"
 
 
 class Domains:
@@ -108,8 +87,8 @@ class Domains:
             if trouble:
                 yield trouble
 
-    def admit(self, domain: str) -> Locks | None:
-        """Let a request to `domain` go on.
+    def admit(self, domain: str, *, urgent: bool = False) -> Locks | None:
+        """Let a request to `domain` go on; an `urgent` one is a user's.
 
         Raises OriginPaused while the domain is paused.  For the one request that tries a
         half-open domain it returns a lock, to be closed after `succeeded` or `failed`.
@@ -117,22 +96,31 @@ class Domains:
         trouble = self.trouble(domain)
         if trouble is None:
             return None
-        state = trouble.state(self._clock())
-        if state in ("paused", "broken"):
-            raise _paused(trouble, trouble.until - self._clock())
-        return self._probe(trouble) if state == "half-open" else None
+        now = self._clock()
+        state = trouble.state(now, urgent=urgent)
+        if state in (PAUSED, BROKEN):
+            raise trouble.refusal(trouble.end(urgent=urgent) - now)
+        return None if state == FAILING else self._probe(trouble)
 
     def succeeded(self, domain: str) -> None:
-        """Forget what was known against `domain`."""
+        """Forget what was known against `domain`, but not a pause that it asked for."""
         path = self._path(domain)
         if os.path.exists(path):
             with self._changing(domain):
                 trouble = json_file.read(path, Trouble)
-                if trouble is None or trouble.state(self._clock()) != "paused":
-                    with contextlib.suppress(OSError):  # read-only: it stays until it is over
-                        path.unlink()
+                self._mend(path, trouble)
             if trouble and trouble.opened:
                 log.info("event=domain_mended domain=%s", domain)
+
+    def resume(self, domain: str) -> bool:
+        """Lift the pause of `domain`, whatever its reason; say whether there was anything to forget."""
+        path = self._path(domain)
+        with self._changing(domain):
+            known = json_file.read(path, Trouble) is not None
+            path.unlink(missing_ok=True)
+        if known:
+            log.warning("event=domain_resumed domain=%s", domain)
+        return known
 
     def failed(self, domain: str, error: ImageCloudError) -> None:
         """Record how a request to `domain` ended; ignore errors that say nothing about the domain."""
@@ -156,36 +144,65 @@ class Domains:
         if locks.take(offset_of(trouble.domain) + _PROBING):
             return locks
         locks.close()
-        raise _paused(trouble, PROBE_RETRY_S)
+        raise trouble.refusal(PROBE_RETRY_S)
+
+    def _mend(self, path: Path, trouble: Trouble | None) -> None:
+        now = self._clock()
+        if trouble is None or trouble.state(now) != PAUSED:
+            with contextlib.suppress(OSError):  # read-only: it stays until it is over
+                path.unlink()
+        elif trouble.failures or trouble.since + MEND_AGAIN_S < now:
+            self._write(dataclasses.replace(trouble, failures=0, since=now))
 
     def _pause(self, domain: str, error: ImageCloudError) -> None:
+        asked_s, s = error.retry_after_s or 0.0, self._settings
         with self._changing(domain):
             now = self._clock()
-            before = self.trouble(domain) or Trouble(domain)
-            until = max(before.until, now + (error.retry_after_s or 0.0))
-            self._write(_with(before, error, until=until, changed=now))
+            before = self._before(domain, now)
+            until = max(before.until, now + min(asked_s, s.longest_retry_after))
+            users_s = min(asked_s, s.longest_retry_after_interactive)
+            for_users = min(until, max(before.end(urgent=True), now + users_s))
+            self._write(_with(before, error, until=until, until_for_users=for_users, changed=now))
         log.warning(
-            "event=domain_paused domain=%s seconds=%.0f status=%s",
-            domain, until - now, error.upstream_status,
+            "event=domain_paused domain=%s seconds=%.0f for_users_s=%.0f asked_s=%.0f status=%s",
+            domain, until - now, for_users - now, asked_s, error.upstream_status,
         )  # fmt: skip
 
     def _count(self, domain: str, error: ImageCloudError) -> None:
         with self._changing(domain):
-            now, s = self._clock(), self._settings
-            before = self.trouble(domain) or Trouble(domain)
-            failures, opened, until = before.failures + 1, before.opened, before.until
-            opens = until <= now if opened else failures >= s.failures
+            now = self._clock()
+            before = self._before(domain, now)
+            after = dataclasses.replace(before, failures=before.failures + 1)
+            opens = self._opens(after, now)
             if opens:
-                open_s = min(s.first_pause * 2 ** min(opened, 30), s.longest_pause)
-                until, opened = now + open_s * self._jitter(1 - s.jitter, 1 + s.jitter), opened + 1
-            self._write(
-                _with(before, error, until=until, failures=failures, opened=opened, changed=now)
-            )
+                after = self._opened(after, now)
+            self._write(_with(after, error, changed=now))
         if opens:
             log.warning(
                 "event=domain_broken domain=%s seconds=%.0f failures=%d code=%s",
-                domain, until - now, failures, error.code,
+                domain, after.until - now, after.failures, error.code,
             )  # fmt: skip
+
+    def _opens(self, trouble: Trouble, now: float) -> bool:
+        if trouble.opened:
+            return trouble.end(urgent=True) <= now
+        return trouble.failures >= self._settings.failures
+
+    def _opened(self, trouble: Trouble, now: float) -> Trouble:
+        """Return `trouble` with the breaker opened once more, longer than the last time."""
+        s = self._settings
+        open_s = min(s.first_pause * 2 ** min(trouble.opened, 30), s.longest_pause)
+        end = now + open_s * self._jitter(1 - s.jitter, 1 + s.jitter)
+        until = max(trouble.until, end)
+        return dataclasses.replace(
+            trouble, opened=trouble.opened + 1, until=until, until_for_users=end
+        )
+
+    def _before(self, domain: str, now: float) -> Trouble:
+        """Return what is known already; what was long ago says nothing of the time between."""
+        known = self.trouble(domain) or Trouble(domain, since=now)
+        is_old = max(known.until, known.changed) + FORGOTTEN_AFTER_S < now
+        return dataclasses.replace(known, since=now) if is_old or not known.since else known
 
     @contextlib.contextmanager
     def _changing(self, domain: str) -> Iterator[None]:
@@ -224,12 +241,3 @@ def _counts(error: ImageCloudError) -> bool:
     status = error.upstream_status or 0
     is_status = isinstance(error, OriginStatus) and (status >= 500 or status == 429)
     return is_status or isinstance(error, COUNTED)
-
-
-def _paused(trouble: Trouble, left_s: float) -> OriginPaused:
-    host = trouble.domain.partition("/")[0]
-    return OriginPaused(
-        f"{host} is paused: {trouble.detail}",
-        upstream_status=trouble.upstream_status,
-        retry_after_s=max(left_s, 0.1),
-    )

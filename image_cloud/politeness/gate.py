@@ -75,7 +75,7 @@ class Visit:
         if self._domain and domain.name == self._domain.name:
             return
         self._leave(self._gate.domains.succeeded)
-        self._probe = self._gate.domains.admit(domain.name)
+        self._probe = self._gate.domains.admit(domain.name, urgent=self._urgent)
         if self._slot is None or self._slot.domain.slots != domain.slots:
             self._give_back()
             self._wait(domain)

@@ -69,6 +69,11 @@ class Slots:
         slot = self._take(domain, urgent=urgent) if is_alone else None
         return slot or self._stand_in_line(domain, patience_s, urgent)
 
+    def used(self, domain: Domain) -> int:
+        """Return how many downloads from `domain` are under way, over all processes."""
+        with Locks(self._lock_file) as locks:
+            return locks.count_held_by_others(offset_of(domain.slots) + _FIRST, MOST)
+
     def waiting(self, domain: Domain) -> int:
         """Return how many wait for a slot of `domain` in this process."""
         with self._mutex:

@@ -99,6 +99,19 @@ class Locks:
         answer = self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, offset, count)
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
+    def count_held_by_others(self, offset: int, count: int) -> int:
+        """Return how many of `count` bytes from `offset` others hold."""
+        held, end = 0, offset + count
+        while offset < end:
+            answer = self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, offset, end - offset)
+            kind, _, start, length, _ = _FLOCK.unpack(answer)
+            if kind == fcntl.F_UNLCK:
+                break
+            last = min(start + length, end) if length else end
+            held += last - max(start, offset)
+            offset = last
+        return held
+
     def close(self) -> None:
         """Give everything back; once more does nothing."""
         if self._descriptor >= 0:

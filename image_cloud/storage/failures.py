@@ -46,19 +46,24 @@ LEFT_OVER_AGE_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """One failure: it stands `until` (seconds since 1970) and is the `count`th in a row."""
+    """One failure: it stands `until` (seconds since 1970) and is the `count`th in a row.
+
+    `retry_at` is when the origin wants to be asked again.
+    """
 
     until: float
     count: int
     code: str
     detail: str
     upstream_status: int | None
+    retry_at: float = 0.0
 
 
 class Failures:
     """The failure memory of one node, on disk.
 
-    `root` is the storage folder; `clock` gives seconds since 1970.
+    `root` is the storage folder; `clock` gives seconds since 1970.  A Retry-After of an origin is told
+    up to `longest_wait_s`; that it is obeyed is the business of the domain's pause, which can be lifted.
     """
 
     def __init__(
@@ -67,22 +72,24 @@ class Failures:
         settings: Settings,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
+        *,
+        longest_wait_s: float = LONGEST_WAIT_S,
     ) -> None:
         self._root = os.fspath(root)
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
+        self._longest_wait_s = longest_wait_s
 
     def recall(self, key: str, kind: str = FETCH) -> ImageCloudError | None:
         """Return the error that stands for `key` now, with the time left, or None."""
         memory, now = self._read(self._path(key, kind)), self._clock()
         if memory is None or memory.until <= now:
             return None
-        return by_code(memory.code)(
-            memory.detail,
-            upstream_status=memory.upstream_status,
-            retry_after_s=memory.until - now,
-        )
+        error = by_code(memory.code)(memory.detail, upstream_status=memory.upstream_status)
+        error.remembered_s = memory.until - now
+        error.retry_after_s = self._retry_after_s(memory.until - now, memory.retry_at - now)
+        return error
 
     def check(self, key: str, kind: str = FETCH) -> None:
         """Raise the error that stands for `key` now."""
@@ -98,10 +105,17 @@ class Failures:
             return
         now = self._clock()
         count = self._earlier(key, kind) + 1
-        keep_s = max(self._keep_s(error, count), error.retry_after_s or 0.0)
-        error.retry_after_s = keep_s
+        keep_s = error.remembered_s = self._keep_s(error, count)
+        error.retry_after_s = self._retry_after_s(keep_s, error.retry_after_s or 0.0)
         path = self._path(key, kind)
-        memory = Memory(now + keep_s, count, error.code, error.detail, error.upstream_status)
+        memory = Memory(
+            now + keep_s,
+            count,
+            error.code,
+            error.detail,
+            error.upstream_status,
+            now + error.retry_after_s,
+        )
         with contextlib.suppress(OSError):
             make_dir(os.path.dirname(path), SHARED_DIR)
             json_file.write(path, memory, mode=SHARED_FILE)
@@ -139,6 +153,9 @@ class Failures:
             keep_s = min(s.first_keep * 2 ** min(count - 1, 30), s.longest_keep)
         return keep_s * self._jitter(1 - s.jitter, 1 + s.jitter)
 
+    def _retry_after_s(self, keep_s: float, asked_s: float) -> float:
+        return max(keep_s, min(asked_s, self._longest_wait_s))
+
     def _earlier(self, key: str, kind: str) -> int:
         memory = self._read(self._path(key, kind))
         return memory.count if memory and self._is_fresh(memory) else 0
@@ -155,4 +172,4 @@ class Failures:
 
     def _most_keep_s(self) -> float:
         s = self._settings
-        return max(max(s.not_found_keep, s.longest_keep) * (1 + s.jitter), LONGEST_WAIT_S)
+        return max(s.not_found_keep, s.longest_keep) * (1 + s.jitter)

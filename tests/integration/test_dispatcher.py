@@ -14,8 +14,9 @@ import pytest
 
 from daemons.prefetch.claims import SLOT_AGAIN_S, Claims
 from daemons.prefetch.dispatcher import Dispatcher
+from daemons.prefetch.giving_up import GivingUp
 from daemons.prefetch.grouping import Grouping
-from daemons.prefetch.housekeeping import PROMOTE_S, Housekeeping
+from daemons.prefetch.housekeeping import PROMOTE_S, TROUBLE_S, Housekeeping
 from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import PAUSE_S, StoragePause
@@ -33,6 +34,7 @@ from image_cloud.process.locks import Locks
 from tests.node import new_node
 
 THREADS, LEASE_S, DAY_S, DEADLINE_S = 8, 60.0, 86400.0, 10.0
+GIVE_UP_S = 0.3
 
 
 class Clock:
@@ -115,6 +117,7 @@ class Daemon:
         limits = LimitsFile(file, file.with_name("last_good"), self.clock)
         self.leases = Leases(self.database, Locks(node.slots_file), LEASE_S)
         grouping = Grouping(self.database, limits, lambda: True)
+        giving_up = GivingUp(self.database, node.domains, GIVE_UP_S, lambda: True)
         slots = Slots(node.slots_file)
         self.claims = Claims(
             self.database, slots, node.domains, grouping, self.leases, self.downloads, self.clock
@@ -123,7 +126,9 @@ class Daemon:
             self.downloads,
             self.claims,
             Outcomes(self.database),
-            Housekeeping(self.database, node.domains, grouping, self.leases, 7 * DAY_S, self.clock),
+            Housekeeping(
+                self.database, node.domains, grouping, self.leases, giving_up, 7 * DAY_S, self.clock
+            ),
             self.leases,
             StoragePause(self.space, self.clock),
             idle_s=0.01,
@@ -377,3 +382,45 @@ def test_a_claim_that_is_not_committed_keeps_no_slot(node: Node, daemon: Daemon)
     assert daemon.downloads.begun == []
     assert Slots(node.slots_file).try_one(node.limits.current().domain_named("a.example"))
     assert waiting(node) == {"a.example": 1}
+
+
+# --- dead domains, and pauses that end early ------------------------------------------------------
+
+
+def pause(node: Node, domain: str) -> None:
+    asked = OriginStatus("said 429", upstream_status=429, retry_after_s=600.0)
+    node.domains.failed(domain, asked)
+
+
+def test_what_waits_for_a_dead_domain_fails(node: Node, daemon: Daemon) -> None:
+    pause(node, "a.example")
+    dead, alive = post(node, "a.example", 5), post(node, "b.example", 1)
+    daemon.step()
+    with node.database.transaction() as cursor:  # one waits for another try
+        cursor.execute(
+            "UPDATE prefetch_requests SET ready = false, next_at = now() + interval '1 h'"
+            " WHERE url = 'http://a.example/0'"
+        )
+    assert progress(node, dead).waiting == 5
+    deadline = time.monotonic() + DEADLINE_S
+    while not progress(node, dead).finished_at:
+        assert time.monotonic() < deadline
+        daemon.step(after_s=TROUBLE_S)
+        time.sleep(0.01)
+    assert progress(node, dead).failures == {"origin_status": 5}
+    with node.database.transaction() as cursor:
+        details = {one.detail for one in prefetch_batches.failed(cursor, dead.id, "", 9)}
+    assert len(details) == 1
+    assert "a.example has answered nothing useful since 20" in details.pop()
+    assert progress(node, alive).waiting == 1, "it is still under way"
+
+
+def test_a_pause_that_is_lifted_gives_the_domain_its_turn(node: Node, daemon: Daemon) -> None:
+    pause(node, "a.example")
+    post(node, "a.example", 2)
+    daemon.step()
+    assert not daemon.downloads.begun
+    assert node.domains.resume("a.example")
+    daemon.step(after_s=TROUBLE_S)
+    daemon.step(after_s=TROUBLE_S)
+    assert len(daemon.downloads.begun) == 2

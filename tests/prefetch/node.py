@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,19 @@ class Node:
             lambda: self.log("image-cloud-prefetch").count("event=limits_") > said,
             "limits are read",
         )
+
+    @contextlib.contextmanager
+    def settings(self, option: str, value: str, *, restart: str) -> Iterator[None]:
+        """Give one option another value within the block; `restart` is the program that reads it."""
+        ini = self.stack.home / "run/image_cloud.ini"
+        before = ini.read_text()
+        ini.write_text(re.sub(f"(?m)^{option} = .*", f"{option} = {value}", before))
+        self.stack.supervisorctl("restart", restart)
+        try:
+            yield
+        finally:
+            ini.write_text(before)
+            self.stack.supervisorctl("restart", restart)
 
     def log(self, program: str) -> str:
         return (self.stack.home / "log" / f"{program}.log").read_text(errors="replace")

@@ -1,7 +1,6 @@
 """POST and GET /fire_and_forget."""
 
 import json
-import re
 import time
 import uuid
 
@@ -184,19 +183,12 @@ def test_without_postgresql_nothing_is_promised(node: Node, origin: Origin) -> N
 
 
 def test_a_full_disk_pauses_and_says_so(node: Node, origin: Origin) -> None:
-    ini = node.stack.home / "run/image_cloud.ini"
-    before = ini.read_text()
-    ini.write_text(re.sub("min_free_bytes = .*", "min_free_bytes = 9 TB", before))
-    node.stack.supervisorctl("restart", "image-cloud-prefetch")
-    try:
+    with node.settings("min_free_bytes", "9 TB", restart="image-cloud-prefetch"):
         batch = node.batch(urls(origin, 3))
         eventually(lambda: "event=prefetch_paused" in node.log("image-cloud-prefetch"), "it pauses")
         assert "prefetch: paused, the storage is full" in node.stack.cli("status")
         assert node.progress(batch)["waiting"] == 3
         assert origin.count("/p") == 0
-    finally:
-        ini.write_text(before)
-        node.stack.supervisorctl("restart", "image-cloud-prefetch")
     assert node.finished(batch)["done"] == 3
     assert "prefetch: working" in node.stack.cli("status")
 

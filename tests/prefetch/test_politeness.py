@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
+import requests
 
 from tests.frontdoor.client import eventually, get, problem
 from tests.origin import Call, Gate, Origin, answer, redirect, silent, slow_start
 from tests.prefetch.node import Node, picture, urls
+from tests.stack.running import free_port
 
 Start = Callable[[int], list[Origin]]
 
@@ -182,3 +186,50 @@ def test_a_domain_that_fails_again_and_again_is_left_alone(node: Node, origin: O
     assert state["done"] >= 90
     assert name not in node.stack.cli("status")
     assert "event=domain_mended" in node.log("image-cloud-prefetch") + node.log("image-cloud-fetch")
+
+
+def test_a_dead_shops_batch_ends_with_its_reason(node: Node, origin: Origin) -> None:
+    (alive,) = urls(origin, 1, path="/alive")
+    dead = f"127.0.9.9:{free_port()}"
+    with node.settings("give_up_after", "3 s", restart="image-cloud-prefetch"):
+        batch = node.batch([alive, *(f"http://{dead}/{number}.jpg" for number in range(60))])
+        state = node.finished(batch)
+    assert (state["done"], state["failed"], state["failures"]) == (1, 60, {"origin_refused": 60})
+    assert state["finished_at"]
+    failed = node.progress(batch, list_failures="true")["failed_urls"]
+    given_up = [one["detail"] for one in failed if "since" in one["detail"]]
+    assert len(given_up) > 30
+    assert all("127.0.9.9 has answered nothing useful since 20" in detail for detail in given_up)
+
+
+def test_operators_see_pauses_and_lift_them(node: Node, origin: Origin) -> None:
+    name = f"127.0.0.1/{origin.port}"
+    batch = node.batch(urls(origin, 20, answer(503, headers={"Retry-After": "86400"})))
+    eventually(lambda: f"{name}: paused" in node.stack.cli("domains"), "it is paused")
+    (told,) = get(node.stack, "/domains", domain=name).json()["domains"]
+    assert (told["domain"], told["state"]) == (name, "paused")
+    assert told["why"]["upstream_status"] == 503
+    listed = json.loads(node.stack.cli("domains", "--json"))["domains"]
+    assert name in [one["domain"] for one in listed]
+    next_try, for_users, since = (
+        datetime.fromisoformat(told[one]) for one in ("next_try", "next_try_interactive", "since")
+    )
+    assert 3590 <= (next_try - since).total_seconds() <= 3660
+    assert 290 <= (for_users - since).total_seconds() <= 360
+    refused = node.picture(urls(origin, 1, path="/user")[0])
+    assert 0 < int(refused.headers["Retry-After"]) <= 300
+    origin.behave("/p", picture)
+    answered = get(node.stack, "/domains/resume", "POST", domain=name)
+    assert answered.json() == {"domain": name, "resumed": True}
+    state = node.finished(batch)
+    assert state["done"] + state["failed"] == 20
+    assert state["done"] > 10
+    assert node.stack.cli("domains", "resume", name) == f"{name} was not paused\n"
+    assert json.loads(node.stack.cli("domains", "resume", name, "--json"))["resumed"] is False
+    assert name not in node.stack.cli("domains")
+    reader = {"X-Image-Cloud-Token": node.stack.cli("token", "add", "no-operator", "read").strip()}
+    address = f"{node.stack.url}/domains/resume?domain={name}"
+    problem(
+        node.until(403, lambda: requests.post(address, headers=reader, timeout=30)),
+        403, "scope_missing",
+    )  # fmt: skip

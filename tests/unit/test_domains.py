@@ -17,7 +17,7 @@ from image_cloud.errors import (
     OriginTimeout,
     StorageUnavailable,
 )
-from image_cloud.politeness.breaker import FORGET_AFTER_S, Domains
+from image_cloud.politeness.breaker import FORGET_AFTER_S, FORGOTTEN_AFTER_S, Domains
 
 SETTINGS = Politeness(failures=3, first_pause=10, longest_pause=25, jitter=0)
 A, B = "a.example", "b.example"
@@ -46,9 +46,9 @@ def fail(domains: Domains, times: int, error: ImageCloudError | None = None) -> 
         domains.failed(A, error or OriginReset())
 
 
-def refused_for(domains: Domains, domain: str = A) -> float:
+def refused_for(domains: Domains, domain: str = A, *, urgent: bool = False) -> float:
     with pytest.raises(OriginPaused) as caught:
-        domains.admit(domain)
+        domains.admit(domain, urgent=urgent)
     assert caught.value.retry_after_s
     return caught.value.retry_after_s
 
@@ -151,3 +151,98 @@ def test_what_is_long_over_is_removed(domains: Domains, clock: Clock) -> None:
     clock.now += FORGET_AFTER_S + 1
     domains.expire()
     assert not list(domains.troubles())
+
+
+# --- Retry-After has an end -----------------------------------------------------------------------
+
+
+def asked_to_wait(domains: Domains, seconds: float, status: int = 429) -> None:
+    domains.failed(A, OriginStatus(upstream_status=status, retry_after_s=seconds))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_origin_pauses_for_longer_than_the_settings_say(
+    status: int, domains: Domains, clock: Clock
+) -> None:
+    asked_to_wait(domains, 86400, status)
+    assert refused_for(domains) == 3600
+    assert refused_for(domains, urgent=True) == 300
+    clock.now += 300
+    assert domains.admit(A, urgent=True) is None
+    assert refused_for(domains) == 3300
+
+
+def test_a_users_success_leaves_the_pause_that_the_origin_asked_for(
+    domains: Domains, clock: Clock
+) -> None:
+    asked_to_wait(domains, 86400)
+    clock.now += 300
+    domains.succeeded(A)
+    assert refused_for(domains) == 3300
+    clock.now += 3300
+    assert domains.admit(A) is None
+
+
+def test_a_breaker_that_opens_does_not_shorten_such_a_pause(domains: Domains, clock: Clock) -> None:
+    asked_to_wait(domains, 3600)
+    clock.now += 300
+    fail(domains, 3)
+    assert refused_for(domains) == 3300
+    assert refused_for(domains, urgent=True) == 10
+
+
+# --- for how long it has been dead ----------------------------------------------------------------
+
+
+def is_dead(domains: Domains, clock: Clock, after_s: float) -> bool:
+    trouble = domains.trouble(A)
+    return trouble is not None and trouble.is_dead(after_s, clock.now)
+
+
+def test_a_domain_without_any_answer_is_dead_after_a_while(domains: Domains, clock: Clock) -> None:
+    fail(domains, 3)
+    while clock.now < 1100:
+        assert not is_dead(domains, clock, 100)
+        clock.now += 25
+        fail(domains, 1)
+    assert is_dead(domains, clock, 100)
+    clock.now += 25
+    assert not is_dead(domains, clock, 100), "it is to be tried now"
+
+
+def test_a_pause_that_the_origin_asks_for_counts_as_well(domains: Domains, clock: Clock) -> None:
+    asked_to_wait(domains, 60)
+    clock.now += 60
+    asked_to_wait(domains, 60)
+    assert not is_dead(domains, clock, 100)
+    clock.now += 40
+    assert is_dead(domains, clock, 100)
+
+
+def test_an_answer_makes_it_alive(domains: Domains, clock: Clock) -> None:
+    asked_to_wait(domains, 60)
+    clock.now += 50
+    domains.succeeded(A)
+    asked_to_wait(domains, 60)
+    clock.now += 55
+    assert not is_dead(domains, clock, 100)
+
+
+def test_what_failed_long_ago_is_no_proof(domains: Domains, clock: Clock) -> None:
+    fail(domains, 1)
+    clock.now += FORGOTTEN_AFTER_S + 1
+    fail(domains, 3)
+    assert not is_dead(domains, clock, 100)
+
+
+# --- an operator lifts a pause --------------------------------------------------------------------
+
+
+def test_a_pause_can_be_lifted(domains: Domains, clock: Clock) -> None:
+    asked_to_wait(domains, 60)
+    assert domains.resume(A)
+    assert domains.admit(A) is None
+    assert not domains.resume(A)
+    fail(domains, 9)
+    assert domains.resume(A)
+    assert state(domains, clock) == "healthy"

@@ -60,10 +60,19 @@ def test_not_found_is_remembered_for_an_hour_and_success_forgets(tmp_path: Path)
     assert memory.recall(KEY) is None
 
 
-def test_an_origins_retry_after_is_obeyed(tmp_path: Path) -> None:
-    memory = Failures(tmp_path, SETTINGS, Clock(), even)
-    memory.remember(KEY, errors.OriginStatus("429", upstream_status=429, retry_after_s=500))
-    assert memory.recall(KEY).retry_after_s == 500  # type: ignore[union-attr]
+def test_an_origins_retry_after_is_told_up_to_a_limit(tmp_path: Path) -> None:
+    """The domain's pause obeys it; when that is lifted, the URL may be tried soon."""
+    clock = Clock()
+    memory = Failures(tmp_path, SETTINGS, clock, even, longest_wait_s=300)
+    for asked_s, told_s in (60, 60), (86400, 300):
+        error = errors.OriginStatus("429", upstream_status=429, retry_after_s=asked_s)
+        memory.remember(KEY, error)
+        recalled = memory.recall(KEY)
+        assert recalled
+        assert error.retry_after_s == recalled.retry_after_s == told_s
+        clock.now += error.remembered_s + 0.1
+        assert memory.recall(KEY) is None
+    assert error.remembered_s == 60
 
 
 def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:

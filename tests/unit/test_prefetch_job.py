@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from typing import Any
 
 import pytest
@@ -29,9 +31,10 @@ from image_cloud.fetch.load import Found
 from image_cloud.fetch.purpose import Purpose, prefetch
 from image_cloud.picture.record import Original, Tombstone
 from image_cloud.picture.url import Url
+from image_cloud.politeness.trouble import Trouble
 
 ASKED_AT = 1000.0
-SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0)
+SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0, give_up_after=100)
 
 
 class Slot:
@@ -72,17 +75,29 @@ class Tombstones:
         return None if self.deleted_at is None else Tombstone(key, "http://a/", self.deleted_at)
 
 
+class Domains:
+    """Knows of one trouble at most."""
+
+    def __init__(self, trouble: Trouble | None) -> None:
+        self.known = trouble
+
+    def trouble(self, domain: str) -> Trouble | None:
+        return self.known if self.known and self.known.domain == domain else None
+
+
 def outcome(
     error: Exception | None = None,
     tries: int = 0,
     later: Exception | None = None,
     deleted_at: float | None = None,
+    trouble: Trouble | None = None,
 ) -> Any:
     slot: Any = Slot()
     cache: Any = Cache(slot, error)
     thumbnails: Any = Thumbnails(slot, later)
     tombstones: Any = Tombstones(deleted_at)
-    job = Job(cache, tombstones, thumbnails, SETTINGS, jitter=lambda low, high: 1.0)
+    domains: Any = Domains(trouble)
+    job = Job(cache, tombstones, thumbnails, domains, SETTINGS, jitter=lambda low, high: 1.0)
     found = job.work(Claimed("k", "http://a/", "a", (100,), tries, ASKED_AT), slot)
     assert slot.given_back
     return found
@@ -112,7 +127,9 @@ def test_what_may_pass_is_tried_again_with_growing_waits(error: ImageCloudError)
 
 
 def test_a_remembered_failure_is_waited_for() -> None:
-    assert outcome(OriginReset(retry_after_s=600)).wait_s == pytest.approx(600.05)
+    error = OriginReset()
+    error.remembered_s = 600
+    assert outcome(error).wait_s == pytest.approx(600.05)
 
 
 def test_what_was_deleted_since_it_was_asked_for_is_not_fetched() -> None:
@@ -125,6 +142,25 @@ def test_what_was_deleted_since_it_was_asked_for_is_not_fetched() -> None:
 def test_what_is_not_the_urls_fault_uses_no_try_up(error: ImageCloudError) -> None:
     found = outcome(error, tries=2)
     assert (found.tries, found.wait_s) == (0, max(1.0, error.retry_after_s or 0))
+
+
+def test_a_pause_of_its_own_domain_is_waited_for_in_the_queue() -> None:
+    assert outcome(OriginPaused(retry_after_s=600, domain="a")).wait_s == 1
+    assert outcome(OriginPaused(retry_after_s=600, domain="cdn")).wait_s == 600
+
+
+def test_where_it_leads_to_a_dead_domain_it_fails_with_that_ones_reason() -> None:
+    now = time.time()
+    dead = Trouble("cdn/81", until=now + 60, code="origin_reset", detail="gone", since=now - 100)
+    paused = OriginPaused(retry_after_s=600, domain="cdn/81")
+    found = outcome(paused, trouble=dead)
+    assert (found.code, found.wait_s) == ("origin_reset", None)
+    assert found.detail.startswith("cdn has answered nothing useful since 20")
+    for alive in (
+        dataclasses.replace(dead, since=now - 50),
+        dataclasses.replace(dead, until=now - 1),
+    ):
+        assert outcome(paused, trouble=alive).wait_s == 600
 
 
 def test_the_unexpected_is_tried_again_and_then_fails() -> None:
