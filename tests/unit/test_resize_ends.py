@@ -148,6 +148,18 @@ def test_a_gif_that_ends_too_soon(tmp_path: Path, interlace: int) -> None:
         shown(tmp_path, data[: len(data) * 95 // 100])
 
 
+@pytest.mark.parametrize("lost", range(8, 60, 13))
+def test_a_gif_that_ends_within_a_row(tmp_path: Path, lost: int) -> None:
+    """Each pixel of the row is the right one or transparent; nothing is left to chance."""
+    data = saved("GIF", photo().quantize(200), interlace=0)
+    whole, image = shown(tmp_path, data).convert("RGBA"), shown(tmp_path, data[:-lost])
+    rows = differing_rows(image, whole)
+    assert rows
+    pixels = [(image.getpixel((x, y)), whole.getpixel((x, y))) for y in rows for x in range(96)]
+    assert all(seen == wanted or seen[3] == 0 for seen, wanted in pixels)  # type: ignore[index]
+    assert shown(tmp_path, data[:-lost]).tobytes() == image.tobytes()
+
+
 def test_what_a_gif_lacks_is_transparent(tmp_path: Path) -> None:
     data = saved("GIF", photo().quantize(200), interlace=0)
     image = shown(tmp_path, data[: -len(data) // 200])

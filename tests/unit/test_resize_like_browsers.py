@@ -196,6 +196,8 @@ def test_a_transparent_palette_entry(tmp_path: Path, depth: int) -> None:
         ((palette, chunk(b"tRNS", b"\0\xff\0\0")), CLEAR),
         ((chunk(b"tRNS", b"\0"), palette), RED),
         ((palette, chunk(b"tRNS", b"\0", sound=False)), RED),
+        ((palette, chunk(b"tRNS", bytes(256))), CLEAR),
+        ((palette, chunk(b"tRNS", bytes(257))), RED),
     ):
         data = png(*sides, chunk(b"IDAT", stream(bytes(SIDE))), depth=depth, colour=3)
         assert close(middle(tmp_path, data)[3:], seen[3:], 1)

@@ -39,7 +39,8 @@ def draw_all(draw: Draw, mode: str, size: Size, last_row: int, format: str) -> D
     image, unlikely = Image.new(mode, size), _noise(mode, size[0])
     image.paste(unlikely, (0, last_row))
     failure = _failure(draw, image)
-    if image.crop((0, last_row, size[0], last_row + 1)).tobytes() != unlikely.tobytes():
+    # Rows are drawn from the left, so that the last byte is the last to come.
+    if image.crop((0, last_row, size[0], last_row + 1)).tobytes()[-1] != unlikely.tobytes()[-1]:
         return Drawn(image, None)
     image, other = Image.new(mode, size), Image.new(mode, size, _full(mode))
     _failure(draw, image)
@@ -81,7 +82,7 @@ def _refusal(failure: ValueError | None, format: str) -> Exception:
 
 
 def _noise(mode: str, width: int) -> Image.Image:
-    """Return a row that no picture has."""
+    """Return a row that pictures hardly have."""
     count = len(Image.new(mode, (width, 1)).tobytes())
     return Image.frombytes(mode, (width, 1), os.urandom(count))
 

@@ -49,13 +49,13 @@ def _embedded(body: bytes) -> bytes:
 def with_palette(image: Image.Image, palette: bytes, alpha: bytes) -> Image.Image:
     """Return a picture of palette entries as RGB, or RGBA where some are not opaque.
 
-    Entries that are not there are as the last one.
+    Entries that are not there are as the last one; more alphas than there can be say nothing.
     """
     if len(palette) < 3:
         raise ValueError("no palette")
     colours = [palette[at : at + 3] for at in range(0, min(len(palette) // 3, 256) * 3, 3)]
     colours += colours[-1:] * (PALETTE_ENTRIES - len(colours))
-    alphas = alpha[:PALETTE_ENTRIES].ljust(PALETTE_ENTRIES, b"\xff")
+    alphas = (alpha if len(alpha) <= PALETTE_ENTRIES else b"").ljust(PALETTE_ENTRIES, b"\xff")
     entries = (colour + alphas[at : at + 1] for at, colour in enumerate(colours))
     image.putpalette(b"".join(entries), "RGBA")
     return image.convert("RGBA" if alphas.strip(b"\xff") else "RGB")
