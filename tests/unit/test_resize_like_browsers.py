@@ -113,6 +113,22 @@ def test_what_a_png_says_of_its_colours(tmp_path: Path, sides: bytes, seen: Colo
     assert close(middle(tmp_path, png(sides, flat())), seen, 2)
 
 
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "seen"),
+    [
+        (9, 16, (0, 34, 255)), (9, 18, (0, 77, 185)), (1, 16, (8, 43, 255)), (1, 18, (41, 76, 178)),
+        (12, 16, (0, 42, 255)), (12, 18, (26, 77, 185)), (1, 1, (44, 91, 197)), (1, 6, (44, 91, 197)),
+        (9, 14, (0, 94, 205)), (1, 17, (39, 87, 200)), (8, 13, (13, 98, 206)), (10, 13, (0, 133, 209)),
+    ],
+)  # fmt: skip
+def test_colours_told_by_numbers(
+    tmp_path: Path, primaries: int, transfer: int, seen: Colour
+) -> None:
+    """High dynamic range keeps its hues; a television's curve is not a screen's."""
+    numbers = chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
+    assert close(middle(tmp_path, png(numbers, flat())), seen, 4)
+
+
 def test_colours_are_told_before_the_pixels_or_not_at_all(tmp_path: Path) -> None:
     assert middle(tmp_path, png(flat(), gamma(100_000))) == COLOUR
 

@@ -25,7 +25,7 @@ def profile(sides: Mapping[bytes, bytes]) -> bytes:
     """
     numbers = sides.get(b"cICP", b"")
     if len(numbers) == CICP_BYTES and numbers[2:] == RGB_IN_FULL_RANGE:
-        return cicp.profile(numbers[0], numbers[1])
+        return cicp.profile(numbers[0], numbers[1], is_png=True)
     embedded = _embedded(sides.get(b"iCCP", b""))
     intent = sides.get(b"sRGB", b"")
     if embedded or (len(intent) == 1 and intent[0] in INTENTS):
