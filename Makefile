@@ -75,7 +75,7 @@ prefetch-soak: setup-test ## kill everything in turn, ten times, in the middle o
 
 ## Measurements
 
-bench: setup-test ## compare with bare nginx, PIL, thumbor, image_filter and ipx (QUICK=1: under 3 minutes)
+bench: setup-test ## compare with bare nginx, libvips, thumbor, image_filter and ipx (QUICK=1: under 5 minutes)
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
 	@sh bench/setup.sh
 	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)

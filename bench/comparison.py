@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import procs
 from bench.load import pull
-from bench.stored import in_turn
+from bench.stored import Asked, in_turn
 from bench.systems import CLOUD, System
 from tests.stack.running import Stack
 
@@ -77,7 +77,7 @@ def print_stored(
         for system, stack in running:
             target = address(system, stack, url)
             pull([target] * 8, system.headers)
-            cases[system.name] = (target, system.headers)
+            cases[system.name] = Asked([target], system.headers)
         rates = in_turn(cases, rounds, seconds)
         medians = (f"{statistics.median(rates[name]):,.0f}" for name in names)
         print(f"| {title} | {' | '.join(medians)} | {ratio(*(rates[name] for name in names))} |")

@@ -11,6 +11,7 @@ from PIL import Image
 def main() -> None:
     """Resize the files named on stdin, one a line, to argv[1] pixels."""
     side = int(sys.argv[1])
+    print("ready", flush=True)
     for line in sys.stdin:
         with Image.open(line.strip()) as image:
             image.draft("RGB", (side, side))

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
+from image_cloud.resize.heif import codecs
+
 
 def measure(originals: Sequence[Path], outputs: Path) -> dict[str, float]:
     """Compare `outputs`/<number>.jpg with `originals`; return mean PSNR (dB) and bytes."""
+    codecs.load()  # reads AVIF
     values, sizes = [], []
     for number, original in enumerate(originals):
         path = outputs / f"{number}.jpg"

@@ -16,11 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from bench import procs
-from bench.systems import System, cloud
+from bench.load import in_order
+from bench.systems import CLOUD, System, cloud
 from tests.frontdoor.client import jpeg
 from tests.stack.running import Stack, free_port
 
@@ -28,6 +30,8 @@ DOMAINS, SLOTS = 100, 8
 FASTEST_S, SLOWEST_S = 0.3, 10.0
 HIT_EVERY_S = 0.01
 PATIENCE_S = 120.0
+BROKEN = (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError)
+"""What a server does that has too many clients, the lack of a length included."""
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -73,27 +77,40 @@ class Clients:
     """Ask a stack, each one request after the other, until `until_s`."""
 
     def __init__(self, system: System, port: int, turn: str, *, originals: bool) -> None:
+        self._system = system
         self._address, _, self._port = system.thumbnail("", 200).split("/")[2].partition(":")
         self._headers = "".join(f"{header}\r\n" for header in system.headers)
         self._origin_port, self._turn, self._originals = port, turn, originals
         self.seen = Seen(collections.Counter(), [], [])
         self.until_s = 0.0
 
-    async def run(self, count: int, seconds: float) -> None:
+    async def run(self, count: int, seconds: float, *, hits: bool = True) -> None:
         """Run `count` of them, and one that asks for a hit every 10 ms."""
         self.until_s = time.monotonic() + seconds
-        await asyncio.gather(self._hits(), *(self._client(number) for number in range(count)))
+        beside = [self._hits()] if hits else []
+        await asyncio.gather(*beside, *(self._client(number) for number in range(count)))
 
     async def _client(self, number: int) -> None:
-        domain, turn = number % DOMAINS, 0
-        reader, writer = await asyncio.open_connection(self._address, int(self._port))
+        turn = 0
         while time.monotonic() < self.until_s:
-            began, turn = time.monotonic(), turn + 1
-            status = await self.ask(reader, writer, domain, f"{self._turn}-{number}-{turn}")
-            self.seen.statuses[status] += 1
-            if status == 200:
-                self.seen.good.append((domain, time.monotonic() - began))
-        writer.close()
+            try:
+                reader, writer = await asyncio.open_connection(self._address, int(self._port))
+                while time.monotonic() < self.until_s:
+                    turn += 1
+                    await self._once(reader, writer, number, turn)
+                writer.close()
+            except BROKEN:
+                self.seen.statuses[0] += 1
+                await asyncio.sleep(HIT_EVERY_S)
+
+    async def _once(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, turn: int
+    ) -> None:
+        began, domain = time.monotonic(), number % DOMAINS
+        status = await self.ask(reader, writer, domain, f"{self._turn}-{number}-{turn}")
+        self.seen.statuses[status] += 1
+        if status == 200:
+            self.seen.good.append((domain, time.monotonic() - began))
 
     async def _hits(self) -> None:
         reader, writer = await asyncio.open_connection(self._address, int(self._port))
@@ -108,9 +125,12 @@ class Clients:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, domain: int, name: str
     ) -> int:
         """Return the status of one request."""
-        url = quote(f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg", "/:")
-        path = "get_image" if self._originals else "get_thumbnail"
-        writer.write(f"GET /{path}?url={url} HTTP/1.1\r\nHost: x\r\n{self._headers}\r\n".encode())
+        url = f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg"
+        if self._originals:
+            path = f"get_image?url={quote(url, '/:')}"
+        else:
+            path = self._system.thumbnail(url, 200).split("/", 3)[3]
+        writer.write(f"GET /{path} HTTP/1.1\r\nHost: x\r\n{self._headers}\r\n".encode())
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).lower()
         length = int(head.partition(b"content-length:")[2].split(b"\r", 1)[0])
         await reader.readexactly(length)
@@ -168,6 +188,27 @@ async def measure(
     return rows
 
 
+def beside(
+    systems: Sequence[System], work: Path, counts: Sequence[int], seconds: float
+) -> dict[str, list[dict[str, float]]]:
+    """Run each number of clients with each system in turn; hits beside them at Image Cloud alone."""
+    port, picture = free_port(), work / "slow.jpg"
+    picture.write_bytes(jpeg(800, 600))
+    rows: dict[str, list[dict[str, float]]] = {system.name: [] for system in systems}
+    with procs.started(shops(port, picture), port, work / "slow.log"):
+        for number, count in enumerate(counts):
+            for system in in_order(systems, number):
+                clients = Clients(system, port, f"{time.time_ns()}", originals=False)
+                asyncio.run(clients.run(count, seconds, hits=system.name == CLOUD))
+                rows[system.name].append(report(clients.seen, count, seconds))
+    return rows
+
+
+def shops(port: int, picture: Path) -> list[str]:
+    """Return the command that serves `picture` as all shops."""
+    return [sys.executable, "-m", "bench.slow", "--serve", str(port), str(picture)]
+
+
 def line(row: dict[str, float]) -> str:
     """Return one row of the table, in Markdown."""
     return (
@@ -189,9 +230,8 @@ def run(counts: list[int], arguments: argparse.Namespace) -> list[dict[str, floa
         work, port = Path(name), free_port()
         work.chmod(0o755)
         (work / "a.jpg").write_bytes(jpeg(800, 600))
-        shops = [sys.executable, "-m", "bench.slow", "--serve", str(port), str(work / "a.jpg")]
         with (
-            procs.started(shops, port, work / "log"),
+            procs.started(shops(port, work / "a.jpg"), port, work / "log"),
             cloud(work / "home", arguments.settings, arguments.checkout) as (system, stack),
         ):
             print(TITLES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
 import statistics
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,11 +24,19 @@ SLOW_ADDRESS, HELD = "127.0.0.2", 50
 Say = Callable[[str], None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Addresses of stored pictures, asked for at random, and the headers that go with it."""
+
+    addresses: Sequence[str]
+    headers: Sequence[str] = ()
+
+
 def against_bare(
-    cases: dict[str, tuple[str, tuple[str, ...]]], bare: str, rounds: int, seconds: float
+    cases: dict[str, Asked], bare: Asked, rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
     """Return rate and ratio to `bare` (medians over rounds in which all take turns)."""
-    rates = in_turn({BARE: (bare, ()), **cases}, rounds, seconds)
+    rates = in_turn({BARE: bare, **cases}, rounds, seconds)
     return {
         name: {
             "per_s": statistics.median(values),
@@ -37,23 +46,20 @@ def against_bare(
     }
 
 
-def in_turn(
-    cases: dict[str, tuple[str, tuple[str, ...]]], rounds: int, seconds: float
-) -> dict[str, list[float]]:
+def in_turn(cases: dict[str, Asked], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Return each case's requests a second in every round; each round has another order."""
     rates: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds):
         for name in in_order(list(cases), number):
-            address, headers = cases[name]
-            rates[name].append(wrk([address], headers, seconds)["per_s"])
+            asked = cases[name]
+            rates[name].append(wrk(asked.addresses, asked.headers, seconds)["per_s"])
     return rates
 
 
-def latency(
-    address: str, headers: tuple[str, ...], full_per_s: float, seconds: float
-) -> dict[str, float]:
+def latency(asked: Asked, full_per_s: float, seconds: float) -> dict[str, float]:
     """Return p50, p99 and p99.9 (ms) at 70 % of the full rate."""
-    seen = wrk([address], headers, seconds, per_s=0.7 * full_per_s, connections=200)
+    per_s = 0.7 * full_per_s
+    seen = wrk(asked.addresses, asked.headers, seconds, per_s=per_s, connections=200)
     return {"per_s": seen["per_s"]} | {
         f"{name}_ms": seen[name] / 1000 for name in ("p50", "p99", "p999")
     }

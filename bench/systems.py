@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from bench import procs
@@ -13,22 +14,37 @@ from tests.stack.running import CHECKOUT, Stack, free_port
 
 CACHE = CHECKOUT / ".cache/bench"
 NGINX = "/usr/sbin/nginx"
-CLOUD, BARE, THUMBOR, FILTER, IPX, LOOP = (
+CLOUD, BARE, THUMBOR, FILTER, IPX, VIPS, PIL_LOOP, VIPS_LOOP = (
     "Image Cloud",
     "bare nginx",
     "thumbor",
     "image_filter",
     "ipx",
-    "PIL loop",
+    "pyvips, smallest server",
+    "PIL in a loop",
+    "pyvips in a loop",
 )
+
+# thumbor's; its quality is one for all formats, 85, and for AVIF what is the same to the eye
+FILTERS = {
+    "jpg": "",
+    "webp": "filters:format(webp)/",
+    "avif": "filters:format(avif):quality(69)/",
+}
+
+
+class Thumbnail(Protocol):
+    """The address of a picture fitted into a box; `format` is jpg, webp or avif."""
+
+    def __call__(self, url: str, side: int, format: str = "jpg", /) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """A running system; `thumbnail(url, side)` is the address of a picture fitted into a box."""
+    """A running system."""
 
     name: str
-    thumbnail: Callable[[str, int], str]
+    thumbnail: Thumbnail
     pids: Callable[[], list[int]]
     headers: tuple[str, ...] = ()
 
@@ -53,10 +69,13 @@ def cloud(
     settings = f"{allowed};{settings}" if settings else allowed
     with Stack(home, settings=settings, checkout=checkout) as stack:
 
-        def address(url: str, side: int) -> str:
-            if side in (100, 200, 250, 400, 800):
-                return f"{stack.url}/get_thumbnail?size={side}&url={quote(url, '/:')}"
-            return f"{stack.url}/get_image?resize_width={side}&resize_height={side}&url={quote(url, '/:')}"
+        def address(url: str, side: int, format: str = "jpg") -> str:
+            at = f"url={quote(url, '/:')}"
+            if side in (100, 200, 250, 400, 800) and format == "jpg":
+                return f"{stack.url}/get_thumbnail?size={side}&{at}"
+            box = f"resize_width={side}&resize_height={side}"
+            other = "" if format == "jpg" else f"&format_when_resize={format}"
+            return f"{stack.url}/get_image?{box}{other}&{at}"
 
         header = f"X-Image-Cloud-Token: {stack.token}"
         yield System(name, address, lambda: list(stack.processes()), (header,)), stack
@@ -80,8 +99,8 @@ def thumbor(work: Path) -> Iterator[System]:
     with procs.started([*command, "--processes", "2"], port, folder / "log") as pid:
         yield System(
             THUMBOR,
-            lambda url, side: (
-                f"http://127.0.0.1:{port}/unsafe/fit-in/{side}x{side}/{quote(url, '')}"
+            lambda url, side, format="jpg": (
+                f"http://127.0.0.1:{port}/unsafe/fit-in/{side}x{side}/{FILTERS[format]}{quote(url, '')}"
             ),
             lambda: procs.family(pid),
         )
@@ -104,7 +123,9 @@ def image_filter(origin: str, work: Path) -> Iterator[System]:
     with procs.started([NGINX, "-c", str(conf), "-e", "stderr"], port, work / "filter/log") as pid:
         yield System(
             FILTER,
-            lambda url, side: f"http://127.0.0.1:{port}/{side}/{url.rpartition('/')[2]}",
+            lambda url, side, _format="jpg": (
+                f"http://127.0.0.1:{port}/{side}/{url.rpartition('/')[2]}"
+            ),
             lambda: procs.family(pid),
         )
 
@@ -118,7 +139,23 @@ def ipx(work: Path) -> Iterator[System]:
     with procs.started(command, port, work / "ipx.log") as pid:
         yield System(
             IPX,
-            lambda url, side: f"http://127.0.0.1:{port}/s_{side}x{side},fit_inside,q_85/{url}",
+            lambda url, side, _format="jpg": (
+                f"http://127.0.0.1:{port}/s_{side}x{side},fit_inside,q_85/{url}"
+            ),
+            lambda: procs.family(pid),
+        )
+
+
+@contextlib.contextmanager
+def vips(work: Path) -> Iterator[System]:
+    """libvips behind the smallest server, a process per core; it keeps nothing."""
+    port = free_port()
+    python, script = str(CACHE / "venv/bin/python"), str(CHECKOUT / "bench/vips.py")
+    command = ["env", "VIPS_CONCURRENCY=1", python, script, "serve", str(port), "2"]
+    with procs.started(command, port, work / "vips.log") as pid:
+        yield System(
+            VIPS,
+            lambda url, side, format="jpg": f"http://127.0.0.1:{port}/{format}/{side}/{url}",
             lambda: procs.family(pid),
         )
 
