@@ -143,7 +143,7 @@ def main(program: str, create: Callable[[Node, Runner], Worker]) -> None:
     """Read the configuration, wire the daemon, and run it in the foreground until SIGTERM."""
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
-    set_up_logging(config.node.log_level)
+    set_up_logging(config.node.log_level, config.node.log_format)
     os.umask(0o007)
     if not once:
         heartbeat.forget_threads(config.node.run, program)

@@ -11,6 +11,7 @@ import falcon
 from image_cloud.picture import formats
 from image_cloud.picture.entity_tag import entity_tag
 from image_cloud.picture.record import Record
+from image_cloud.process.log_formats import NO_ID, current_id
 from image_cloud.request.internal import FetchRequest, ResizeRequest
 from image_cloud.request.query import Query
 from image_cloud.request.steps import (
@@ -29,10 +30,18 @@ QUERY = "image_cloud.query"  # in the WSGI environment
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
 
+class Identity:
+    """Falcon middleware: what the request's thread logs carries the request's id."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Take the id over."""
+        current_id.set(request_id(req))
+
+
 def request_id(req: falcon.Request) -> str:
     """Return the id that nginx gave this request, a dash where it came without."""
     given = req.get_header("X-Request-Id") or ""
-    return given if REQUEST_ID.fullmatch(given) else "-"
+    return given if REQUEST_ID.fullmatch(given) else NO_ID
 
 
 def query_of(req: falcon.Request) -> Query:

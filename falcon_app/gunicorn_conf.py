@@ -12,6 +12,7 @@ from gunicorn.glogging import Logger
 from falcon_app.app import configuration, end, start
 from image_cloud.process import memory
 from image_cloud.process.heartbeat import Heartbeat, path_of
+from image_cloud.process.log_formats import formatter
 from image_cloud.process.logs import WithoutQueries, set_up_logging
 from image_cloud.process.sockets import socket_path, take_over
 
@@ -52,7 +53,8 @@ elif _pool == "fetch":
     keepalive = 75
 elif _pool == "control":
     worker_class, workers = KEEPING, 1
-    threads = _pools.batch_queue + _pools.delete_queue + _pools.feed_queue + SPARE_THREADS
+    queues = (_pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.status_queue)
+    threads = sum(queues) + SPARE_THREADS
     keepalive = 75
 else:
     # One picture at a time in a process of its own: the only thing that can be killed for good.
@@ -69,9 +71,11 @@ class logger_class(Logger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's own lines, without queries: it quotes a request that failed outside the application."""
 
     def setup(self, cfg: Any) -> None:
-        """Filter what goes to the error log."""
+        """Give the error log the format of all others, and filter what goes to it."""
         super().setup(cfg)
         self.error_log.addFilter(WithoutQueries())
+        for handler in self.error_log.handlers:
+            handler.setFormatter(formatter(_config.node.log_format))
 
 
 def on_starting(server: Any) -> None:
@@ -86,7 +90,7 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 def post_fork(_server: Any, _worker: Any) -> None:
     """Limit a worker's memory: a picture or a body that wants more fails alone."""
-    set_up_logging(_config.node.log_level)
+    set_up_logging(_config.node.log_level, _config.node.log_format)
     if _pool == "resize":
         limit = _config.resize.worker_memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

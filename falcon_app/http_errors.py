@@ -10,7 +10,7 @@ from typing import Any
 import falcon
 from falcon.media import JSONHandler
 
-from falcon_app.exchange import request_id
+from falcon_app.exchange import Identity, request_id
 from image_cloud import errors
 from image_cloud.api.problems import Problem, of_the_server, status_of
 
@@ -21,15 +21,18 @@ DEFAULT_RETRY_AFTER_S = 5.0
 ALWAYS_RETRY_AFTER = (errors.Unavailable,)
 
 
-def install(app: falcon.App[Any, Any]) -> None:
-    """Make `app` answer every error, expected or not, with a problem document.
+def new_app(*middleware: Any) -> App:
+    """Return an app that answers every error, expected or not, with a problem document.
 
+    What is logged for a request carries its id.
     Its JSON is ASCII: what a client sent may hold lone surrogates, which no UTF-8 can carry.
     """
+    app: App = falcon.App(middleware=[Identity(), *middleware])
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json.dumps)
     app.add_error_handler(Exception, _on_unexpected)
     app.add_error_handler(falcon.HTTPError, _on_falcon_error)
     app.add_error_handler(errors.ImageCloudError, _on_error)
+    return app
 
 
 def _on_error(
@@ -45,7 +48,7 @@ def _on_error(
         resp.set_header("WWW-Authenticate", 'Bearer realm="Image Cloud"')
     more = {} if error.upstream_status is None else {"upstream_status": error.upstream_status}
     _answer(req, resp, status, error.code, error.title(), error.detail, **more)
-    log.info("event=refused id=%s status=%d code=%s", request_id(req), status, error.code)
+    log.info("event=refused status=%d code=%s", status, error.code)
 
 
 def _on_falcon_error(
@@ -62,7 +65,7 @@ def _on_falcon_error(
 def _on_unexpected(
     req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any
 ) -> None:
-    log.exception("event=unexpected id=%s error=%s", request_id(req), type(error).__name__)
+    log.exception("event=unexpected error=%s", type(error).__name__)
     unexpected = errors.ImageCloudError()
     _answer(req, resp, 500, unexpected.code, unexpected.title(), unexpected.detail)
 

@@ -17,6 +17,8 @@ from image_cloud.cluster.peers import Peers
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.db.listen import Listener
+from image_cloud.explain.everywhere import Everywhere
+from image_cloud.explain.here import Here
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
@@ -220,6 +222,15 @@ class Node:
         return FeedPages(
             self.database, self.listener, self.feed_guard, self.clock, self.freshness, own
         )
+
+    @cached_property
+    def everywhere(self) -> Everywhere:
+        """What explains why a picture is here or not."""
+        logs = Path(self.config.node.access_log).parents[1]
+        here = Here(
+            self.config.node.name, self.store, self.failures, self.database, self.gate, logs
+        )
+        return Everywhere(here, self.peers)
 
     def _own_file(self, name: str) -> Path:
         """Return a file of this node alone: nodes that share a storage have one each."""

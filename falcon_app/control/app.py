@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import falcon
-
-from falcon_app import http_errors
 from falcon_app.control.batches import FireAndForget
 from falcon_app.control.changes import ChangesAnswer
 from falcon_app.control.deletes import DeleteAnswer
+from falcon_app.control.explain import ExplainAnswer
 from falcon_app.health import Health
-from falcon_app.http_errors import App
+from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
 from image_cloud.node import Node
 from image_cloud.prefetch.intake import Intake
@@ -25,10 +23,10 @@ def create_control(node: Node) -> App:
     sorter = Sorter(node.store, node.origin, node.limits, config.resize)
     sizes = config.resize.thumbnail_sizes
     intake = Intake(sorter, node.database, node.clock, sizes, config.prefetch)
-    app = falcon.App(middleware=[TokenCheck(node.tokens)])
-    http_errors.install(app)
+    app = new_app(TokenCheck(node.tokens))
     app.add_route("/fire_and_forget", FireAndForget(intake))
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
+    app.add_route("/_explain", ExplainAnswer(node.everywhere))
     app.add_route("/health", Health())
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.exchange import query_of, request_id
+from falcon_app.exchange import query_of
 from image_cloud.prefetch.body import Body
 from image_cloud.prefetch.intake import Intake, ProgressRequest
 
@@ -21,7 +21,7 @@ class FireAndForget:
         """Take a batch, whatever its Content-Type; 202 when PostgreSQL has it for good."""
         stream = req.stream if req.content_length is None else req.bounded_stream
         body = Body(stream, req.content_length)
-        resp.media = self._intake.take(body, req.context.client.name, request_id(req))
+        resp.media = self._intake.take(body, req.context.client.name)
         resp.status = falcon.HTTP_202
         resp.set_header("Cache-Control", "no-store")
 

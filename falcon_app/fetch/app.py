@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import falcon
-
-from falcon_app import http_errors
 from falcon_app.fetch.originals import Fetch
 from falcon_app.health import Health
-from falcon_app.http_errors import App
+from falcon_app.http_errors import App, new_app
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
@@ -20,8 +17,7 @@ def create_fetch(node: Node) -> App:
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.failures, node.resize_pool)
-    app = falcon.App()
-    http_errors.install(app)
+    app = new_app()
     app.add_route("/health", Health())
     app.add_route("/_fetch", Fetch(fetcher))
     return app

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import falcon
-
-from falcon_app import http_errors
 from falcon_app.front.admission import Admission, NotAdmitted
 from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
@@ -12,10 +9,11 @@ from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
 from falcon_app.front.description import Description
 from falcon_app.front.domains import PausedDomains, ResumeDomain
+from falcon_app.front.explain import Explain
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
-from falcon_app.http_errors import App
+from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
 from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
@@ -35,8 +33,7 @@ def create_front(node: Node) -> App:
     thumbnail = GetThumbnail(finder, node.config.resize)
     pools = pool_checks(node.config.node.run, (pool for pool in POOLS if pool != "resize"))
     readiness = Readiness(node.store.space, node.database, pools)
-    app = falcon.App(middleware=[TokenCheck(node.tokens)])
-    http_errors.install(app)
+    app = new_app(TokenCheck(node.tokens))
     app.add_route("/get_image", GetImage(finder, node.config.resize, formats))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
@@ -73,5 +70,6 @@ def _add_cluster(app: App, node: Node) -> None:
     others = [peer for peer in cluster.peers if peer.name != own]
     deleting = DeleteImageByGet if cluster.legacy_get_delete else DeleteImage
     app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
+    app.add_route("/explain", Explain())
     app.add_route("/changes", Changes())
     app.add_route("/alternative_clouds", AlternativeClouds(own, others, states))

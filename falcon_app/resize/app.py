@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import falcon
-
-from falcon_app import http_errors
 from falcon_app.health import Health
-from falcon_app.http_errors import App
+from falcon_app.http_errors import App, new_app
 from falcon_app.resize.variants import Resize
 from image_cloud.node import Node
 from image_cloud.resize.heif import codecs
@@ -18,8 +15,7 @@ def create_resize(node: Node) -> App:
     if node.config.resize.worker_memory >= codecs.SHARED_FROM_BYTES:
         codecs.load()
     maker = Maker(node.store, node.failures, node.attempts, node.config.resize)
-    app = falcon.App()
-    http_errors.install(app)
+    app = new_app()
     app.add_route("/health", Health())
     app.add_route("/_resize", Resize(maker))
     return app

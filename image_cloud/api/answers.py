@@ -109,6 +109,13 @@ CLOUDS = json_of(
     ),
 )
 CHANGES = json_of(200, "a page of the feed", record(changes=listing({"type": "object"})))
+EXPLAINED = json_of(
+    200,
+    "what is known of the picture",
+    record(
+        node=TEXT, url=TEXT, key=TEXT, at=NUMBER, verdict=TEXT, variants=listing({"type": "object"})
+    ),
+)
 STATE = {"type": "string", "enum": ["ok", "degraded"]}
 HEALTH = json_of(200, "up", record(status=STATE))
 READY = json_of(200, "`ok` or `degraded`; details with the scope `ops`", record(status=STATE))

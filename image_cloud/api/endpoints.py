@@ -11,6 +11,7 @@ from image_cloud.api.answers import Answer
 from image_cloud.api.problems import Problem, of_the_server, problem_of
 from image_cloud.cluster.feed_page import PageParameters
 from image_cloud.config.sections import Resize
+from image_cloud.explain.request import ExplainParameters
 from image_cloud.politeness.overview import DomainParameters
 from image_cloud.prefetch.intake import ProgressParameters
 from image_cloud.request.parameter import Parameter, Parameters
@@ -140,6 +141,10 @@ def _cluster() -> list[Operation]:
     return [
         Operation(
             "GET", "/alternative_clouds", "The other nodes and their state.", "read", (answers.CLOUDS,)
+        ),
+        Operation(
+            "GET", "/explain", "Say why a picture is, or is not, here and at every peer.", "ops",
+            (answers.EXPLAINED,), tuple(ExplainParameters().all()), URL,
         ),
         Operation(
             "GET", "/changes", "The change feed, which peers follow.", "peer",

@@ -34,6 +34,7 @@ Write = Callable[[bytes], object]
 
 LONGEST_TRANSFER_S = 600.0
 MOST_FEED_BYTES, LONGEST_FEED_S = 32 << 20, 60.0
+MOST_EXPLAINED_BYTES = 1 << 20
 FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 
 
@@ -106,29 +107,43 @@ class Peers:
     def changes(self, peer: Peer, cursor: str, limit: int, wait_s: float) -> dict[str, Any]:
         """Return the next part of a peer's feed, as it sent it.  Raises PeerAway."""
         address = f"/changes?cursor={quote(cursor)}&limit={limit}&wait={wait_s:g}"
-        return self._feed(peer, address, poll_s=wait_s)
+        return self._json(peer, address, poll_s=wait_s)
+
+    def explain(self, peer: Peer, url: Url) -> dict[str, Any]:
+        """Return what the peer knows of `url`, as it sent it.  Raises PeerAway."""
+        return self._json(
+            peer, f"/explain?local=true&url={quote(url.text, safe='')}", MOST_EXPLAINED_BYTES
+        )
 
     def end_polls(self) -> None:
         """Have every call of `changes` break off, now and from now on: they raise PeerAway."""
         if self._exchange:
             self._exchange.end_polls()
 
-    def _feed(self, peer: Peer, address: str, *, poll_s: float | None = None) -> dict[str, Any]:
+    def _json(
+        self,
+        peer: Peer,
+        address: str,
+        most_bytes: int = MOST_FEED_BYTES,
+        *,
+        poll_s: float | None = None,
+    ) -> dict[str, Any]:
+        path = address.partition("?")[0]
         with self._answer(peer, "GET", address, poll_s=poll_s) as response:
             if response.status != 200:
-                raise _away(peer, f"/changes said {response.status}")
-            body = response.read(MOST_FEED_BYTES, LONGEST_FEED_S)
+                raise _away(peer, f"{path} said {response.status}")
+            body = response.read(most_bytes, LONGEST_FEED_S)
         try:
             content = json_file.parse(body)
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise _away(peer, "/changes sent no JSON object")
+            raise _away(peer, f"{path} sent no JSON object")
         return content
 
     def find_record(self, peer: Peer, key: str) -> Record | None:
         """Return what the peer's feed tells of one key.  Raises PeerAway."""
-        answer = self._feed(peer, f"/changes?key={key}")
+        answer = self._json(peer, f"/changes?key={key}")
         try:
             changes = [read_change(row, time.time()) for row in rows_of(answer)[:1]]
         except ValueError as error:

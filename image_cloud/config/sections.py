@@ -39,6 +39,9 @@ class Node:
         "{home}/log/nginx/access.log", "nginx's access log; /metrics counts its lines."
     )
     log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Lowest level to log.")
+    log_format: str = f.choice(
+        "logfmt", ("logfmt", "json"), "Lines of key=value facts, or the same facts as JSON."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -433,6 +436,9 @@ class Pools:
         1,
         1024,
         "Most requests for the change feed at once, those that wait for news included.",
+    )
+    status_queue: int = f.whole(
+        16, 1, 1024, "Most requests of operators at once: what is explained, what is shown."
     )
     resize_workers: int = f.whole(2, 1, 256, "Processes that resize, each one picture at a time.")
     resize_queue: int = f.whole(

@@ -44,6 +44,10 @@ upstream image_cloud_feed {{
     zone image_cloud_feed 128k;
     server unix:{control} max_fails=0 max_conns={feed_queue};
 }}
+upstream image_cloud_status {{
+    zone image_cloud_status 128k;
+    server unix:{control} max_fails=0 max_conns={status_queue};
+}}
 upstream image_cloud_resize {{
     zone image_cloud_resize 128k;
     server unix:{resize} max_fails=0 max_conns={resize_queue};
@@ -107,6 +111,7 @@ def render_node(config: Config) -> str:
         fetch_queue=config.pools.fetch_queue,
         batch_queue=config.pools.batch_queue,
         delete_queue=config.pools.delete_queue,
+        status_queue=config.pools.status_queue,
         feed_queue=config.pools.feed_queue,
         resize_queue=config.pools.resize_queue,
     )

@@ -86,7 +86,7 @@ class Intake:
         self._settings = settings
         self._turn = threading.BoundedSemaphore(settings.max_bodies)
 
-    def take(self, body: Body, client: str, request_id: str) -> dict[str, Any]:
+    def take(self, body: Body, client: str) -> dict[str, Any]:
         """Return what became of the URLs, as JSON, when PostgreSQL has them for good.
 
         Raises BadRequestBody, RequestTooLarge, Busy, DatabaseUnavailable.
@@ -99,8 +99,8 @@ class Intake:
             batch, waited = self._take_in(order, found, client)
         accepted = len(found.wanted) - waited
         log.info(
-            "event=batch id=%s batch=%s client=%s urls=%d accepted=%d seconds=%.3f",
-            request_id, batch.id, client, len(order.urls), accepted, time.monotonic() - started,
+            "event=batch batch=%s client=%s urls=%d accepted=%d seconds=%.3f",
+            batch.id, client, len(order.urls), accepted, time.monotonic() - started,
         )  # fmt: skip
         return {
             "batch": str(batch.id),

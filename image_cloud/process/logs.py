@@ -12,18 +12,19 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from image_cloud.process.log_formats import formatter
+
 LAST_LINES = 10
 
-FORMAT = "%(asctime)s.%(msecs)03d level=%(levelname)s process=%(process)d %(message)s"
 GATHER_S, MOST_LINES, STACK_BYTES = 0.2, 100, 256 * 1024
 QUERY = re.compile(r"\?.*")  # to the end of the line: a query may hold quotes and what else
 
 
-def set_up_logging(level: str) -> None:
+def set_up_logging(level: str, log_format: str) -> None:
     """Log `level` (a name in any case) and above; supervisord keeps and rotates the lines."""
     handler = GatheringHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(FORMAT, "%Y-%m-%dT%H:%M:%S"))
-    # Not in FORMAT, and looked up for every line.
+    handler.setFormatter(formatter(log_format))
+    # In no line, and looked up for every one.
     logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None
     root = logging.getLogger()

@@ -91,6 +91,10 @@ class Failures:
         error.retry_after_s = self._retry_after_s(memory.until - now, memory.retry_at - now)
         return error
 
+    def memory(self, key: str, kind: str = FETCH) -> Memory | None:
+        """Return what is remembered of `key`, be its time over."""
+        return self._read(self._path(key, kind))
+
     def check(self, key: str, kind: str = FETCH) -> None:
         """Raise the error that stands for `key` now."""
         if error := self.recall(key, kind):

@@ -22,6 +22,7 @@ SOURCES: dict[str, dict[str, object]] = {
     "plain.heic": {"quality": 30}, "tiles.heic": {"quality": 30, "tile_size": 512},
 }  # fmt: skip
 
+MOST_S = 240.0
 FINE_OR_NO_MEMORY = {"fine", "too_much_memory"}
 
 
@@ -36,7 +37,9 @@ def source(folder: Path, name: str) -> Path:
 def outcomes(format: str, width: int, *paths: Path) -> dict[str, set[str]]:
     """Return all that came of resizing each file with more and more memory."""
     command = [sys.executable, "-m", "tests.corpus.starved", format, str(width), *map(str, paths)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=MOST_S
+    )
     return {name: set(tries.values()) for name, tries in json.loads(done.stdout).items()}
 
 

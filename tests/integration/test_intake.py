@@ -153,7 +153,7 @@ def test_one_body_at_a_time(web: TestClient, intake: Intake) -> None:
 
     def take() -> None:
         with pytest.raises(Exception, match="JSON object"):
-            intake.take(Body(Slow(), None), "a", "-")
+            intake.take(Body(Slow(), None), "a")
 
     thread = threading.Thread(target=take)
     thread.start()

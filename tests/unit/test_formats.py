@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 
@@ -20,6 +21,7 @@ PIL_NAMES = {
 }  # fmt: skip
 
 
+@functools.cache
 def picture(name: str, **options: object) -> bytes:
     image = Image.frombytes("RGB", (64, 48), random.Random(1).randbytes(64 * 48 * 3))
     target = io.BytesIO()

@@ -1,12 +1,17 @@
+import json
 import logging
 import os
+import re
 import select
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from image_cloud.process.log_formats import current_id, formatter
 from image_cloud.process.logs import GatheringHandler, WithoutQueries, pieces
 
 PATIENCE_S = 10.0
@@ -119,3 +124,56 @@ def test_a_query_ends_at_no_quote() -> None:
     record = logging.LogRecord("gunicorn.error", logging.WARNING, "x", 1, refused, (), None)
     assert WithoutQueries().filter(record)
     assert "secret" not in logging.Formatter().format(record)
+
+
+def line(name: str, message: str, *values: object, error: bool = False) -> str:
+    try:
+        raise ValueError("odd") if error else KeyError
+    except (ValueError, KeyError):
+        info = sys.exc_info() if error else None
+    record = logging.LogRecord("x", logging.INFO, "", 0, message, values, info)
+    return formatter(name).format(record)
+
+
+def test_a_line_carries_the_id_of_its_request() -> None:
+    assert " id=" not in line("logfmt", "event=started")
+    token = current_id.set("abc-1")
+    try:
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} level=INFO process=\d+ id=abc-1 event=done bytes=3",
+            line("logfmt", "event=done bytes=%d", 3),
+        )
+        assert json.loads(line("json", "event=done"))["id"] == "abc-1"
+    finally:
+        current_id.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("message", "facts"),
+    [
+        ("event=x bytes=12 seconds=0.250 key=007", {"bytes": 12, "seconds": 0.25, "key": "007"}),
+        ("event=x reason='it\\'s \"so\" a=b' n=-1", {"reason": 'it\'s "so" a=b', "n": -1}),
+        ("event=x empty= last=y", {"empty": "", "last": "y"}),
+        ("Booting worker with pid: 7", {"message": "Booting worker with pid: 7"}),
+        ("event=x and words", {"message": "event=x and words"}),
+        ("event=x line\nbreak='a", {"message": "event=x line\nbreak='a"}),
+    ],
+)
+def test_a_line_as_json(message: str, facts: dict[str, object]) -> None:
+    text = line("json", message)
+    assert "\n" not in text
+    told = json.loads(text)
+    assert {name: told[name] for name in facts} == facts
+    assert told["level"] == "INFO"
+
+
+@given(st.text())
+def test_any_message_is_one_line_of_json(message: str) -> None:
+    text = line("json", message.replace("%", "%%"))
+    assert "\n" not in text
+    assert isinstance(json.loads(text), dict)
+
+
+def test_a_traceback_stays_with_its_line() -> None:
+    assert "ValueError: odd" in line("logfmt", "event=broken", error=True)
+    assert "ValueError: odd" in json.loads(line("json", "event=broken", error=True))["traceback"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import random
 import struct
@@ -40,6 +41,7 @@ def refusal(path: Path) -> errors.ImageCloudError | None:
     return None
 
 
+@functools.cache  # encoding costs more than what is tested, most of all with the threads of x265
 def noise(format: str, **options: object) -> bytes:
     image = Image.frombytes("RGB", (96, 64), random.Random(1).randbytes(96 * 64 * 3))
     target = io.BytesIO()

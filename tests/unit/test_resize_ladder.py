@@ -111,7 +111,7 @@ def test_other_colours(tmp_path: Path) -> None:
 
 
 def test_a_size_that_needs_more_than_the_ladder_has(tmp_path: Path) -> None:
-    ladder = ladder_of(saved(tmp_path, photo((3000, 2000)), "jpeg"))
+    ladder = ladder_of(saved(tmp_path, quarters((3000, 2000)), "jpeg"))
     assert resize_from_ladder(ladder, [Recipe(900, 900)], LIMITS) is None
     assert resize_from_ladder(ladder, [Recipe(200, 200), Recipe(900, 900)], LIMITS) is None
 
@@ -124,11 +124,11 @@ def test_a_fine_ladder_has_more(tmp_path: Path) -> None:
 
 
 def test_no_ladder_where_it_is_of_no_use(tmp_path: Path) -> None:
-    png = saved(tmp_path, photo((1500, 1200)), "png")
+    png = saved(tmp_path, quarters((1500, 1200)), "png")
     assert resize_with_ladder(png, [FIRST], LIMITS, Steps.FINE)[1] is None
-    small = saved(tmp_path, photo((400, 300)), "jpeg")
+    small = saved(tmp_path, quarters((400, 300)), "jpeg")
     assert resize_with_ladder(small, [FIRST], LIMITS, Steps.FINE)[1] is None
-    large = saved(tmp_path, photo((1700, 1300)), "jpeg")
+    large = saved(tmp_path, quarters((1700, 1300)), "jpeg")
     assert resize_with_ladder(large, [Recipe(800, 800)], LIMITS, Steps.AS_DECODED)[1] is None
     assert resize_with_ladder(large, [FIRST], LIMITS, Steps.NONE)[1] is None
     none = Resize(ladder_side=0)

@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 from falcon.testing import TestClient
 
-from falcon_app import http_errors
+from falcon_app.http_errors import new_app
 from image_cloud.request.tokens import Client
 
 
@@ -25,8 +25,7 @@ class Anyone:
 
 def client(routes: dict[str, Any], scopes: Sequence[str] = ()) -> TestClient:
     """Return a client of an application with these resources."""
-    app = falcon.App(middleware=[Anyone(scopes)])
-    http_errors.install(app)
+    app = new_app(Anyone(scopes))
     for address, resource in routes.items():
         app.add_route(address, resource)
     return TestClient(app)

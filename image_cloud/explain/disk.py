@@ -1,0 +1,50 @@
+"""What the storage has of one picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from image_cloud.picture.record import Original
+from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.store import Store
+
+Facts = dict[str, Any]
+
+
+def on_disk(store: Store, failures: Failures, key: str) -> Facts:
+    """Return original, variants, record, tombstone and remembered failures of `key`."""
+    original, tombstone = store.originals.find(key), store.tombstones.find(key)
+    record = store.records.find(key)
+    return {
+        "original": _original(store, original) if original else None,
+        "variants": _variants(store, original) if original else [],
+        "record": dataclasses.asdict(record) if record else None,
+        "unrecorded": store.records.is_unrecorded(key),
+        "tombstone": dataclasses.asdict(tombstone) if tombstone else None,
+        "failures": {kind: _failure(failures, key, kind) for kind in (FETCH, RESIZE)},
+    }
+
+
+def _original(store: Store, original: Original) -> Facts:
+    status = _stat(store.originals.path(original))
+    return {"file": original.relative, "is_private": original.is_private, **status}
+
+
+def _variants(store: Store, original: Original) -> list[Facts]:
+    names = sorted(store.variants.names(original.stem))
+    return [{"name": name, **_stat(store.variants.path(original.stem, name))} for name in names]
+
+
+def _stat(path: os.PathLike[str]) -> Facts:
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        return {"error": error.strerror}
+    return {"bytes": status.st_size, "modified_at": status.st_mtime, "used_at": status.st_atime}
+
+
+def _failure(failures: Failures, key: str, kind: str) -> Facts | None:
+    memory = failures.memory(key, kind)
+    return dataclasses.asdict(memory) if memory else None

@@ -1,0 +1,111 @@
+"""What `explain` says of a picture, from what lies on the disk and in the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image_cloud.config.sections import Failures as Settings
+from image_cloud.errors import CorruptImage, OriginNotFound
+from image_cloud.explain.disk import on_disk
+from image_cloud.explain.here import differences, together
+from image_cloud.explain.log_lines import MOST_LINES, lines_about
+from image_cloud.picture.record import Record, Tombstone
+from image_cloud.picture.url import Url
+from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.store import Store
+from tests.cloning import keep
+
+URL = Url.parse("http://shop.example/a.jpg")
+RECORD = Record(URL.key, URL.text, URL.host, "jpeg", 1, 1, 3, "0" * 64, 10.0, "origin")
+NOW = 1000.0
+HEALTHY = {"name": "shop.example", "slots": 8, "slots_in_use": 0, "trouble": None}
+NO_ROWS: dict[str, Any] = {
+    "catalogue": None,
+    "prefetch": None,
+    "clone": None,
+    "prefetch_failures": [],
+}
+ROW = {**vars(RECORD), "deleted_at": None, "blocked": False}
+WAITING = {"is_under_way": False, "ready": True, "before_it": 17}
+
+
+@pytest.fixture
+def failures(store: Store) -> Failures:
+    return Failures(store.root, Settings(), lambda: NOW)
+
+
+def told(store: Store, failures: Failures, **rows: Any) -> dict[str, Any]:
+    facts = on_disk(store, failures, URL.key) | {"at": NOW, "domain": HEALTHY}
+    return together(facts, NO_ROWS | rows)
+
+
+def test_a_picture_that_is_here(store: Store, failures: Failures) -> None:
+    keep(store, RECORD)
+    original = store.originals.find(URL.key)
+    assert original
+    store.variants.keep(original.stem, {"200x200-fit-q85.jpg": b"small"})
+    said = told(store, failures, catalogue=ROW)
+    assert said["verdict"] == "here, with 1 variants"
+    assert said["original"]["file"] == original.relative
+    assert [(one["name"], one["bytes"]) for one in said["variants"]] == [("200x200-fit-q85.jpg", 5)]
+    failures.remember(URL.key, CorruptImage("damaged"), RESIZE)
+    assert "cannot be resized: damaged" in told(store, failures, catalogue=ROW)["verdict"]
+
+
+@pytest.mark.parametrize("fact", ["sha256", "bytes", "format", "width", "stored_at", "url"])
+def test_a_row_that_says_something_else(fact: str, store: Store, failures: Failures) -> None:
+    keep(store, RECORD)
+    wrong = ROW | {fact: 7 if fact != "url" else "http://other.example/"}
+    assert told(store, failures, catalogue=wrong)["differences"] == [fact]
+    assert f"differ: {fact}" in told(store, failures, catalogue=wrong)["verdict"]
+
+
+def test_a_record_without_row_and_a_row_without_record() -> None:
+    assert differences({"record": vars(RECORD), "catalogue": None}) == ["catalogue"]
+    assert differences({"record": None, "catalogue": ROW}) == ["record"]
+    assert differences({"record": None, "catalogue": ROW | {"deleted_at": 1.0}}) == []
+    assert differences({"record": None, "catalogue": None}) == []
+
+
+def test_why_a_picture_is_not_here(store: Store, failures: Failures) -> None:
+    assert "nobody has asked" in told(store, failures)["verdict"]
+    assert "17 URLs" in told(store, failures, prefetch=WAITING)["verdict"]
+    under_way = WAITING | {"is_under_way": True}
+    assert "being fetched" in told(store, failures, prefetch=under_way)["verdict"]
+    failed = WAITING | {
+        "ready": False,
+        "tries": 3,
+        "last_code": "origin_timeout",
+        "next_at": 2000.0,
+    }
+    assert "failed 3 times (origin_timeout)" in told(store, failures, prefetch=failed)["verdict"]
+    assert "cloned from ic02" in told(store, failures, clone={"peer": "ic02"})["verdict"]
+    failures.remember(URL.key, OriginNotFound("the origin answered 404"))
+    assert "the origin answered 404 (origin_not_found)" in told(store, failures)["verdict"]
+    store.tombstones.write(Tombstone(URL.key, URL.text, NOW, blocked=True))
+    assert told(store, failures)["verdict"].startswith("blocked since 1970-01-01T00:16:40")
+
+
+def test_a_database_that_is_away(store: Store, failures: Failures) -> None:
+    keep(store, RECORD)
+    facts = on_disk(store, failures, URL.key) | {"at": NOW, "domain": HEALTHY}
+    said = together(facts, None, "the database is away")
+    assert (said["database"], said["differences"]) == ("the database is away", [])
+    assert said["verdict"].startswith("here")
+
+
+def test_lines_of_the_logs(tmp_path: Path) -> None:
+    assert lines_about(tmp_path, URL.key) == []
+    other = f"2026-01-01T00:00:00 event=downloaded key={'0' * 64}\n"
+    for name in ("fetch", "prefetch"):
+        lines = [f"2026-01-0{n}T00:00:00 event=x key={URL.key} from={name}\n" for n in range(1, 9)]
+        (tmp_path / f"image-cloud-{name}.log").write_text(other.join(lines))
+    (tmp_path / "image-cloud-front.log").mkdir()
+    found = lines_about(tmp_path, URL.key)
+    assert len(found) == MOST_LINES
+    assert found == sorted(found)
+    assert found[-1].startswith("2026-01-08")
+    assert all(URL.key in line for line in found)
