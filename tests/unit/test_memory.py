@@ -15,6 +15,7 @@ from image_cloud.config.sample import render
 from image_cloud.process.sockets import POOLS
 from tests.node import new_node
 
+ROOT = Path(__file__).parents[2]
 MADE = """
 import json, os, sys, threading
 from falcon_app import app
@@ -34,7 +35,12 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     ini = tmp_path / "image_cloud.ini"
     node = new_node(tmp_path, "cluster.peers=ic01=http://127.0.0.1:1")
     ini.write_text(render(node.config))
-    environment = {**os.environ, "IMAGE_CLOUD_CONFIG": str(ini), "IMAGE_CLOUD_POOL": request.param}
+    environment = {
+        **os.environ,
+        "IMAGE_CLOUD_CONFIG": str(ini),
+        "IMAGE_CLOUD_POOL": request.param,
+        "PYTHONPATH": str(ROOT),  # `make unit` installs no package
+    }
     done = subprocess.run(
         [sys.executable, "-c", MADE], env=environment, check=True, stdout=subprocess.PIPE
     )
