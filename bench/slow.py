@@ -185,6 +185,8 @@ async def measure(
         row = report(clients.seen, count, seconds)
         rows.append(row | {"fetch_memory_mb": memory_mb, "fetch_threads": threads})
         print(line(rows[-1]), flush=True)
+        if rows[-1]["failed"]:
+            print(f"statuses: {dict(clients.seen.statuses)}", file=sys.stderr)
     return rows
 
 
