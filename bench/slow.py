@@ -66,11 +66,15 @@ async def serve(port: int, picture: Path) -> None:
 
 @dataclasses.dataclass
 class Seen:
-    """What the clients saw: statuses, seconds of good answers by domain, and seconds of hits."""
+    """What the clients saw: statuses, seconds of good answers by domain, and seconds of hits.
+
+    nginx alone sends a stored thumbnail (`hits`), front looks for an original (`front_hits`).
+    """
 
     statuses: collections.Counter[int]
     good: list[tuple[int, float]]
     hits: list[float]
+    front_hits: list[float]
 
 
 class Clients:
@@ -81,13 +85,15 @@ class Clients:
         self._address, _, self._port = system.thumbnail("", 200).split("/")[2].partition(":")
         self._headers = "".join(f"{header}\r\n" for header in system.headers)
         self._origin_port, self._turn, self._originals = port, turn, originals
-        self.seen = Seen(collections.Counter(), [], [])
+        self.seen = Seen(collections.Counter(), [], [], [])
         self.until_s = 0.0
 
     async def run(self, count: int, seconds: float, *, hits: bool = True) -> None:
         """Run `count` of them, and one that asks for a hit every 10 ms."""
         self.until_s = time.monotonic() + seconds
-        beside = [self._hits()] if hits else []
+        seen = self.seen
+        asked = [(seen.hits, False), (seen.front_hits, True)] if hits else []
+        beside = [self._hits(took, originals=originals) for took, originals in asked]
         await asyncio.gather(*beside, *(self._client(number) for number in range(count)))
 
     async def _client(self, number: int) -> None:
@@ -107,26 +113,33 @@ class Clients:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, turn: int
     ) -> None:
         began, domain = time.monotonic(), number % DOMAINS
-        status = await self.ask(reader, writer, domain, f"{self._turn}-{number}-{turn}")
+        name = f"{self._turn}-{number}-{turn}"
+        status = await self.ask(reader, writer, domain, name, originals=self._originals)
         self.seen.statuses[status] += 1
         if status == 200:
             self.seen.good.append((domain, time.monotonic() - began))
 
-    async def _hits(self) -> None:
+    async def _hits(self, took: list[float], *, originals: bool) -> None:
         reader, writer = await asyncio.open_connection(self._address, int(self._port))
-        await self.ask(reader, writer, 0, "hit")
+        await self.ask(reader, writer, 0, "hit", originals=originals)
         while (began := time.monotonic()) < self.until_s:
-            assert await self.ask(reader, writer, 0, "hit") == 200
-            self.seen.hits.append(time.monotonic() - began)
+            assert await self.ask(reader, writer, 0, "hit", originals=originals) == 200
+            took.append(time.monotonic() - began)
             await asyncio.sleep(HIT_EVERY_S)
         writer.close()
 
     async def ask(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, domain: int, name: str
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        domain: int,
+        name: str,
+        *,
+        originals: bool,
     ) -> int:
         """Return the status of one request."""
         url = f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg"
-        if self._originals:
+        if originals:
             path = f"get_image?url={quote(url, '/:')}"
         else:
             path = self._system.thumbnail(url, 200).split("/", 3)[3]
@@ -166,6 +179,8 @@ def report(seen: Seen, count: int, seconds: float) -> dict[str, float]:
         "failed": seen.statuses.total() - seen.statuses[200] - seen.statuses[503],
         "hit_p50_ms": 1000 * statistics.median(seen.hits or [0.0]),
         "hit_p99_ms": 1000 * percentile(seen.hits, 0.99),
+        "front_hit_p50_ms": 1000 * percentile(seen.front_hits, 0.5),
+        "front_hit_p99_ms": 1000 * percentile(seen.front_hits, 0.99),
     }
 
 
@@ -185,7 +200,7 @@ async def measure(
         row = report(clients.seen, count, seconds)
         rows.append(row | {"fetch_memory_mb": memory_mb, "fetch_threads": threads})
         print(line(rows[-1]), flush=True)
-        if rows[-1]["failed"]:
+        if row["failed"]:
             print(f"statuses: {dict(clients.seen.statuses)}", file=sys.stderr)
     return rows
 
@@ -217,13 +232,14 @@ def line(row: dict[str, float]) -> str:
         f"| {row['clients']:.0f} | {row['good_per_s']:.0f} ({row['best_per_s']:.0f})"
         f" | {row['p50_s']:.1f} ({row['best_p50_s']:.1f}) | {row['p99_s']:.1f} ({row['best_p99_s']:.1f})"
         f" | {row['refused']:.0f} | {row['failed']:.0f} | {row['hit_p50_ms']:.1f}, {row['hit_p99_ms']:.0f}"
+        f" | {row['front_hit_p50_ms']:.1f}, {row['front_hit_p99_ms']:.0f}"
         f" | {row['fetch_threads']:.0f}, {row['fetch_memory_mb']:.0f} |"
     )
 
 
 TITLES = """\
-| clients | good answers/s (at best) | p50, s | p99, s | refused | failed | hits beside: p50, p99, ms | fetch: threads, MB |
-|---|---|---|---|---|---|---|---|"""
+| clients | good answers/s (at best) | p50, s | p99, s | refused | failed | hits: p50, p99, ms | front's | fetch: threads, MB |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def run(counts: list[int], arguments: argparse.Namespace) -> list[dict[str, float]]:

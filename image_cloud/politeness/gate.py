@@ -85,7 +85,7 @@ class Visit:
         """Take a slot; the domain may have been paused while we waited."""
         self._slot = self._gate.slots.wait(domain, self._gate.patience_s, urgent=self._urgent)
         if self._probe is None:
-            self._probe = self._gate.domains.admit(domain.name)
+            self._probe = self._gate.domains.admit(domain.name, urgent=self._urgent)
 
     def __exit__(
         self,
