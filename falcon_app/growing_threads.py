@@ -40,6 +40,11 @@ class GrowingThreads:
                 self._waiting.append(job)
         return future
 
+    def idle(self) -> int:
+        """Return how many threads have nothing to do."""
+        with self._mutex:
+            return len(self._idle)
+
     def shutdown(self, **_options: Any) -> None:
         """End the threads as they become idle; wait for none."""
         with self._mutex:

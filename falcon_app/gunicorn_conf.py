@@ -49,7 +49,8 @@ if _pool == "front":
     keepalive = 75
 elif _pool == "fetch":
     worker_class, workers = KEEPING, _pools.fetch_workers
-    threads = _pools.fetch_threads + SPARE_THREADS
+    # As many as nginx lets in, whichever worker it is: none of them waits for a thread.
+    threads = max(_pools.fetch_threads, _pools.fetch_queue) + SPARE_THREADS
     keepalive = 75
 elif _pool == "control":
     worker_class, workers = KEEPING, 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 from functools import cached_property
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from image_cloud.storage.space import Room
 from image_cloud.storage.store import Store
 
 GRACE_S = 5.0
+FILES_EACH = 8  # of one download: sockets of both sides, locks, the file itself
 RESIZE_QUEUE_S = 30.0  # that a picture may wait for its turn in the resize pool
 
 
@@ -117,7 +119,7 @@ class Node:
     def gate(self) -> Gate:
         """What every request to an origin goes through."""
         pools, politeness = self.config.pools, self.config.politeness
-        crowd = Crowd(pools.fetch_threads, politeness.waiting)
+        crowd = Crowd(min(pools.fetch_threads, _most_downloads()), politeness.waiting)
         return Gate(self.limits, Slots(self.slots_file), self.domains, crowd, politeness.slot_wait)
 
     @cached_property
@@ -235,3 +237,9 @@ class Node:
     def _own_file(self, name: str) -> Path:
         """Return a file of this node alone: nodes that share a storage have one each."""
         return self.storage / "cluster" / f"{self.config.node.name}.{name}"
+
+
+def _most_downloads() -> int:
+    """Return for how many downloads the files suffice that this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 10**6 if soft == resource.RLIM_INFINITY else max(1, soft // FILES_EACH)

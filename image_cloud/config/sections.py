@@ -421,8 +421,8 @@ class Pools:
         1024,
         4,
         4096,
-        "Most threads of each, and so its downloads at once, waiting ones included. A thread starts\n"
-        "when it is needed and ends when it is not.",
+        "Most downloads of each at once, waiting ones included; each has a thread, which starts when it is\n"
+        "needed and ends when it is not.",
     )
     fetch_queue: int = f.whole(
         2048, 1, 100_000, "Most requests in the fetch pool, waiting ones included."
