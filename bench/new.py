@@ -49,7 +49,7 @@ def main() -> None:
             }
             urls = [f"{origin}/{name}" for name in names]
             comparison.print_new(turns(each, urls, arguments.side, arguments.rounds), PRODUCTS)
-            for pool in ("front", "fetch", "resize"):
+            for pool in ("front", "fetch", "decoder"):
                 print(
                     f"| a request to {pool} that does nothing | {hop_ms(running[0][1], pool):.2f} |"
                 )

@@ -26,7 +26,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PROGRAMS = (
     "image-cloud-prefetch",
     "image-cloud-control",
-    "image-cloud-resize",
+    "image-cloud-decoder",
     "postgres",
     "image-cloud-janitor",
 )

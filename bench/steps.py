@@ -17,11 +17,11 @@ from bench import pictures
 from bench.quality import psnr_db
 from bench.systems import CACHE
 from image_cloud.config.sections import Resize
+from image_cloud.picture.geometry import Size, layout
 from image_cloud.request.params import thumbnail_recipe
 from image_cloud.resize import jpeg_scans, resize_all
 from image_cloud.resize.decode import FED_AT_ONCE_BYTES
 from image_cloud.resize.encode import encode
-from image_cloud.resize.geometry import Size, layout
 from image_cloud.resize.readers import jpeg
 from image_cloud.storage.new_file import NewFile, sync_together
 

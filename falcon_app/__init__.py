@@ -1,1 +1,1 @@
-"""The web side: four pools (front, fetch, control, resize) of one Falcon code base."""
+"""The web side: three pools (front, fetch, control) of one Falcon code base."""

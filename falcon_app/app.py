@@ -29,7 +29,7 @@ def node() -> Node:
 
 
 def create_app() -> App:
-    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch, control or resize."""
+    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch or control."""
     pool = os.environ["IMAGE_CLOUD_POOL"]
     app: App = getattr(module_of(pool), f"create_{pool}")(node())
     return app

@@ -12,7 +12,7 @@ from image_cloud.picture import formats
 from image_cloud.picture.entity_tag import entity_tag
 from image_cloud.picture.record import Record
 from image_cloud.process.log_formats import NO_ID, current_id
-from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.request.internal import FetchRequest
 from image_cloud.request.query import Query
 from image_cloud.request.steps import (
     PRIVATE,
@@ -74,9 +74,7 @@ def respond(resp: falcon.Response, step: Step) -> None:
             resp.set_header("X-Cache", step.source)
             resp.set_header("Cache-Control", "no-store")
         case FetchRequest():
-            hand_on(resp, "/_fetch", step.arguments())
-        case ResizeRequest():
-            hand_on(resp, "/_resize", step.arguments())
+            hand_on(resp, step.address, step.arguments())
 
 
 def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the four pools; IMAGE_CLOUD_POOL says which this is."""
+"""gunicorn's settings for the three pools; IMAGE_CLOUD_POOL says which this is."""
 
 from __future__ import annotations
 
@@ -52,17 +52,11 @@ elif _pool == "fetch":
     # As many as nginx lets in, whichever worker it is: none of them waits for a thread.
     threads = max(_pools.fetch_threads, _pools.fetch_queue) + SPARE_THREADS
     keepalive = 75
-elif _pool == "control":
+else:
     worker_class, workers = KEEPING, 1
     queues = (_pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.status_queue)
     threads = sum(queues) + SPARE_THREADS
     keepalive = 75
-else:
-    # One picture at a time in a process of its own: the only thing that can be killed for good.
-    worker_class, workers, threads = "sync", _pools.resize_workers, 1
-    # The worker's own alarm comes first; this kills a decoder that never returns to Python.
-    timeout = int(_config.resize.decode_timeout) + 2
-    max_requests, max_requests_jitter = 2000, 500
 
 
 worker_connections = threads + IDLE_CONNECTIONS
@@ -90,12 +84,8 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """Limit a worker's memory: a picture or a body that wants more fails alone."""
+    """Limit a worker's memory: a body that wants more fails alone."""
     set_up_logging(_config.node.log_level, _config.node.log_format)
-    if _pool == "resize":
-        limit = _config.resize.worker_memory
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if _pool == "control":
         limit = _config.prefetch.memory
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

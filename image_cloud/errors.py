@@ -408,6 +408,15 @@ class Busy(Unavailable):
     code = "busy"
 
 
+class DecoderAway(Busy):
+    """The decoder is away.
+
+    It is started again at once; try again after Retry-After.
+    """
+
+    code = "decoder_away"
+
+
 class OriginPaused(Busy):
     """Requests to this origin are paused.
 

@@ -18,6 +18,8 @@ from image_cloud.cluster.peers import Peers
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.db.listen import Listener
+from image_cloud.decoding.client import Decoder
+from image_cloud.decoding.maker import Made, Maker
 from image_cloud.explain.everywhere import Everywhere
 from image_cloud.explain.here import Here
 from image_cloud.fetch.arrival import Arrivals
@@ -34,9 +36,6 @@ from image_cloud.politeness.slots import Slots
 from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
 from image_cloud.request.tokens import TokenStore
-from image_cloud.resize_pool.client import ResizePool
-from image_cloud.resize_pool.marks import Attempts
-from image_cloud.resize_pool.no_answer import NoAnswer
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.recorder import Recorder
@@ -45,7 +44,7 @@ from image_cloud.storage.store import Store
 
 GRACE_S = 5.0
 FILES_EACH = 8  # of one download: sockets of both sides, locks, the file itself
-RESIZE_QUEUE_S = 30.0  # that a picture may wait for its turn in the resize pool
+DECODER_QUEUE_S = 30.0  # that a picture may wait for its turn (daemons/decoder/parent.py)
 
 
 class Node:
@@ -154,23 +153,22 @@ class Node:
         """What compares pictures with records, and heals."""
         return Auditor(self.store, self.database, self.peers, self.cache)
 
-    # --- the resize pool and clients ---------------------------------------------------------
+    # --- the decoder and clients -------------------------------------------------------------
 
     @cached_property
-    def attempts(self) -> Attempts:
-        """What is being decoded right now."""
-        return Attempts(self.run / "decoding")
+    def decoder(self) -> Decoder:
+        """The client of the decoder daemon."""
+        return Decoder(socket_path(self.config.node.run, "decoder"), self._decoding_s())
 
     @cached_property
-    def no_answer(self) -> NoAnswer:
-        """What tells a busy resize pool from a picture that killed its decoder."""
-        return NoAnswer(self.attempts, self.failures)
+    def maker(self) -> Maker:
+        """What has variants made, and keeps them."""
+        turns: Flights[Made] = Flights(self._lock_file("decoding"), 2 * self._decoding_s())
+        return Maker(self.store, self.failures, self.decoder, turns, self.config.resize)
 
-    @cached_property
-    def resize_pool(self) -> ResizePool:
-        """What has pictures resized."""
-        timeout_s = self.config.resize.decode_timeout + RESIZE_QUEUE_S
-        return ResizePool(socket_path(self.config.node.run, "resize"), self.no_answer, timeout_s)
+    def _decoding_s(self) -> float:
+        """Return how long one picture may take, its wait for a turn included."""
+        return self.config.resize.decode_timeout + DECODER_QUEUE_S + GRACE_S
 
     @cached_property
     def tokens(self) -> TokenStore:

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from image_cloud.db.connect import Database
+from tests.decoding import Daemon, configured
 from tests.origin import Origin
 from tests.postgres import Cluster
 from tests.stack.running import Stack
@@ -37,6 +38,13 @@ def stack() -> Iterator[Stack]:
         Stack(Path(folder) / "home", settings=SETTINGS) as running,
     ):
         yield running
+
+
+@pytest.fixture(scope="session")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The socket of a decoder with the default settings."""
+    with Daemon(configured(tmp_path_factory.mktemp("decoder"))) as running:
+        yield running.path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The four pools of a node, wired as in production; for nginx, `Pools` follows where they send a request."""
+"""The three pools of a node, wired as in production; for nginx, `Pools` follows where they send a request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from falcon_app.control.app import create_control
 from falcon_app.fetch.app import create_fetch
 from falcon_app.front.app import create_front
 from falcon_app.middleware import INTERNAL
-from falcon_app.resize.app import create_resize
 from image_cloud.node import Node
+from image_cloud.process.sockets import POOLS
 from image_cloud.request import tokens
 
 REQUEST_ID = "0123456789abcdef" * 2
 MOST_STEPS = 4
-NEXT = {"/_fetch": "fetch", "/_resize": "resize", "/_delete": "control", "/_changes": "control"}
+NEXT = {"/_fetch": "fetch", "/_variant": "fetch", "/_delete": "control", "/_changes": "control"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +41,11 @@ class Pools:
     """Asks with a token of all scopes; each pool has a node of its own, as its process has."""
 
     def __init__(self, node: Node) -> None:
-        self.nodes = {name: Node(node.config) for name in ("front", "fetch", "control", "resize")}
+        self.nodes = {name: Node(node.config) for name in POOLS}
         self._clients = {
             "front": TestClient(create_front(self.nodes["front"])),
             "fetch": TestClient(create_fetch(self.nodes["fetch"])),
             "control": TestClient(create_control(self.nodes["control"])),
-            "resize": TestClient(create_resize(self.nodes["resize"])),
         }
         self._node = node
         self._token = self.token_for(*tokens.SCOPES)
@@ -75,12 +74,6 @@ class Pools:
             way.append(pool)
             came = self._go_on(pool, target)
         return Answer(came.status_code, came.headers, came.content, way)
-
-    def no_resize(self) -> Answer:
-        """Ask as nginx does when the resize pool gives no answer."""
-        headers = {"X-Request-Id": REQUEST_ID, INTERNAL: "1"}
-        came = self._clients["front"].simulate_get("/_no_resize", headers=headers)
-        return Answer(came.status_code, came.headers, came.content, ["front"])
 
     def _go_on(self, pool: str, target: str) -> Result:
         path, _, query = target.partition("?")

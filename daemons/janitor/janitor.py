@@ -35,7 +35,7 @@ NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorde
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
 DAY_S = 86400.0
-LOCK_FILES = (".flights", ".slots")
+LOCK_FILES = (".flights", ".slots", ".decoding")
 NICENESS = 10  # requests come first
 
 
@@ -52,7 +52,6 @@ class Janitor:
         database: Database,
         traffic: TrafficReader,
         eviction: Eviction,
-        run_folder: Path,
         idle_s: float,
         cluster_clock: ClusterClock,
         tombstones_keep_s: float,
@@ -65,7 +64,6 @@ class Janitor:
         self._database = database
         self._traffic = traffic
         self._eviction = eviction
-        self._run_folder = run_folder
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
         self._go_on = go_on
@@ -127,13 +125,8 @@ class Janitor:
         for folder in (
             self._store.root / "incoming",
             self._store.root / "variants" / ".incoming",
-            self._run_folder / "decoding",
         ):
-            yield from (
-                path
-                for path in _files(folder)
-                if path.name not in LOCK_FILES and not _is_process(path)
-            )
+            yield from (path for path in _files(folder) if path.name not in LOCK_FILES)
         for name in ("cluster", "domains"):
             files = _files(self._store.root / name)
             yield from (path for path in files if json_file.is_temporary(path.name))
@@ -141,11 +134,6 @@ class Janitor:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.is_file())
-
-
-def _is_process(path: Path) -> bool:
-    """Say whether a file belongs to a running process (image_cloud/resize_pool/marks.py)."""
-    return path.name.isdigit() and Path("/proc", path.name).exists()
 
 
 def create(node: Node, runner: Runner) -> Janitor:
@@ -167,7 +155,6 @@ def create(node: Node, runner: Runner) -> Janitor:
         node.database,
         TrafficReader(Path(config.node.access_log), node.run / "pools" / "traffic.json"),
         Eviction(node.storage, config.storage.variants_max_bytes, node.store.space),
-        node.run,
         config.janitor.interval,
         node.clock,
         config.cluster.tombstone_days * DAY_S,

@@ -113,10 +113,7 @@ def wire(node: Node, start: Start, go_on: GoOn) -> Dispatcher:
 
 
 def _thumbnails(node: Node) -> Thumbnails:
-    at_once = node.config.prefetch.resizes
-    return Thumbnails(
-        node.store.variants, node.failures, node.resize_pool, node.config.resize, at_once
-    )
+    return Thumbnails(node.maker, node.config.resize, node.config.prefetch.resizes)
 
 
 def create(node: Node, runner: Runner) -> Dispatcher:

@@ -16,8 +16,9 @@ def create_fetch(node: Node) -> App:
     Raises OSError or ssl.SSLError for a CA file that cannot be read.
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
-    fetcher = Fetcher(node.cache, node.failures, node.resize_pool)
+    fetcher = Fetcher(node.cache, node.maker)
     app = new_app()
     app.add_route("/health", Health())
-    app.add_route("/_fetch", Fetch(fetcher))
+    for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
+        app.add_route(address, Fetch(fetcher))
     return app

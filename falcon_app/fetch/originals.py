@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import falcon
 
-from falcon_app.exchange import query_of, request_id, respond
+from falcon_app.exchange import query_of, respond
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.request.internal import FetchRequest
 
 
 class Fetch:
-    """GET /_fetch: only nginx gets here, sent by the front pool or with a plain miss."""
+    """GET /_fetch and /_variant: only nginx gets here, sent by the front pool or with a plain miss."""
 
     scope = None
 
@@ -18,8 +18,8 @@ class Fetch:
         self._fetcher = fetcher
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Fetch the original, then send it or have it resized."""
+        """Fetch the original unless it is here, then send it or a variant that is made of it."""
         asked = FetchRequest.read(query_of(req))
-        respond(resp, self._fetcher.fetch(asked, request_id(req)))
+        respond(resp, self._fetcher.fetch(asked))
 
     on_head = on_get

@@ -5,7 +5,6 @@ from __future__ import annotations
 from falcon_app.front.admission import Admission, NotAdmitted
 from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
-from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
 from falcon_app.front.description import Description
 from falcon_app.front.domains import PausedDomains, ResumeDomain
@@ -18,7 +17,7 @@ from falcon_app.middleware import TokenCheck
 from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
-from image_cloud.process.sockets import POOLS
+from image_cloud.process.sockets import SERVERS
 from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.metrics import NodeMetrics
 from image_cloud.supervision.readiness import Readiness, pool_checks
@@ -31,7 +30,7 @@ def create_front(node: Node) -> App:
     formats = writable_formats()
     finder = Finder(node.store, node.failures)
     thumbnail = GetThumbnail(finder, node.config.resize)
-    pools = pool_checks(node.config.node.run, (pool for pool in POOLS if pool != "resize"))
+    pools = pool_checks(node.config.node.run, SERVERS)
     readiness = Readiness(node.store.space, node.database, pools)
     app = new_app(TokenCheck(node.tokens))
     app.add_route("/get_image", GetImage(finder, node.config.resize, formats))
@@ -43,7 +42,6 @@ def create_front(node: Node) -> App:
     app.add_route("/ready", Ready(node.config.node.name, readiness))
     app.add_route("/openapi.json", Description(node.config.resize, formats))
     app.add_route("/metrics", Metrics(_metrics(node, readiness)))
-    app.add_route("/_no_resize", DecoderDeath(node.no_answer))
     overview = Overview(node.gate)
     app.add_route("/domains", PausedDomains(overview))
     app.add_route("/domains/resume", ResumeDomain(overview))
@@ -57,7 +55,7 @@ def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
         readiness,
         node.storage,
         node.run,
-        node.attempts,
+        node.decoder,
         pools,
         node.domains,
         node.database,

@@ -29,7 +29,7 @@ URL: tuple[ErrorClass, ...] = (errors.UrlForbidden,)
 DOWNLOAD: tuple[ErrorClass, ...] = (
     errors.RobotsRefused, errors.NotLocal, errors.OriginNotFound, errors.Blocked, errors.OriginTimeout,
     *errors.subclasses(errors.OriginFailed), *errors.subclasses(errors.ImageTooLarge),
-    *errors.subclasses(errors.UnusableImage), errors.Busy, errors.OriginPaused,
+    *errors.subclasses(errors.UnusableImage), errors.Busy, errors.DecoderAway, errors.OriginPaused,
     errors.StorageUnavailable, errors.DeletedMeanwhile, errors.Resynchronising,
 )  # fmt: skip
 PICTURE_STATUSES = (412, 416)

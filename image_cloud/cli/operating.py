@@ -17,13 +17,13 @@ from image_cloud.cli.pictures import problem
 from image_cloud.config import Config
 from image_cloud.host.rollout import ANSWER_S, Rollout
 from image_cloud.node_files.errors import CannotStart
-from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.process.unix_http import answers
 from image_cloud.supervision.programs import connect
 
 TIMEOUT_S, POLL_S = 30.0, 0.5
 SAMPLE = "badge.png"
-# Small variants that are unlikely to be stored: the resize pool has to make them.
+# Small variants that are unlikely to be stored: the decoder has to make them.
 SIDES, QUALITIES = (16, 64), (1, 95)
 
 
@@ -71,9 +71,9 @@ def check(config: Config, url: str) -> str:
             raise Unhealthy(f"a thumbnail of {url} is no JPEG")
         sizes = {"resize_width": random.randint(*SIDES), "quality": random.randint(*QUALITIES)}  # noqa: S311
         _get(config, session, "/get_image", url=url, **sizes)
-    for pool in POOLS:
-        socket = socket_path(config.node.run, pool)
-        _require(answers(socket, ANSWER_S), f"the {pool} pool does not answer")
+    for server in SERVERS:
+        path = socket_path(config.node.run, server)
+        _require(answers(path, ANSWER_S), f"image-cloud-{server} does not answer")
     parts = {name: ready.get(name, "ok") for name in ("storage", "database")}
     wrong = "; ".join(
         f"{name}: {state}"

@@ -139,7 +139,9 @@ class Resize:
     max_frames: int = f.whole(1000, 1, 10**6, "Most frames in an animated picture.")
     max_scans: int = f.whole(100, 1, 10**4, "Most scans in a progressive JPEG.")
     decode_timeout: float = f.duration(20.0, 0.1, 600.0, "Time limit for one resize.")
-    worker_memory: int = f.size(1 * GIB, 128 * MIB, 64 * GIB, "Memory limit of one resize worker.")
+    worker_memory: int = f.size(
+        1 * GIB, 128 * MIB, 64 * GIB, "Memory limit of one worker of the decoder."
+    )
     reducing_gap: float = f.number(
         1.0, 1.0, 4.0, "A JPEG is decoded at no less than this many times the wanted size."
     )
@@ -440,9 +442,14 @@ class Pools:
     status_queue: int = f.whole(
         16, 1, 1024, "Most requests of operators at once: what is explained, what is shown."
     )
-    resize_workers: int = f.whole(2, 1, 256, "Processes that resize, each one picture at a time.")
+    resize_workers: int = f.whole(
+        2, 1, 256, "Workers of the decoder, each a process that resizes one picture at a time."
+    )
     resize_queue: int = f.whole(
-        128, 1, 100_000, "Most requests in the resize pool, waiting ones included."
+        1024,
+        1,
+        100_000,
+        "Most requests that wait for the decoder; besides, prefetch may have a quarter as many waiting.",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from image_cloud.errors import NotLocal
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
-from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.request.internal import FetchRequest
 from image_cloud.request.params import ImageRequest
 from image_cloud.request.steps import HIT, SendFile, SendNothing, Step
 from image_cloud.storage.failures import RESIZE, Failures
@@ -49,7 +49,7 @@ class Finder:
         if original.is_private and self._store.variants.has(original.stem, recipe.name):
             return _send(SendFile(variant_path(original.stem, recipe.name), HIT), wanted)
         self._failures.check(wanted.key, RESIZE)
-        return ResizeRequest(original, recipe, wanted.no_image)
+        return FetchRequest.of(wanted, is_here=True)
 
 
 def _send(file: SendFile, wanted: ImageRequest) -> Step:

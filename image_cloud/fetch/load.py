@@ -75,6 +75,13 @@ class Cache:
                 url.key, lambda: self._load_alone(url, purpose, use_peers), patience_s
             )
 
+    def local(self, url: Url) -> Found:
+        """Return the original of `url` if it is on disk.  Raises NotLocal."""
+        original = self._store.originals.find(url.key)
+        if original is None:
+            raise NotLocal
+        return Found(original, HIT)
+
     def restore(self, record: Record) -> None:
         """Bring a lost original back: from a peer, else from the origin; never over a delete.
 

@@ -10,7 +10,7 @@ import time
 
 from image_cloud.config import config_from_environment
 from image_cloud.host.rollout import ANSWER_S
-from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.process.unix_http import answers
 
 PATIENCE_S, POLL_S = 60.0, 0.2
@@ -20,7 +20,7 @@ def main() -> int:
     """Return 0 once all answer, 1 after PATIENCE_S."""
     run = config_from_environment().node.run
     deadline = time.monotonic() + PATIENCE_S
-    while away := [pool for pool in POOLS if not answers(socket_path(run, pool), ANSWER_S)]:
+    while away := [one for one in SERVERS if not answers(socket_path(run, one), ANSWER_S)]:
         if time.monotonic() > deadline:
             print(f"these pools do not answer: {', '.join(away)}", file=sys.stderr)
             return 1

@@ -14,11 +14,11 @@ from typing import Any
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.process.heartbeat import holder, modified, path_of
 from image_cloud.process.logs import last_lines
-from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.process.unix_http import answers
 
 # The way of a request backwards: what is asked is new before what asks.
-ORDER = [f"image-cloud-{pool}" for pool in reversed(POOLS)]
+ORDER = [f"image-cloud-{pool}" for pool in reversed(SERVERS)]
 SYSTEMS_OWN = {"nginx", "postgres"}  # a restart of these would be noticed
 PATIENCE_S, POLL_S, ANSWER_S = 60.0, 0.2, 5.0
 STOPPED = {"STOPPED", "EXITED", "FATAL"}
@@ -88,7 +88,7 @@ class Rollout:
     def _answers(self, name: str, began: float) -> bool:
         """Ask a pool; of a daemon read whether it has made a step since its start."""
         pool = name.removeprefix("image-cloud-")
-        if pool in POOLS:
+        if pool in SERVERS:
             return answers(socket_path(self._run, pool), ANSWER_S)
         beat = path_of(self._run, name)
         marked = modified(beat)

@@ -8,20 +8,19 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from image_cloud.node_files.accounts import Account, Accounts
+from image_cloud.node_files.accounts import Account
 from image_cloud.node_files.errors import CannotStart
 
 
-def let_through(accounts: Accounts, *folders: Path) -> list[Path]:
-    """Let both users pass through the parents of `folders`, by search permission alone.
+def let_through(account: Account, *folders: Path) -> list[Path]:
+    """Let a user pass through the parents of `folders`, by search permission alone.
 
     Returns the parents that got it.  Raises CannotStart where that is impossible.
     """
     opened = []
     for parent in sorted({parent for folder in folders for parent in folder.parents}):
-        names = [a.name for a in (accounts.run, accounts.sandbox) if not _may_pass(a, parent)]
-        if names:
-            _allow_search(parent, names)
+        if not _may_pass(account, parent):
+            _allow_search(parent, account.name)
             opened.append(parent)
     return opened
 
@@ -63,15 +62,12 @@ def _acting_as(account: Account) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _allow_search(folder: Path, names: list[str]) -> None:
-    entries = ",".join(f"u:{name}:--x" for name in names)
-    command = ["setfacl", "-m", entries, str(folder)]
+def _allow_search(folder: Path, name: str) -> None:
+    command = ["setfacl", "-m", f"u:{name}:--x", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     except FileNotFoundError:
         raise CannotStart("setfacl is missing (Debian package acl)") from None
     if done.returncode:
         reason = done.stderr.strip().rpartition(": ")[2]
-        raise CannotStart(
-            f"{' and '.join(names)} may not enter {folder}, and setfacl cannot allow it: {reason}"
-        )
+        raise CannotStart(f"{name} may not enter {folder}, and setfacl cannot allow it: {reason}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from image_cloud.node_files.errors import CannotStart
 
-RUN_USER, SANDBOX_USER = "image-cloud", "image-cloud-resize"
+RUN_USER, DECODER_USER = "image-cloud", "image-cloud-decoder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Account:
 
 @dataclasses.dataclass(frozen=True)
 class Accounts:
-    """`run` owns pools, daemons, nginx and PostgreSQL; `sandbox` resizes."""
+    """`run` owns pools, daemons, nginx and PostgreSQL; `decoder` decodes, and owns nothing."""
 
     run: Account
-    sandbox: Account
+    decoder: Account
     privileged: bool  # started as root: files are handed over, programs drop their rights
 
 
@@ -45,8 +45,8 @@ def find_accounts() -> Accounts:
         me = _look_up(pwd.getpwuid(os.geteuid()).pw_name)
         return Accounts(me, me, privileged=False)
     _make_user(RUN_USER)
-    _make_user(SANDBOX_USER)
-    return Accounts(_look_up(RUN_USER), _look_up(SANDBOX_USER), privileged=True)
+    _make_user(DECODER_USER)
+    return Accounts(_look_up(RUN_USER), _look_up(DECODER_USER), privileged=True)
 
 
 def _make_user(name: str) -> None:
@@ -61,11 +61,11 @@ def _make_user(name: str) -> None:
 
 
 def _group_options(name: str) -> list[str]:
-    """Both users share one group, so that variants can be shared and originals read."""
+    """Each user has a group of its own, which may be there already."""
     with contextlib.suppress(KeyError):
-        grp.getgrnam(RUN_USER)
-        return ["--gid", RUN_USER]
-    return ["--user-group"] if name == RUN_USER else ["--gid", RUN_USER]
+        grp.getgrnam(name)
+        return ["--gid", name]
+    return ["--user-group"]
 
 
 def _exists(name: str) -> bool:

@@ -54,8 +54,7 @@ PATHS = {
     "sockets": "run/sockets",
     "pools": "run/pools",
     "beats": "run/beats",
-    "sandbox": "run/sandbox",
-    "decoding": "run/decoding",
+    "decoder_config": "run/decoder.ini",
     "postgres_run": "run/postgres",
 }
 

@@ -1,7 +1,7 @@
 """The folders of a home, and whose they are.
 
 Root keeps what root's supervisord reads and writes (run, sockets, log): no program of the stack may
-replace it.  The run user owns data; variants and failures are shared by group.
+replace it.  The run user owns data.  The decoder's user has no way into a home.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from image_cloud.node_files.accounts import Account, Accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import make_folder
 from image_cloud.node_files.home import Home
-from image_cloud.storage.folders import PRIVATE_FOLDERS, SHARED_FOLDERS
+from image_cloud.storage.folders import FOLDERS
 
-PRIVATE, READABLE, SHARED = 0o700, 0o2750, 0o2770
-STICKY = 0o1000  # each may remove but its own files
+PRIVATE, READABLE = 0o700, 0o2750
 LEAST_FREE_BYTES = 100_000_000
 
 
@@ -29,17 +28,14 @@ def make_root(home: Home, accounts: Accounts) -> None:
 
 def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     """Make every folder below, and those that the configuration puts elsewhere."""
-    run, sandbox = accounts.run, accounts.sandbox
+    run = accounts.run
     for path in (home.run, home.sockets, home.log, home.nginx, Path(config.tokens.file).parent):
         if path.is_relative_to(home.root) and path != home.root:
             make_folder(path, 0o750, group_of=run)
     storage = Path(config.storage.path)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
-    _make_all(run, READABLE, *(storage / name for name in PRIVATE_FOLDERS))
-    _make_all(run, SHARED, home.decoding, *(storage / name for name in SHARED_FOLDERS))
-    _make_all(run, SHARED | STICKY, home.beats)
+    _make_all(run, READABLE, home.beats, *(storage / name for name in FOLDERS))
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp)
-    _make_all(sandbox, READABLE, home.sandbox)
 
 
 def require_space(folder: Path) -> None:

@@ -31,6 +31,12 @@ upstream image_cloud_fetch {{
     # proxy_next_upstream says: safe here, as the pool looks at the disk first.
     keepalive 64;
 }}
+# The same pool, for what it makes of originals that are here: these requests wait for no download's place.
+upstream image_cloud_variants {{
+    zone image_cloud_variants 128k;
+    server unix:{fetch} max_fails=0 max_conns={variants};
+    keepalive 64;
+}}
 # One pool, and a way of its own for each: many of one kind keep none of another out.
 upstream image_cloud_batches {{
     zone image_cloud_batches 128k;
@@ -47,10 +53,6 @@ upstream image_cloud_feed {{
 upstream image_cloud_status {{
     zone image_cloud_status 128k;
     server unix:{control} max_fails=0 max_conns={status_queue};
-}}
-upstream image_cloud_resize {{
-    zone image_cloud_resize 128k;
-    server unix:{resize} max_fails=0 max_conns={resize_queue};
 }}
 
 map "" $image_cloud_storage {{
@@ -113,7 +115,7 @@ def render_node(config: Config) -> str:
         delete_queue=config.pools.delete_queue,
         status_queue=config.pools.status_queue,
         feed_queue=config.pools.feed_queue,
-        resize_queue=config.pools.resize_queue,
+        variants=config.pools.resize_queue + config.pools.resize_workers,
     )
 
 

@@ -1,4 +1,4 @@
-"""How the resize pool is cut off: own user, no network, no way to gain rights."""
+"""How the decoder is cut off: own user, no network, no way to gain rights."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WITHOUT_NETWORK = {
 
 
 def command(accounts: Accounts) -> str:
-    """Return the words that start the resize pool in its sandbox; they come before its command."""
+    """Return the words that start the decoder in its sandbox; they come before its command."""
     words = []
     if has_network_namespaces(accounts.privileged):
         words.append(WITHOUT_NETWORK[accounts.privileged])
     if accounts.privileged:
-        user = accounts.sandbox
+        user = accounts.decoder
         words.append(
             f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups --no-new-privs --"
         )

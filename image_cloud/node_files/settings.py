@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from image_cloud.config import Config, load_config
 from image_cloud.config.sample import render
-from image_cloud.config.sections import Database
 from image_cloud.node_files.accounts import Accounts
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
@@ -63,14 +61,9 @@ def load(home: Home, environment: Mapping[str, str], sample_origin: str) -> Conf
 
 
 def plan(home: Home, config: Config, accounts: Accounts) -> list[Planned]:
-    """Return what the processes read: all of it, and for the sandbox all but the database."""
-    for_sandbox = dataclasses.replace(config, database=Database(dsn="host=/nonexistent"))
+    """Return what the processes read: all of it, and what the decoder has to know."""
+    for_decoder = Config(node=config.node, resize=config.resize, pools=config.pools)
     return [
         Planned(home.config, render(config, comments=False), 0o600, accounts.run),
-        Planned(
-            home.sandbox / "image_cloud.ini",
-            render(for_sandbox, comments=False),
-            0o640,
-            accounts.sandbox,
-        ),
+        Planned(home.decoder_config, render(for_decoder, comments=False)),
     ]

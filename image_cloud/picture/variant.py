@@ -10,6 +10,9 @@ EXTENSIONS = {
     "avif": "avif", "heic": "heic", "jpeg2000": "jp2", "ico": "ico",
 }  # fmt: skip
 
+LADDER = "ladder.jpg"
+"""The file beside the variants that further sizes are made from (image_cloud/resize/ladder.py)."""
+
 ALIASES = {"jpg": "jpeg", "tif": "tiff"}
 
 NAME = re.compile(

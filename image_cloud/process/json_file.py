@@ -1,6 +1,6 @@
 """Small JSON files that processes keep their state in: replaced whole, read without trust.
 
-`read` takes nothing for granted, since some of these files can be written by the resize sandbox: whatever is
+`read` takes nothing for granted, since anything may lie where these files do: whatever is
 not a small regular file with a value of the expected kind counts as missing.
 """
 

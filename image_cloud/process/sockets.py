@@ -1,4 +1,4 @@
-"""Where the pools listen, one unix socket each below the run folder; and single steps on sockets."""
+"""Where pools and decoder listen, one unix socket each below the run folder; and single steps on sockets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import socket
 import stat
 
-POOLS = ("front", "fetch", "control", "resize")
+POOLS = ("front", "fetch", "control")
+SERVERS = (*POOLS, "decoder")
+"""What listens on a socket; each answers GET /health there."""
 
 
-def socket_path(run: str, pool: str) -> str:
-    """Return the pool's socket, as supervisor.d names it too; root owns the folder."""
-    return f"{run}/sockets/{pool}.sock"
+def socket_path(run: str, server: str) -> str:
+    """Return the socket of one of SERVERS, as supervisor.d names it too; root owns the folder."""
+    return f"{run}/sockets/{server}.sock"
 
 
 def take_over() -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from image_cloud.picture.record import Record
-from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.request.internal import FetchRequest
 
 HIT, MISS, PEER, RESIZED = "HIT", "MISS", "PEER", "RESIZED"
 """Where a picture came from, as X-Cache tells."""
@@ -43,4 +43,4 @@ class SendNothing:
     source: str
 
 
-Step = SendFile | SendData | SendNothing | FetchRequest | ResizeRequest
+Step = SendFile | SendData | SendNothing | FetchRequest

@@ -34,7 +34,7 @@ def _formats_of_pil() -> tuple[str, ...]:
 def _is_writable(name: str, writers: Container[str]) -> bool:
     from PIL import features
 
-    if name == "avif":  # the plugin is loaded in the resize pool alone
+    if name == "avif":  # the plugin is loaded in the decoder alone
         return bool(features.check("avif")) or importlib.util.find_spec("pillow_avif") is not None
     is_there = name not in OPTIONAL or bool(features.check(OPTIONAL[name]))
     return is_there and name.upper() in writers

@@ -12,10 +12,10 @@ from PIL import Image, JpegImagePlugin
 from image_cloud.config.sections import Resize
 from image_cloud.errors import TooManyPixels, TooManyScans, TruncatedImage
 from image_cloud.picture.formats import Format
+from image_cloud.picture.geometry import Layout, Size, layout
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, jpeg_scans, ladder
 from image_cloud.resize.bounds import check_memory, check_pixels, drawn_size
-from image_cloud.resize.geometry import Layout, Size, layout
 from image_cloud.resize.heif import decode as heif
 from image_cloud.resize.jpeg_scans import Outline
 from image_cloud.resize.readers import jpeg, jpeg_rows, read

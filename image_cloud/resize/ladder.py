@@ -14,9 +14,8 @@ import re
 
 from PIL import Image
 
-from image_cloud.resize.geometry import Size
+from image_cloud.picture.geometry import Size
 
-NAME = "ladder.jpg"
 QUALITY = 92
 WRITABLE = ("L", "RGB")
 _COMMENT = re.compile(rb"image-cloud ladder (\d{1,5}) (\d{1,5}) ([1-8]) ([248])")

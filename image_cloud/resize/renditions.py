@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,12 +14,12 @@ from image_cloud import errors
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotAnImage, UnsupportedFormat
 from image_cloud.picture.formats import HEAD_BYTES, Format, describe, sniff
+from image_cloud.picture.geometry import Layout
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import colour, ladder
 from image_cloud.resize.decode import Decoded, decode, decode_ladder
 from image_cloud.resize.edge import DECODER_ERRORS, public_errors
 from image_cloud.resize.encode import encode, flattened
-from image_cloud.resize.geometry import Layout
 
 log = logging.getLogger(__name__)
 
@@ -50,54 +50,55 @@ def resize(source: Path, recipe: Recipe, limits: Resize) -> bytes:
 
 
 def resize_all(source: Path, recipes: Sequence[Recipe], limits: Resize) -> list[bytes]:
-    """Return the variants of one picture file, made from one decode, in the recipes' order.
-
-    The first is what was asked for.
-    Raises only errors of `image_cloud.errors`, but for what opening `source` raises.
-    """
-    return resize_with_ladder(source, recipes, limits, Steps.NONE)[0]
-
-
-def resize_with_ladder(
-    source: Path, recipes: Sequence[Recipe], limits: Resize, steps: Steps
-) -> tuple[list[bytes], bytes | None]:
-    """Return the variants, and the ladder's file where `steps` wants one and it is of use."""
+    """Return the variants of one picture file, made from one decode, in the recipes' order."""
     with source.open("rb") as file:
-        format = _accepted(file, limits)
-        with public_errors(file, format, limits.max_pixels):
-            side_px = limits.ladder_side if steps is Steps.FINE else 0
-            decoded = decode(file, format, recipes, limits, side_px)
-            made = None
-            if steps is not Steps.NONE and decoded.rung:
-                made = ladder.write(decoded.image, decoded.rung, decoded.icc, limits.ladder_side)
-            return _encoded(decoded, recipes), made
+        return list(variants(file, recipes, limits))
 
 
-def resize_from_ladder(
-    source: Path, recipes: Sequence[Recipe], limits: Resize
+def variants(
+    source: BinaryIO, recipes: Sequence[Recipe], limits: Resize, steps: Steps = Steps.NONE
+) -> Iterator[bytes]:
+    """Yield the variants of one picture, made from one decode, in the recipes' order.
+
+    The first is what was asked for.  The ladder's file follows where `steps` wants one and it is of use.
+    Raises only errors of `image_cloud.errors`.
+    """
+    format = _accepted(source, limits)
+    with public_errors(source, format, limits.max_pixels):
+        side_px = limits.ladder_side if steps is Steps.FINE else 0
+        decoded = decode(source, format, recipes, limits, side_px)
+        yield from _encoded(decoded, recipes)
+        if steps is not Steps.NONE and decoded.rung:
+            made = ladder.write(decoded.image, decoded.rung, decoded.icc, limits.ladder_side)
+            if made:
+                yield made
+
+
+def variants_from_ladder(
+    source: BinaryIO, recipes: Sequence[Recipe], limits: Resize
 ) -> list[bytes] | None:
     """Return the variants, made from the ladder's file; None where the original has to do."""
     try:
-        data = source.read_bytes()
+        source.seek(0)
+        data = source.read()
         if not all(recipe.format == "jpeg" for recipe in recipes):
             return None
         decoded = decode_ladder(data, recipes, limits)
-        return _encoded(decoded, recipes) if decoded else None
+        return list(_encoded(decoded, recipes)) if decoded else None
     except (errors.ImageCloudError, *DECODER_ERRORS) as error:
         log.warning("event=odd_ladder error=%s", type(error).__name__)
         return None
 
 
-def _encoded(decoded: Decoded, recipes: Sequence[Recipe]) -> list[bytes]:
-    """Return the files; all but the first, which was asked for, are encoded quickly."""
-    return [
-        encode(_rendered(decoded, layout, recipe), recipe, quickly=bool(number))
-        for number, (layout, recipe) in enumerate(zip(decoded.layouts, recipes, strict=True))
-    ]
+def _encoded(decoded: Decoded, recipes: Sequence[Recipe]) -> Iterator[bytes]:
+    """Yield the files; all but the first, which was asked for, are encoded quickly."""
+    for number, (layout, recipe) in enumerate(zip(decoded.layouts, recipes, strict=True)):
+        yield encode(_rendered(decoded, layout, recipe), recipe, quickly=bool(number))
 
 
 def _accepted(file: BinaryIO, limits: Resize) -> Format:
     """Return the file's format if it is one that may be decoded."""
+    file.seek(0)
     head = file.read(HEAD_BYTES)
     format = sniff(head)
     if format is None:

@@ -95,7 +95,7 @@ class Stack:
         programs = postgres.programs_of(self.home) if uses_own else None
         variables = supervisor.variables(self.home, self.config, accounts, programs)
         if not variables["IMAGE_CLOUD_SANDBOX"].startswith("unshare"):
-            self._say("warning: no network namespaces here: the resize pool keeps its network")
+            self._say("warning: no network namespaces here: the decoder keeps its network")
         return [
             *settings.plan(self.home, self.config, accounts),
             *nginx_files.plan(self.home, self.config, self._checkout, accounts.run),
@@ -136,12 +136,13 @@ class Stack:
             raise CannotStart("the sample pictures cannot be made")
 
     def _open_ways(self, accounts: Accounts) -> None:
-        """Let the stack's users reach home, storage and code wherever those stand."""
-        storage = Path(self.config.storage.path)
-        opened = let_through(accounts, self.home.run, storage, supervisor.bin_folder())
-        if opened:
-            names = f"{accounts.run.name} and {accounts.sandbox.name}"
-            self._say(f"gave {names} search permission on {', '.join(map(str, opened))}")
+        """Let the stack's users reach what they need wherever it stands: the decoder only code."""
+        storage, code = Path(self.config.storage.path), supervisor.bin_folder()
+        ways = [(accounts.run, (self.home.run, storage, code)), (accounts.decoder, (code,))]
+        for account, folders in ways:
+            if opened := let_through(account, *folders):
+                places = ", ".join(map(str, opened))
+                self._say(f"gave {account.name} search permission on {places}")
 
     def _sample_origin(self) -> str:
         """Return ADDRESS:PORT of the sample origin: remembered, unless another has the port now."""

@@ -127,7 +127,7 @@ class Eviction:
         return Room(min(max(over, lacking.bytes), total.bytes), min(lacking.inodes, total.inodes))
 
     def _variants(self) -> Iterator[tuple[str, str]]:
-        """Yield all variants; the sandbox writes here, so no link is followed."""
+        """Yield all variants; no link is followed."""
         return walk(f"{self._root}/variants", depth=3)
 
 

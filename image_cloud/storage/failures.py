@@ -4,7 +4,7 @@ One small JSON file per key and kind (`fetch`: the URL could not be had; `resize
 not be resized).  A 404 is remembered for an hour, anything else for 30 s, doubling to 10 min, with
 jitter so that many broken pictures are not tried again all at once.
 
-The resize sandbox may write here, too: nothing in these files is believed that no memory can hold.
+Nothing in these files is believed that no memory can hold.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from image_cloud.picture.key import fan_out
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.files import make_dir, walk
-from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
+from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 
 REMEMBERED = (
     OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage, UrlForbidden, RobotsRefused,
@@ -121,8 +121,8 @@ class Failures:
             now + error.retry_after_s,
         )
         with contextlib.suppress(OSError):
-            make_dir(os.path.dirname(path), SHARED_DIR)
-            json_file.write(path, memory, mode=SHARED_FILE)
+            make_dir(os.path.dirname(path), PRIVATE_DIR)
+            json_file.write(path, memory, mode=PRIVATE_FILE)
 
     def forget(self, key: str, kind: str = FETCH) -> None:
         """Drop what is remembered: it worked."""

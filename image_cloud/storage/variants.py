@@ -15,12 +15,12 @@ from pathlib import Path
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import PRIVATE
 from image_cloud.storage.files import has_bytes, stamp
-from image_cloud.storage.folders import SHARED_DIR, SHARED_FILE
+from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile, sync_together
 
 
 class Variants:
-    """The variants below `root`, the storage folder; the resize sandbox writes them."""
+    """The variants below `root`, the storage folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -47,7 +47,7 @@ class Variants:
         with contextlib.ExitStack() as stack:
             for name, content in files.items():
                 try:
-                    file = NewFile(f"{self._root}/variants/.incoming", SHARED_FILE)
+                    file = NewFile(f"{self._root}/variants/.incoming", PRIVATE_FILE)
                     stack.enter_context(file).write(content)
                     stamp(file.descriptor, time.time(), hashlib.sha256(content).hexdigest())
                     made[name] = file
@@ -60,7 +60,7 @@ class Variants:
                     return dict.fromkeys(files, error)
             for name, file in made.items():
                 try:
-                    file.place(f"{self._root}/{variant_path(stem, name)}", SHARED_DIR)
+                    file.place(f"{self._root}/{variant_path(stem, name)}", PRIVATE_DIR)
                 except OSError as error:
                     failed[name] = error
         return failed

@@ -14,10 +14,10 @@ from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.config.sections import Pools
 from image_cloud.db import clones, prefetch_batches
 from image_cloud.db.connect import Database
+from image_cloud.decoding.client import Decoder
 from image_cloud.errors import DatabaseUnavailable
 from image_cloud.politeness.breaker import Domains
 from image_cloud.process import traffic
-from image_cloud.resize_pool.marks import Attempts
 from image_cloud.supervision.readiness import OK, Readiness
 
 MOST_DOMAINS = 1000
@@ -34,7 +34,7 @@ class NodeMetrics:
         readiness: Readiness,
         storage: Path,
         run: Path,
-        attempts: Attempts,
+        decoder: Decoder,
         pools: Pools,
         domains: Domains,
         database: Database,
@@ -43,7 +43,7 @@ class NodeMetrics:
         self._readiness = readiness
         self._storage = storage
         self._counters = run / "pools" / "traffic.json"
-        self._attempts = attempts
+        self._decoder = decoder
         self._pools = pools
         self._domains = domains
         self._database = database
@@ -65,15 +65,7 @@ class NodeMetrics:
         states = self._readiness.state() | self._readiness.pools()
         up = {part: int(state == OK) for part, state in states.items()}
         yield from _metric("up", "gauge", "1 where the part works.", "part", up)
-        running = {
-            "fetch": _count(self._storage / "incoming"),
-            "resize": self._attempts.running(),
-        }
-        yield from _metric("pool_running", "gauge", "Requests at work.", "pool", running)
-        limits = {"fetch": self._pools.fetch_queue, "resize": self._pools.resize_queue}
-        yield from _metric(
-            "pool_limit", "gauge", "Most requests, waiting ones included.", "pool", limits
-        )
+        yield from self._of_pools()
         unrecorded = {"": _count(self._storage / "unrecorded")}
         yield from _metric(
             "unrecorded_originals",
@@ -87,6 +79,27 @@ class NodeMetrics:
             "feed_stopped", "gauge", "1 where a peer deletes too much.", "peer", stopped
         )
         yield from self._prefetch(bool(up["database"]))
+
+    def _of_pools(self) -> Iterator[str]:
+        """Report how busy the pools are; of the decoder nothing while it is away."""
+        running = {"fetch": _count(self._storage / "incoming")}
+        limits = {"fetch": self._pools.fetch_queue}
+        status = self._decoder.status()
+        if status:
+            running["decoder"] = sum(
+                status[state] for state in ("running", "waiting", "waiting_prefetch")
+            )
+            limits["decoder"] = status["workers"] + self._pools.resize_queue
+        yield from _metric("pool_running", "gauge", "Requests at work.", "pool", running)
+        yield from _metric(
+            "pool_limit", "gauge", "Most requests, waiting ones included.", "pool", limits
+        )
+        ends = (
+            {end: status[end] for end in ("done", "deaths", "kills", "refused")} if status else {}
+        )
+        yield from _metric(
+            "decoder_pictures_total", "counter", "What became of pictures.", "end", ends
+        )
 
     def _prefetch(self, database_answers: bool) -> Iterator[str]:
         """Report paused domains and the length of the queues."""

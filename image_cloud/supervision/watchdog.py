@@ -23,7 +23,7 @@ from pathlib import Path
 
 from image_cloud.config import Config, config_from_environment
 from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
-from image_cloud.process.sockets import POOLS, socket_path
+from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.supervision.listener import answer, events
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -169,9 +169,9 @@ def limits(config: Config) -> dict[str, float]:
         "front": 0.0,
         "fetch": fetch_s + SPARE_S,
         "control": config.prefetch.body_wait + config.database.statement_timeout + SPARE_S,
-        "resize": resize.decode_timeout + SPARE_S,
+        "decoder": 0.0,  # its parent never decodes
     }
-    return {pool: max(least, longest[pool]) for pool in POOLS}
+    return {pool: max(least, longest[pool]) for pool in SERVERS}
 
 
 def longest_step_s(config: Config) -> float:

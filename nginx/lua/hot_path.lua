@@ -245,21 +245,25 @@ local function is_there(path)
     return C.access(settings.storage .. path, 0) == 0
 end
 
--- Say whether the disk knows nothing of a key: no original, no failure, no delete. Of originals that were fetched with
--- credentials nothing is known here: the fetch pool finds them.
-local function is_nowhere(key)
+-- Say whether nothing speaks against a picture: no failure, no delete.
+local function is_free(key)
     local place = "/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
-    if is_there("/failures" .. place .. key .. ".fetch.json") or is_there("/tombstones" .. place .. key .. ".json") then
-        return false
-    end
-    if is_there("/originals" .. place) then
+    return not is_there("/failures" .. place .. key .. ".fetch.json")
+        and not is_there("/tombstones" .. place .. key .. ".json")
+end
+
+-- Say whether a key's original is on disk. Of those that were fetched with credentials nothing is known here: the
+-- fetch pool finds them.
+local function has_original(key)
+    local place = "/originals/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
+    if is_there(place) then
         for _, extension in ipairs(settings.extensions) do
-            if is_there("/originals" .. place .. key .. "." .. extension) then
-                return false
+            if is_there(place .. key .. "." .. extension) then
+                return true
             end
         end
     end
-    return true
+    return false
 end
 
 -- What nginx calls -----------------------------------------------------------------------------
@@ -306,12 +310,13 @@ function M.private()
 end
 
 -- Send a miss straight to the fetch pool where all that the front pool would find out is known: the token reads, the
--- parameters are good, and nothing is on disk. JPEGs alone: what else can be written depends on the build of PIL.
+-- parameters are good, and the variant is not on disk. JPEGs alone: what else can be written depends on the build of
+-- PIL.
 function M.skip_front()
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
     local found = key and plain(var.request_uri)
-    if found and not found["local"] and not found.peers and is_nowhere(key) then
-        ngx.exec("/_fetch", "url=" .. found.url .. "&variant=" .. name)
+    if found and not found["local"] and not found.peers and is_free(key) then
+        ngx.exec(has_original(key) and "/_variant" or "/_fetch", "url=" .. found.url .. "&variant=" .. name)
     end
 end
 

@@ -1,4 +1,4 @@
-"""Resize what the parent process names, one JSON line each, under the resize pool's memory limit.
+"""Resize what the parent process names, one JSON line each, under the memory limit of a decoder's worker.
 
 Answers with one JSON line: the outcome, the seconds, the peak memory, the PSNR to the reference.
 """

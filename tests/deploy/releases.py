@@ -64,11 +64,11 @@ def _break(place: Path) -> None:
 
 
 def _ail(place: Path) -> None:
-    """A release that starts, but whose resize pool answers no request for a picture."""
+    """A release that starts, but whose fetch pool answers no request for a picture."""
     _replace(place / "image_cloud/__init__.py", '__version__ = "', '__version__ = "11.')
     responder = "    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:\n"
     broken = f"{responder}        raise RuntimeError\n"
-    _replace(place / "falcon_app/resize/variants.py", responder, broken)
+    _replace(place / "falcon_app/fetch/originals.py", responder, broken)
 
 
 CHANGES = {"now": _leave, "newer": _raise_version, "broken": _break, "ailing": _ail}

@@ -238,13 +238,13 @@ def test_methods_and_internal_addresses(stack: Stack) -> None:
     assert get(stack, "/get_image", "PUT", url="http://a/").status_code == 405
     for path in (
         "/_fetch?url=http://a/",
+        "/_variant?url=http://a/",
         "/_resize",
-        "/_no_resize",
         "/_files/tokens.json",
         "/_files/../x",
     ):
         problem(get_raw(stack, path), 404, "no_such_address")
-    for path in ("/nowhere", "///_no_resize", "/%2f_no_resize", "/x/..//_no_resize"):
+    for path in ("/nowhere", "///_fetch", "/%2f_fetch", "/x/..//_variant"):
         forged = {"X-Image-Cloud-Internal": "1", "X-Image-Cloud-Token": stack.token}
         answer = requests.Request("GET", stack.url, headers=forged).prepare()
         answer.url = stack.url + path

@@ -57,26 +57,25 @@ def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> No
     assert get(narrow, "/get_image", url=more).status_code == 200, "there is room again"
 
 
-def test_a_full_resize_queue_refuses_at_once(narrow: Stack, origin: Origin) -> None:
-    urls = [origin.serve(f"/resize{number}.jpg", jpeg(seed=number)) for number in range(ROOM + 1)]
+def test_a_full_decoder_refuses_at_once(narrow: Stack, origin: Origin) -> None:
+    hit = origin.serve("/hit.jpg", jpeg(seed=1))
+    assert get(narrow, "/get_thumbnail", url=hit).status_code == 200
+    urls = [origin.serve(f"/resize{number}.jpg", jpeg(seed=number)) for number in range(ROOM + 2)]
     for url in urls:
         assert get(narrow, "/get_image", url=url, no_image=1).status_code == 204
-    master = narrow.pid("image-cloud-resize")
+    master = narrow.pid("image-cloud-decoder")
     (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    stopped = (master, int(worker))  # the master would kill a worker that does not stir
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    os.kill(int(worker), signal.SIGSTOP)
     try:
         asking = Asking(narrow, "/get_thumbnail", urls)
         eventually(lambda: asking.answers, "one is too many")
         problem(asking.answers[0], 503, "busy")
         assert asking.answers[0].headers["Retry-After"]
         assert len(asking.answers) == 1, "the others wait"
-        os.kill(int(worker), signal.SIGCONT)
-        assert asking.statuses() == [503] + [200] * ROOM
+        assert get(narrow, "/get_thumbnail", url=hit).headers["X-Cache"] == "HIT"
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        os.kill(int(worker), signal.SIGCONT)
+    assert asking.statuses() == [503] + [200] * (ROOM + 1)
     for url in urls:
         assert get(narrow, "/get_thumbnail", url=url).status_code == 200, "there is room again"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from image_cloud.picture.key import fan_out, key_of
-from image_cloud.resize import LADDER
+from image_cloud.picture.variant import LADDER
 from tests.frontdoor.client import get, jpeg, picture
 from tests.origin import Origin
 from tests.stack.running import Stack

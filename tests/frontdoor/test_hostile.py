@@ -16,6 +16,8 @@ import pytest
 import requests
 from PIL import Image
 
+from image_cloud.decoding.client import Decoder
+from image_cloud.process.sockets import socket_path
 from tests import heif_files
 from tests.frontdoor.client import eventually, get, jpeg, picture, problem
 from tests.origin import Origin
@@ -170,19 +172,27 @@ def slow_picture() -> bytes:
     return file.getvalue()
 
 
-def decoding(stack: Stack) -> list[str]:
-    """Return the marks of decodings under way, or that killed their worker and nobody asked about."""
-    marks = [path.read_text() for path in (stack.home / "run" / "decoding").iterdir()]
-    return [mark for mark in marks if mark and not mark.startswith("-")]
+def decoding(stack: Stack) -> int:
+    """Return how many pictures are being decoded."""
+    return (Decoder(socket_path(str(stack.home / "run"), "decoder"), 5).status() or {})["running"]
 
 
 def workers(stack: Stack) -> list[int]:
-    master = stack.pid("image-cloud-resize")
+    master = stack.pid("image-cloud-decoder")
     return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
-def test_a_decoder_that_dies_costs_one_request(number: int, stack: Stack, origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL, "decoder_died"),
+        (signal.SIGSEGV, "decoder_died"),
+        (signal.SIGSTOP, "decode_timeout"),
+    ],
+)
+def test_a_decoder_that_dies_costs_one_request(
+    number: int, code: str, stack: Stack, origin: Origin
+) -> None:
     content = slow_picture()
     url = origin.serve("/deadly.png", content)
     assert get(stack, "/get_image", url=url, no_image=1).status_code == 204
@@ -194,8 +204,8 @@ def test_a_decoder_that_dies_costs_one_request(number: int, stack: Stack, origin
     for pid in workers(stack):
         os.kill(pid, number)
     asking.join(30)
-    problem(answers[0], 422, "decoder_died")
-    problem(ask(stack, url, resize_width=50), 422, "decoder_died")
+    problem(answers[0], 422, code)
+    problem(ask(stack, url, resize_width=50), 422, code)
     assert get(stack, "/get_image", url=url).content == content, "the original is still sent"
     other = origin.serve("/fine.jpg", jpeg(seed=number))
     eventually(lambda: ask(stack, other).status_code == 200, "the workers are back")

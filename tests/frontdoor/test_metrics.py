@@ -41,7 +41,7 @@ def test_the_state_of_the_node(stack: Stack) -> None:
 def test_what_is_at_work_and_what_waits(stack: Stack) -> None:
     def is_told() -> bool:
         lines = get(stack, "/metrics").text.splitlines()
-        idle = 'image_cloud_pool_running{pool="resize"} 0' in lines
+        idle = 'image_cloud_pool_running{pool="decoder"} 0' in lines
         return idle and "image_cloud_clone_requests 0" in lines
 
     eventually(is_told, "nothing is at work, nothing waits")

@@ -122,7 +122,7 @@ def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(
 
 def test_every_program_comes_back_after_kill_9(stack: Stack, origin: Origin) -> None:
     url = origin.serve("/back.jpg", jpeg(seed=6))
-    pools = ("front", "fetch", "resize")
+    pools = ("front", "fetch", "decoder")
     before = [pid for pool in pools for pid in pids(stack, pool)]
     for pool in pools:
         os.kill(stack.pid(f"image-cloud-{pool}"), signal.SIGKILL)

@@ -47,7 +47,7 @@ class Parts:
         self.janitor = Janitor(
             node.store, node.failures, node.database,
             TrafficReader(self.log, node.run / "pools" / "traffic.json"),
-            Eviction(node.storage, 1000, node.store.space, self.clock), node.run, IDLE_S, node.clock,
+            Eviction(node.storage, 1000, node.store.space, self.clock), IDLE_S, node.clock,
             tombstones_keep_s=100.0, go_on=lambda: self.goes_on, clock=self.clock,
         )  # fmt: skip
 

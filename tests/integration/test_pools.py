@@ -1,4 +1,4 @@
-"""A node's four pools, wired as in production, with a real PostgreSQL and a real origin, but no server."""
+"""A node's three pools, wired as in production, with a real decoder, PostgreSQL and origin, but no nginx."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from image_cloud.db import catalog
 from image_cloud.node import Node
 from image_cloud.picture.url import Url
 from image_cloud.storage.variants import variant_path
+from tests.decoding import Daemon
 from tests.frontdoor.client import jpeg
 from tests.node import AWAY, new_node
 from tests.origin import Origin
@@ -29,7 +30,8 @@ def pools(node: Node) -> Iterator[Pools]:
     pools = Pools(node)
     recorder = pools.nodes["fetch"].recorder
     recorder.start()
-    yield pools
+    with Daemon(node.config):
+        yield pools
     recorder.stop()
 
 
@@ -70,7 +72,7 @@ def test_a_variant_goes_through_all_pools_and_then_lies_where_nginx_looks(
 ) -> None:
     url = origin.serve("/a.jpg", jpeg(640, 480))
     came = pools.get("/get_thumbnail", url=url, size=200)
-    assert came.way == ["front", "fetch", "resize"]
+    assert came.way == ["front", "fetch"]
     assert (came.headers["Content-Type"], came.headers["X-Cache"]) == ("image/jpeg", "RESIZED")
     assert size(came.body) == (200, 150)
     key = Url.parse(url).key
@@ -79,7 +81,7 @@ def test_a_variant_goes_through_all_pools_and_then_lies_where_nginx_looks(
     came = pools.get("/get_thumbnail", url=url, size=200)
     assert (came.way, came.headers["X-Cache"]) == (["front"], "HIT")
     came = pools.get("/get_image", url=url, resize_width=64)
-    assert (came.way, size(came.body)) == (["front", "resize"], (64, 48))
+    assert (came.way, size(came.body)) == (["front", "fetch"], (64, 48))
 
 
 def test_a_failure_is_remembered_by_all_pools(pools: Pools, origin: Origin) -> None:
@@ -99,7 +101,7 @@ def test_a_picture_that_cannot_be_decoded_is_refused_and_remembered(
     content = bytearray(file.getvalue())
     content[content.index(b"IDAT") + 10] ^= 0xFF
     url = origin.serve("/broken.png", bytes(content))
-    for way in (["front", "fetch", "resize"], ["front"]):
+    for way in (["front", "fetch"], ["front"]):
         came = pools.get("/get_image", url=url, resize_width=10)
         assert (came.status, came.way) == (422, way)
     assert pools.get("/get_image", url=url).status == 200
@@ -141,15 +143,6 @@ def test_a_batch_waits_in_the_database(pools: Pools, origin: Origin) -> None:
     assert (taken["accepted"], taken["already_cached"], len(taken["rejected"])) == (1, 1, 1)
     state = pools.get("/fire_and_forget", batch=taken["batch"]).json
     assert (state["waiting"], state["done"], state["total"]) == (1, 1, 2)
-
-
-def test_a_decoder_that_died_is_told_from_a_busy_pool(pools: Pools, node: Node) -> None:
-    assert pools.get("/_no_resize").status == 404, "it is nginx's own"
-    assert pools.no_resize().json["code"] == "busy"
-    key = Url.parse("http://shop.example/a.jpg").key
-    with node.attempts.under_way("0123456789abcdef" * 2, key):
-        came = pools.no_resize()
-    assert (came.status, came.json["code"]) == (422, "decoder_died")
 
 
 def test_without_a_database_pictures_are_served_all_the_same(

@@ -71,7 +71,7 @@ class Ways:
         """Return by which pools each miss of `client` became a picture: `fetch`, or `front, fetch`."""
         log = (self.stack.home / "log/nginx/access.log").read_text()
         lines = [json.loads(line) for line in log.splitlines() if '"cache":"RESIZED"' in line]
-        ways = {1: "other", 2: "fetch", 3: "front, fetch"}
+        ways = {1: "fetch", 2: "front, fetch"}
         return [
             ways[one["upstream_status"].count("200")] for one in lines if one["client"] == client
         ]

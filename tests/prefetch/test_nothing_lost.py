@@ -26,7 +26,7 @@ def kill_daemon(node: Node) -> None:
 def kill_worker(node: Node) -> None:
     node.kill_worker("image-cloud-control")
     node.kill_worker("image-cloud-fetch")
-    node.kill_worker("image-cloud-resize")
+    node.kill_worker("image-cloud-decoder")
 
 
 def kill_postgresql(node: Node) -> None:

@@ -13,7 +13,7 @@ import requests
 from tests.stack.load import Load
 from tests.stack.running import Refused, Stack
 
-POOLS = ("front", "fetch", "resize", "control")
+POOLS = ("front", "fetch", "decoder", "control")
 DAEMONS = ("image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch")
 KINDS = {"hit", "original", "miss", "resize", "batch"}
 DEADLINE_S = 60.0
@@ -70,7 +70,7 @@ def test_a_rollout_stops_at_the_first_that_does_not_come_back(own: Stack) -> Non
         with pytest.raises(Refused, match="image-cloud-control does not serve"):
             own.cli("rollout")
         assert own.pid("image-cloud-front") == before
-        with pytest.raises(Refused, match="the control pool does not answer"):
+        with pytest.raises(Refused, match="image-cloud-control does not answer"):
             own.cli("health")
     finally:
         conf.write_text(good)
@@ -79,12 +79,12 @@ def test_a_rollout_stops_at_the_first_that_does_not_come_back(own: Stack) -> Non
 
 
 def test_health_tells_of_a_broken_pool(own: Stack) -> None:
-    own.supervisorctl("stop", "image-cloud-resize")
+    own.supervisorctl("stop", "image-cloud-decoder")
     try:
         with pytest.raises(Refused, match="is not well: /get_image: 503"):
             own.cli("health")
     finally:
-        own.supervisorctl("start", "image-cloud-resize")
+        own.supervisorctl("start", "image-cloud-decoder")
     own.cli("health", "--wait", "10")
 
 

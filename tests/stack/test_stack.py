@@ -8,6 +8,7 @@ import pwd
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,15 @@ import requests
 from tests.stack.running import CHECKOUT, Refused, Stack
 
 PROGRAMS = (
+    "image-cloud-decoder",
     "image-cloud-fetch",
     "image-cloud-front",
     "image-cloud-janitor",
-    "image-cloud-resize",
     "nginx",
     "postgres",
 )
 DEADLINE_S = 30.0
+SECRETS = ("token", "tokens.json", "image_cloud.ini", "run/image_cloud.ini", "run/postgres")
 
 
 @pytest.fixture(scope="module")
@@ -100,40 +102,39 @@ def test_no_process_can_gain_rights_or_leave_its_memory_behind(own: Stack) -> No
         assert core.split()[4:6] == ["0", "0"], command
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the sandbox's user")
-def test_the_resize_pool_is_a_sandbox(own: Stack) -> None:
-    pid = own.pid("image-cloud-resize")
+CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the decoder's user")
+def test_the_decoder_is_a_sandbox(own: Stack) -> None:
+    pid = own.pid("image-cloud-decoder")
     user = pwd.getpwuid(uid_of(pid))
-    assert user.pw_name == "image-cloud-resize"
+    assert user.pw_name == "image-cloud-decoder"
+    assert user.pw_gid != own.home.stat().st_gid, "it has no group in common with the others"
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
     thumbnail(own, sample(own))
     original = next((own.home / "storage/originals").rglob("*.jpg"))
-    as_sandbox = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    variant = next((own.home / "storage/variants").rglob("*.jpg"))
+    as_decoder = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def may(*command: str | Path) -> bool:
         done: subprocess.CompletedProcess[bytes] = subprocess.run(  # type: ignore[call-overload]
-            command, capture_output=True, **as_sandbox
+            command, capture_output=True, **as_decoder
         )
         return done.returncode == 0
 
-    assert may("test", "-r", original)
-    assert may("test", "-w", own.home / "storage/variants")
-    for secret in (
-        "token",
-        "tokens.json",
-        "image_cloud.ini",
-        "run/image_cloud.ini",
-        "run/postgres",
-    ):
-        assert not may("test", "-r", own.home / secret), secret
+    assert may("test", "-r", sys.executable), "it reads its code"
     for place in (
-        original,
-        original.parent,
-        own.home / "run",
-        own.home / "run/pools",
-        own.home / "log",
-    ):
-        assert not may("test", "-w", place), place
+        original, original.parent, variant, variant.parent, own.home / "storage",
+        own.home / "storage/failures", own.home / "storage/variants/.incoming", own.home,
+        own.home / "run", own.home / "run/decoder.ini", own.home / "log",
+        *(own.home / secret for secret in SECRETS),
+    ):  # fmt: skip
+        for way in ("-r", "-w"):
+            assert not may("test", way, place), place
+    for name in ("run/postgres/.s.PGSQL.5436", "run/sockets/fetch.sock", "run/supervisor.sock"):
+        assert (own.home / name).is_socket()
+        assert not may(sys.executable, "-I", "-c", CONNECT, own.home / name), name
 
 
 def test_files_that_hold_secrets_are_private(own: Stack) -> None:

@@ -87,7 +87,7 @@ def test_a_daemon_with_a_thread_that_hangs_is_restarted(own: Stack) -> None:
 
 
 def test_pools_under_load_are_left_alone(own: Stack) -> None:
-    pools = [f"image-cloud-{pool}" for pool in ("front", "fetch", "resize", "control")]
+    pools = [f"image-cloud-{pool}" for pool in ("front", "fetch", "decoder", "control")]
     before = [own.pid(pool) for pool in pools]
     with Load(own, clients=6) as load:
         eventually(lambda: load.done["resize"] > 200, "much is done")

@@ -1,4 +1,4 @@
-"""The failure memory: how long it lasts, and that what the resize sandbox puts there costs nothing else."""
+"""The failure memory: how long it lasts, and that whatever else lies there costs nothing else."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:
     assert memory.recall(KEY) is None
 
 
-def test_a_memory_is_shared_with_the_sandbox(tmp_path: Path) -> None:
+def test_a_memory_is_nobody_elses(tmp_path: Path) -> None:
     memory = Failures(tmp_path, SETTINGS, Clock(), even)
     memory.remember(KEY, errors.OriginReset())
     (path,) = tmp_path.rglob("*.json")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_memories_without_meaning_expire(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_memories_without_meaning_expire(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-# --- what the sandbox may put there ---
+# --- what may stand there instead ---
 
 GOOD = {"until": 1500.0, "count": 1, "code": "origin_reset", "detail": "x", "upstream_status": None}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -12,15 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
 from image_cloud.cluster.peer_states import PeerState, PeerStates
-from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Politeness, Pools
 from image_cloud.errors import DatabaseUnavailable, OriginStatus, StorageUnavailable
 from image_cloud.politeness.breaker import Domains
-from image_cloud.resize_pool.marks import Attempts
 from image_cloud.supervision.metrics import NodeMetrics
 from image_cloud.supervision.readiness import Readiness, pool_checks
 from tests.unit.web import client
@@ -135,57 +131,34 @@ def test_a_pool_that_does_not_answer_degrades_the_node(tmp_path: Path) -> None:
 # --- metrics --------------------------------------------------------------------------------------
 
 
+class Decoder:
+    """A decoder with two workers and two pictures more that wait."""
+
+    def status(self) -> dict[str, int]:
+        busy = {"workers": 2, "running": 1, "waiting": 2, "waiting_prefetch": 0}
+        return {**busy, "done": 4, "deaths": 5, "kills": 0, "refused": 0}
+
+
 def test_metrics_do_without_the_database(tmp_path: Path) -> None:
-    for name in ("domains", "incoming", "unrecorded", "run", "run/decoding"):
+    for name in ("domains", "incoming", "unrecorded", "run"):
         (tmp_path / name).mkdir()
     (tmp_path / "unrecorded" / "a.json").write_text("{}")
     domains = Domains(tmp_path / "domains", tmp_path / "locks", Politeness(jitter=0))
     domains.failed("shop.example", OriginStatus(upstream_status=429, retry_after_s=60))
-    attempts = Attempts(tmp_path / "run" / "decoding")
     states = PeerStates(tmp_path / "peers.json")
     states.update(PeerState("ic01", "http://ic01", alive=True, is_stopped=True))
     metrics = NodeMetrics(
-        Readiness(Space(), Database(away)), tmp_path, tmp_path / "run", attempts,
+        Readiness(Space(), Database(away)), tmp_path, tmp_path / "run", Decoder(),
         Pools(resize_queue=7), domains, Database(), states,
     )  # fmt: skip
-    with attempts.under_way("a" * 32, "0" * 64):
-        answer = client({"/metrics": Metrics(metrics)}, ("ops",)).simulate_get("/metrics")
+    answer = client({"/metrics": Metrics(metrics)}, ("ops",)).simulate_get("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.text.splitlines()
     assert {
         'image_cloud_up{part="storage"} 1', 'image_cloud_up{part="database"} 0',
-        'image_cloud_pool_running{pool="resize"} 1', 'image_cloud_pool_limit{pool="resize"} 7',
+        'image_cloud_pool_running{pool="decoder"} 3', 'image_cloud_pool_limit{pool="decoder"} 9',
+        'image_cloud_decoder_pictures_total{end="deaths"} 5',
         "image_cloud_unrecorded_originals 1", 'image_cloud_feed_stopped{peer="ic01"} 1',
     } <= set(lines)  # fmt: skip
     assert any(line.startswith('image_cloud_domain_pause_seconds{domain="shop.') for line in lines)
     assert not any("prefetch_urls" in line for line in lines)
-
-
-def test_a_decoder_that_died_is_not_at_work(tmp_path: Path) -> None:
-    attempts = Attempts(tmp_path)
-    assert attempts.running() == 0
-    child = os.fork()
-    if child == 0:
-        with Attempts(tmp_path).under_way("a" * 32, "0" * 64):
-            os._exit(0)
-    os.waitpid(child, 0)
-    assert attempts.running() == 0
-    with attempts.under_way("b" * 32, "0" * 64):
-        assert attempts.running() == 1
-    assert attempts.running() == 0
-
-
-# --- peers ----------------------------------------------------------------------------------------
-
-
-def test_a_peer_that_was_heard_of_lately_is_alive(tmp_path: Path) -> None:
-    states, now = PeerStates(tmp_path / "peers.json"), time.time()
-    states.update(PeerState("ic01", "http://ic01", alive=True, last_seen=now, backlog=3))
-    states.update(PeerState("ic02", "http://ic02", alive=True, last_seen=now - 60))
-    peers = [Peer(f"ic0{number}", f"http://ic0{number}") for number in (1, 2, 3)]
-    web = client({"/alternative_clouds": AlternativeClouds("ic00", peers, states)}, ("read",))
-    answer = web.simulate_get("/alternative_clouds").json
-    assert answer["node"] == "ic00"
-    told = [(one["name"], one["alive"], one["backlog"]) for one in answer["alternative_clouds"]]
-    assert told == [("ic01", True, 3), ("ic02", False, None), ("ic03", False, None)]
-    assert answer["alternative_clouds"][2]["last_seen"] is None

@@ -1,4 +1,4 @@
-"""/get_image on its way through front, fetch and resize: what each pool sends or hands on."""
+"""/get_image on its way through front and fetch: what each pool sends or hands on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from falcon_app.exchange import hand_on
 from falcon_app.fetch.originals import Fetch
-from falcon_app.front.decoder_death import DecoderDeath
 from falcon_app.front.images import GetImage, GetThumbnail
-from falcon_app.resize.variants import Resize as ResizeResource
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
 from image_cloud.errors import (
@@ -24,6 +22,7 @@ from image_cloud.errors import (
     CorruptImage,
     DecoderDied,
     ImageCloudError,
+    NotLocal,
     OriginNotFound,
 )
 from image_cloud.fetch.fetcher import Fetcher
@@ -32,11 +31,12 @@ from image_cloud.fetch.load import Found
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
-from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.process.log_formats import current_id
+from image_cloud.request.internal import FetchRequest
 from image_cloud.request.query import Query
-from image_cloud.request.steps import RESIZED, SendData, Step
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
 from image_cloud.storage.store import Store
+from image_cloud.storage.variants import variant_path
 from tests.unit.web import client, redirect
 
 URL = Url.parse("http://shop.example/a b.jpg?x=1&y=%20+ä")
@@ -44,46 +44,42 @@ ORIGINAL, RECIPE, IDENTITY = Original(URL.key, "jpg"), Recipe(200, 0), "a" * 32
 
 
 class Cache:
-    """Has the original on disk, or (without) only its bytes."""
+    """Has the original on disk, or (with `data`) only its bytes."""
 
-    def __init__(self, data: bytes | None = None) -> None:
+    def __init__(self, data: bytes | None = None, *, is_local: bool = True) -> None:
         self._data = data
+        self._is_local = is_local
         self.asked: list[tuple[str, bool]] = []
 
     def load(self, url: Url, *, use_peers: bool) -> Found:
         self.asked.append((url.text, use_peers))
         return Found(ORIGINAL, "MISS", self._data)
 
-
-class ResizePool:
-    def resize(self, data: bytes, original: Original, recipe: Recipe, request_id: str) -> bytes:
-        return b" ".join([data, original.key.encode(), recipe.name.encode(), request_id.encode()])
+    def local(self, url: Url) -> Found:
+        if not self._is_local:
+            raise NotLocal
+        return Found(ORIGINAL, "HIT")
 
 
 class Maker:
-    """Sends what it is given, or the body that came."""
+    """Keeps a variant that it is asked for, or (with `error`) cannot make it."""
 
-    def __init__(self, step: Step | None = None) -> None:
-        self._step = step
-        self.asked: list[ResizeRequest] = []
-
-    def make(self, asked: ResizeRequest, request_id: str) -> Step:
-        assert request_id == IDENTITY
-        self.asked.append(asked)
-        assert self._step
-        return self._step
-
-    def resize(self, asked: ResizeRequest, source: Any, request_id: str) -> Step:
-        return SendData(bytes(source.read())[::-1], asked.recipe.extension, RESIZED)
-
-
-class NoAnswer:
-    def __init__(self, error: ImageCloudError) -> None:
+    def __init__(self, error: ImageCloudError | None = None, unkept: bytes | None = None) -> None:
         self._error = error
+        self._unkept = unkept
 
-    def reason(self, request_id: str) -> ImageCloudError:
-        assert request_id == IDENTITY
-        return self._error
+    def make(self, original: Original, recipe: Recipe) -> bytes | None:
+        assert (original, current_id.get()) == (ORIGINAL, IDENTITY)
+        if self._error:
+            raise self._error
+        return self._unkept
+
+    def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
+        if self._error:
+            raise self._error
+        return b" ".join(
+            [data, original.key.encode(), recipe.name.encode(), current_id.get().encode()]
+        )
 
 
 @pytest.fixture
@@ -91,7 +87,7 @@ def failures(store: Store) -> Failures:
     return Failures(store.root, FailureSettings())
 
 
-def ask(web: TestClient, address: str, asked: FetchRequest | ResizeRequest, **more: Any) -> Any:
+def ask(web: TestClient, address: str, asked: FetchRequest, **more: Any) -> Any:
     return web.simulate_get(
         address, params=asked.arguments(), headers={"X-Request-Id": IDENTITY}, **more
     )
@@ -134,16 +130,13 @@ def test_an_original_is_sent_and_peers_hear_of_its_record(front: TestClient, sto
     assert (answer.headers["X-Stored-At"], answer.headers["X-Sha256"]) == ("10.500000", "5" * 64)
 
 
-def test_a_missing_variant_is_resized_and_one_that_is_there_is_sent(
+def test_a_missing_variant_is_made_and_one_that_is_there_is_sent(
     front: TestClient, store: Store
 ) -> None:
     keep(store)
     parameters = {"url": URL.text, "resize_width": 200}
     address, _, query = redirect(front.simulate_get("/get_image", params=parameters)).partition("?")
-    assert (address, ResizeRequest.read(Query(query))) == (
-        "/_resize",
-        ResizeRequest(ORIGINAL, RECIPE),
-    )
+    assert (address, FetchRequest.read(Query(query))) == ("/_variant", FetchRequest(URL, RECIPE))
     store.variants.keep(URL.key, {RECIPE.name: b"small"})
     target = redirect(front.simulate_get("/get_image", params=parameters))
     assert target.endswith(f"{URL.key}/{RECIPE.name}")
@@ -174,38 +167,46 @@ def test_a_node_that_may_not_look_elsewhere_says_so(front: TestClient) -> None:
 # --- fetch ----------------------------------------------------------------------------------------
 
 
-def fetch(cache: Cache, failures: Failures) -> TestClient:
-    return client({"/_fetch": Fetch(Fetcher(cache, failures, ResizePool()))})
+def fetch(cache: Cache | None = None, maker: Maker | None = None) -> TestClient:
+    return client({"/_fetch": Fetch(Fetcher(cache or Cache(), maker or Maker()))})
 
 
-@given(st.text(), st.booleans(), st.booleans(), st.none() | st.just(RECIPE))
+@given(st.text(), st.tuples(*[st.booleans()] * 3), st.none() | st.just(RECIPE))
 def test_what_is_handed_on_is_what_is_read(
-    path: str, no_image: bool, use_peers: bool, recipe: Recipe | None
+    path: str, flags: tuple[bool, ...], recipe: Recipe | None
 ) -> None:
     with contextlib.suppress(BadParameter):
         url = Url.parse(f"http://shop.example/{path}")
-        asked, resp = FetchRequest(url, recipe, no_image, use_peers), falcon.Response()
+        asked, resp = FetchRequest(url, recipe, *flags), falcon.Response()
         hand_on(resp, "/_fetch", asked.arguments())
         query = str(resp.get_header("X-Accel-Redirect")).partition("?")[2]
         assert FetchRequest.read(Query(query)) == asked
 
 
-def test_a_fetched_original_is_sent_by_nginx(failures: Failures) -> None:
-    answer = ask(fetch(Cache(), failures), "/_fetch", FetchRequest(URL))
+def test_a_fetched_original_is_sent_by_nginx() -> None:
+    answer = ask(fetch(), "/_fetch", FetchRequest(URL))
     assert redirect(answer) == f"/_files/{ORIGINAL.relative}"
     assert answer.headers["X-Cache"] == "MISS"
 
 
-def test_a_fetched_original_goes_on_to_be_resized(failures: Failures) -> None:
-    asked = FetchRequest(URL, RECIPE, no_image=True)
-    target = redirect(ask(fetch(Cache(), failures), "/_fetch", asked))
-    address, _, query = target.partition("?")
-    assert address == "/_resize"
-    assert ResizeRequest.read(Query(query)) == ResizeRequest(ORIGINAL, RECIPE, no_image=True)
+def test_a_variant_is_made_and_sent_by_nginx() -> None:
+    answer = ask(fetch(), "/_fetch", FetchRequest(URL, RECIPE))
+    assert redirect(answer) == f"/_files/{variant_path(URL.key, RECIPE.name)}"
+    assert answer.headers["X-Cache"] == "RESIZED"
+    answer = ask(fetch(), "/_fetch", FetchRequest(URL, RECIPE, no_image=True))
+    assert (answer.status_code, answer.headers["X-Cache"]) == (204, "RESIZED")
 
 
-def test_what_is_on_no_disk_is_sent_or_resized_by_the_pool(failures: Failures) -> None:
-    web = fetch(Cache(b"bytes"), failures)
+def test_a_variant_that_cannot_be_kept_is_sent_all_the_same() -> None:
+    web = fetch(maker=Maker(unkept=b"made"))
+    answer = ask(web, "/_fetch", FetchRequest(URL, RECIPE))
+    assert (answer.content, answer.headers["X-Cache"]) == (b"made", "RESIZED")
+    answer = ask(web, "/_fetch", FetchRequest(URL, RECIPE, no_image=True))
+    assert (answer.status_code, answer.json["code"]) == (503, "storage_unavailable")
+
+
+def test_what_is_on_no_disk_is_sent_or_resized_by_the_pool() -> None:
+    web = fetch(Cache(b"bytes"))
     whole = ask(web, "/_fetch", FetchRequest(URL))
     assert (whole.content, whole.headers["X-Cache"]) == (b"bytes", "MISS")
     small = ask(web, "/_fetch", FetchRequest(URL, Recipe(20, 0, format="png")))
@@ -216,55 +217,21 @@ def test_what_is_on_no_disk_is_sent_or_resized_by_the_pool(failures: Failures) -
 
 
 @pytest.mark.parametrize("data", [None, b"bytes"])
-def test_a_picture_that_cannot_be_resized_is_not_tried_again(
-    failures: Failures, data: bytes | None
+@pytest.mark.parametrize(("error", "status"), [(DecoderDied(), 422), (Busy(retry_after_s=2), 503)])
+def test_a_decoder_without_an_answer_is_explained(
+    data: bytes | None, error: ImageCloudError, status: int
 ) -> None:
-    failures.remember(URL.key, DecoderDied(), RESIZE)
-    answer = ask(fetch(Cache(data), failures), "/_fetch", FetchRequest(URL, RECIPE))
-    assert (answer.status_code, answer.json["code"]) == (422, "decoder_died")
+    answer = ask(fetch(Cache(data), Maker(error)), "/_fetch", FetchRequest(URL, RECIPE))
+    assert (answer.status_code, answer.json["code"]) == (status, error.code)
+
+
+def test_what_may_only_be_local_is_not_downloaded() -> None:
+    web = fetch(Cache(is_local=False))
+    answer = ask(web, "/_fetch", FetchRequest(URL, RECIPE, only_local=True))
+    assert (answer.status_code, answer.json["code"]) == (404, "not_local")
 
 
 @pytest.mark.parametrize("query", ["variant=x", "url=http://a/&variant=x", "peers=1"])
-def test_a_bad_question_is_refused(failures: Failures, query: str) -> None:
-    answer = fetch(Cache(), failures).simulate_get("/_fetch", query_string=query)
+def test_a_bad_question_is_refused(query: str) -> None:
+    answer = fetch().simulate_get("/_fetch", query_string=query)
     assert (answer.status_code, answer.json["code"]) == (400, "bad_parameter")
-
-
-# --- resize ---------------------------------------------------------------------------------------
-
-
-def resize(maker: Maker) -> TestClient:
-    return client({"/_resize": ResizeResource(maker)})
-
-
-def test_an_order_is_read_and_its_result_sent() -> None:
-    maker, asked = Maker(SendData(b"made", "png", RESIZED)), ResizeRequest(ORIGINAL, RECIPE, True)
-    answer = ask(resize(maker), "/_resize", asked)
-    assert (answer.content, answer.headers["Content-Type"]) == (b"made", "image/png")
-    assert maker.asked == [asked]
-
-
-def test_a_body_is_resized() -> None:
-    answer = resize(Maker()).simulate_post(
-        "/_resize", params=ResizeRequest(ORIGINAL, RECIPE).arguments(), body=b"abc"
-    )
-    assert (answer.content, answer.headers["Content-Type"]) == (b"cba", "image/jpeg")
-    assert answer.headers["X-Cache"] == RESIZED
-
-
-@pytest.mark.parametrize(
-    ("changes", "names"),
-    [({"key": "../x"}, "key"), ({"extension": "exe"}, "extension"), ({"variant": "x"}, "variant")],
-)
-def test_a_bad_order_is_refused(changes: dict[str, str], names: str) -> None:
-    parameters = {**ResizeRequest(ORIGINAL, RECIPE).arguments(), **changes}
-    answer = resize(Maker()).simulate_get("/_resize", params=parameters)
-    assert answer.status_code == 400
-    assert answer.json["detail"].startswith(f"{names}: ")
-
-
-@pytest.mark.parametrize(("error", "status"), [(DecoderDied(), 422), (Busy(retry_after_s=2), 503)])
-def test_a_pool_without_an_answer_is_explained(error: ImageCloudError, status: int) -> None:
-    web = client({"/_no_resize": DecoderDeath(NoAnswer(error))})
-    answer = web.simulate_get("/_no_resize", headers={"X-Request-Id": IDENTITY})
-    assert (answer.status_code, answer.json["code"]) == (status, error.code)

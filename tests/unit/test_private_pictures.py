@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,13 @@ from image_cloud.node_files.nginx_node import render_node
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
-from image_cloud.request.internal import FetchRequest, ResizeRequest
+from image_cloud.request.internal import FetchRequest
 from image_cloud.request.params import ImageRequest
-from image_cloud.request.query import Query
 from image_cloud.request.steps import HIT, RESIZED, SendData, SendFile, Step
-from image_cloud.resize_pool.maker import Maker
-from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.store import Store
 from image_cloud.storage.variants import variant_path
+from tests.decoding import maker_of
 from tests.unit.pictures import quarters
 
 URL = Url.parse("http://shop.example/a.jpg")
@@ -38,6 +37,7 @@ KEY, RECIPE = URL.key, Recipe(20, 20)
 FOLDER = f"{KEY[:2]}/{KEY[2:4]}"
 PRIVATE = Original(KEY, "jpg", is_private=True)
 PUBLIC = Original(KEY, "jpg")
+Made = Callable[[Store, Original], None]
 
 
 def jpeg() -> bytes:
@@ -57,13 +57,16 @@ def keep(store: Store, stored_at: float = 10.0, *, is_private: bool = True) -> O
         return store.place(file, record, is_private=is_private)
 
 
-def made(store: Store, original: Original) -> None:
-    """Have a variant made of it."""
-    attempts = store.root / "decoding"
-    attempts.mkdir(exist_ok=True)
-    maker = Maker(store, failures(store), Attempts(attempts), Resize(thumbnails_together=()))
-    sent = maker.make(ResizeRequest(original, RECIPE), "a" * 32)
-    assert sent == SendFile(variant_path(original.stem, RECIPE.name), RESIZED)
+@pytest.fixture
+def made(decoder: str) -> Callable[[Store, Original], None]:
+    """Has a variant made of an original."""
+
+    def make(store: Store, original: Original) -> None:
+        maker = maker_of(store, decoder, Resize(thumbnails_together=()))
+        assert maker.make(original, RECIPE) is None
+        assert store.variants.has(original.stem, RECIPE.name)
+
+    return make
 
 
 def failures(store: Store) -> Failures:
@@ -80,7 +83,7 @@ def pictures(store: Store) -> set[str]:
     }
 
 
-def test_the_names_of_files(store: Store) -> None:
+def test_the_names_of_files(store: Store, made: Made) -> None:
     assert keep(store) == PRIVATE
     made(store, PRIVATE)
     assert store.originals.find(KEY) == PRIVATE
@@ -93,7 +96,7 @@ def test_the_names_of_files(store: Store) -> None:
 
 @pytest.mark.parametrize("was_private", [True, False])
 def test_a_newer_store_of_the_other_kind_leaves_nothing_of_the_older(
-    store: Store, was_private: bool
+    store: Store, made: Made, was_private: bool
 ) -> None:
     made(store, keep(store, is_private=was_private))
     newer = keep(store, 11.0, is_private=not was_private)
@@ -103,7 +106,7 @@ def test_a_newer_store_of_the_other_kind_leaves_nothing_of_the_older(
     assert len(pictures(store)) == 2
 
 
-def test_what_is_set_aside_or_removed_goes_in_full(store: Store) -> None:
+def test_what_is_set_aside_or_removed_goes_in_full(store: Store, made: Made) -> None:
     made(store, keep(store))
     assert store.quarantine(PRIVATE).name == f"{KEY}.private.jpg"
     assert not pictures(store)
@@ -119,7 +122,7 @@ def request(**more: Any) -> ImageRequest:
                            "only_local": False, **more})  # fmt: skip
 
 
-def test_what_is_found(store: Store) -> None:
+def test_what_is_found(store: Store, made: Made) -> None:
     finder = Finder(store, failures(store))
     keep(store)
     sent = finder.find(request())
@@ -127,15 +130,9 @@ def test_what_is_found(store: Store) -> None:
     copied = finder.find(request(only_local=True))
     assert copied == SendFile(PRIVATE.relative, HIT, store.records.find(KEY), is_private=True)
     wanted = request(recipe=RECIPE)
-    assert finder.find(wanted) == ResizeRequest(PRIVATE, RECIPE)
+    assert finder.find(wanted) == FetchRequest(URL, RECIPE)
     made(store, PRIVATE)
     assert finder.find(wanted) == SendFile(variant_path(PRIVATE.stem, RECIPE.name), HIT)
-
-
-def test_the_resize_pool_is_told(store: Store) -> None:
-    arguments = ResizeRequest(PRIVATE, RECIPE).arguments()
-    query = Query("&".join(f"{name}={value}" for name, value in arguments.items()))
-    assert ResizeRequest.read(query) == ResizeRequest(PRIVATE, RECIPE)
 
 
 class Cache:
@@ -145,15 +142,15 @@ class Cache:
         return Found(PRIVATE, "MISS", b"original")
 
 
-class Pool:
-    def resize(self, data: bytes, original: Original, recipe: Recipe, request_id: str) -> bytes:
+class Unstored:
+    def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         return b"variant"
 
 
-def test_what_is_on_no_disk(store: Store) -> None:
-    fetcher = Fetcher(Cache(), failures(store), Pool())
-    assert fetcher.fetch(FetchRequest(URL), "-") == SendData(b"original", "jpg", "MISS", True)
-    variant = fetcher.fetch(FetchRequest(URL, RECIPE), "-")
+def test_what_is_on_no_disk() -> None:
+    fetcher = Fetcher(Cache(), Unstored())
+    assert fetcher.fetch(FetchRequest(URL)) == SendData(b"original", "jpg", "MISS", True)
+    variant = fetcher.fetch(FetchRequest(URL, RECIPE))
     assert variant == SendData(b"variant", "jpg", RESIZED, True)
 
 

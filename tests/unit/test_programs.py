@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from image_cloud.process.sockets import SERVERS
+
 FOLDER = Path(__file__).parents[2] / "supervisor.d"
 FILES = sorted(FOLDER.rglob("*.conf"))
 # In the order in which every file has them; what only some have stands between.
@@ -26,7 +28,8 @@ def options(file: Path) -> dict[str, str]:
 def test_every_program_is_alike(file: Path) -> None:
     given = options(file)
     assert tuple(name for name in given if name in ORDER) == ORDER
-    assert given["command"].startswith("/usr/bin/setpriv --no-new-privs -- ")
+    command = given["command"].removeprefix('/bin/sh -c "exec ')  # opens a file before
+    assert command.startswith("/usr/bin/setpriv --no-new-privs -- ")
     assert "user" in given or "IMAGE_CLOUD_SANDBOX" in given["command"]
 
 
@@ -40,7 +43,7 @@ def test_every_program_has_a_log_of_its_own_that_is_rotated(file: Path) -> None:
 
 
 def test_a_pool_has_longer_to_end_than_its_requests() -> None:
-    for pool in ("front", "fetch", "control", "resize"):
+    for pool in SERVERS:
         given = options(FOLDER / f"image-cloud-{pool}.conf")
         assert int(given["stopwaitsecs"]) > 25  # gunicorn's graceful_timeout
         assert (given["socket_mode"], given["socket_backlog"]) == ("0700", "2048")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_cloud.errors import BadParameter, TooManyPixels
+from image_cloud.picture.geometry import Size, fit, half_up, layout
 from image_cloud.picture.variant import Recipe
-from image_cloud.resize.geometry import Size, fit, half_up, layout
 
 sides = st.integers(1, 12_000)
 sizes = st.builds(Size, sides, sides)

@@ -10,7 +10,6 @@ from image_cloud.fetch.flights import Flights
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record
 from image_cloud.process.locks import locked
-from image_cloud.resize_pool.marks import Attempts
 from image_cloud.storage.folders import PRIVATE_FILE
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import NewFile
@@ -167,29 +166,3 @@ def test_the_lock_holds_between_processes_and_dies_with_its_holder(tmp_path: Pat
         os.waitpid(child, 0)
     with locked(tmp_path / "lock", KEY, DEADLINE_S):
         pass
-
-
-def test_an_attempt_is_known_until_it_ends(tmp_path: Path) -> None:
-    attempts = Attempts(tmp_path)
-    with attempts.under_way("a" * 32, KEY):
-        assert Attempts(tmp_path).take("b" * 32) is None
-        assert Attempts(tmp_path).take("a" * 32) == KEY
-        assert Attempts(tmp_path).take("a" * 32) is None
-    with attempts.under_way("c" * 32, KEY):
-        pass
-    assert attempts.take("c" * 32) is None
-    assert len(list(tmp_path.iterdir())) == 1, "one file a process"
-
-
-def test_the_mark_of_a_killed_process_stays(tmp_path: Path) -> None:
-    attempts = Attempts(tmp_path)
-    with attempts.under_way("a" * 32, KEY):
-        pass  # the parent's file is open now: a child must not write to it
-    child = os.fork()
-    if not child:
-        with attempts.under_way("b" * 32, KEY):
-            os._exit(9)
-    os.waitpid(child, 0)
-    with attempts.under_way("c" * 32, KEY):
-        assert attempts.take("b" * 32) == KEY
-        assert attempts.take("c" * 32) == KEY

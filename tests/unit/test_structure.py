@@ -15,7 +15,7 @@ ROWS = [
     ["image_cloud.request", "image_cloud.resize"],
     ["image_cloud.origin", "image_cloud.db", "image_cloud.politeness"],
     ["image_cloud.storage"],
-    ["image_cloud.cluster", "image_cloud.prefetch", "image_cloud.resize_pool"],
+    ["image_cloud.cluster", "image_cloud.prefetch", "image_cloud.decoding"],
     ["image_cloud.fetch", "image_cloud.explain"],
     ["image_cloud.api"],
     ["image_cloud.node", "image_cloud.node_files"],

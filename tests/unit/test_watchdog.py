@@ -80,7 +80,8 @@ def test_a_machine_that_slept_kills_nothing(tmp_path: Path) -> None:
 def test_a_pool_may_be_silent_for_as_long_as_its_longest_request() -> None:
     config = load_config(None, overrides="watchdog.unanswered=2 s;resize.decode_timeout=60 s")
     assert limits(config)["front"] == 2.0
-    assert limits(config)["resize"] > config.resize.decode_timeout
+    assert limits(config)["decoder"] == 2.0, "it never decodes itself"
+    assert limits(config)["fetch"] > config.resize.decode_timeout
     usual = Config()
     assert limits(usual)["fetch"] > usual.download.total_timeout + usual.politeness.slot_wait
 

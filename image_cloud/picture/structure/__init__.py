@@ -1,6 +1,6 @@
 """What a picture's file is made of: one bounded walk per format, over bytes that are never decoded.
 
-The fetch pool learns from it how large a picture is and whether its file was cut off; the sandbox takes the
+The fetch pool learns from it how large a picture is and whether its file was cut off; the decoder takes the
 same walks to hand its decoders nothing but what they need.
 """
 

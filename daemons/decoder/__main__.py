@@ -1,0 +1,5 @@
+"""Run with `python -m daemons.decoder`."""
+
+from daemons.decoder.main import main
+
+main()

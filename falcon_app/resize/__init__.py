@@ -1,1 +1,0 @@
-"""The resize pool: decodes, one picture at a time, in a sandbox."""

@@ -1,0 +1,88 @@
+"""What a decoder sent, judged like bytes of a stranger: format, dimensions and size that were asked for."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from image_cloud.config.sections import Resize
+from image_cloud.errors import ImageCloudError
+from image_cloud.picture import formats, structure
+from image_cloud.picture.geometry import Size, layout
+from image_cloud.picture.variant import Recipe
+
+MOST_PIXEL_BYTES = 6
+"""LZW makes noise in RGBA larger than its 4 bytes a pixel."""
+MORE_BYTES = 1 << 20
+SIDE_OPEN = 0
+
+
+class Expected:
+    """What each variant of one original has to be; its header says how large that original is.
+
+    Where the header does not tell, a variant may have any size that fits into its box.
+    """
+
+    def __init__(self, original: BinaryIO, settings: Resize) -> None:
+        self._settings = settings
+        self._upright = _upright_sizes(original)
+
+    def most_bytes(self, recipe: Recipe) -> int:
+        """Return how many bytes a file of `recipe` may have."""
+        sizes = self._sizes(recipe)
+        pixels = max(w * h for w, h in sizes) if sizes else self._settings.max_pixels
+        return pixels * MOST_PIXEL_BYTES + MORE_BYTES
+
+    def most_ladder_bytes(self) -> int:
+        """Return how many bytes a ladder may have."""
+        return self._settings.ladder_side**2 * MOST_PIXEL_BYTES + MORE_BYTES
+
+    def why_wrong(self, content: bytes, recipe: Recipe) -> str:
+        """Return what `content` is instead of a variant made by `recipe`; nothing where it is one."""
+        file = io.BytesIO(content)
+        format = formats.sniff(content[: formats.HEAD_BYTES])
+        if format is None or format.name != recipe.format:
+            return f"not {recipe.format}, but {formats.describe(content[: formats.HEAD_BYTES])}"
+        size = structure.size_of(file, format.name)
+        if size is None:
+            return f"{format.name} without a size"
+        sizes = self._sizes(recipe)
+        fits = size in sizes if sizes else self._fits(size, recipe)
+        return "" if fits else f"{size[0]} x {size[1]} pixels"
+
+    def why_wrong_ladder(self, content: bytes) -> str:
+        """Return what `content` is instead of a ladder."""
+        format = formats.sniff(content[: formats.HEAD_BYTES])
+        size = structure.size_of(io.BytesIO(content), "jpeg") if format else None
+        if format is None or format.name != "jpeg" or size is None:
+            return "no JPEG"
+        fits = max(size) <= self._settings.ladder_side
+        return "" if fits else f"{size[0]} x {size[1]} pixels"
+
+    def _sizes(self, recipe: Recipe) -> set[Size]:
+        """Return the sizes that `recipe` may give, nothing where the original's is not known."""
+        found = set()
+        for original in self._upright:
+            try:
+                found.add(layout(original, recipe, self._settings.max_pixels).canvas)
+            except ImageCloudError:  # the decoder refuses it as well
+                continue
+        return found
+
+    def _fits(self, size: tuple[int, int], recipe: Recipe) -> bool:
+        exact = recipe.mode != "fit"
+        for side, asked in zip(size, (recipe.width, recipe.height), strict=True):
+            if asked != SIDE_OPEN and (side > asked or (exact and side != asked)):
+                return False
+        return size[0] * size[1] <= self._settings.max_pixels
+
+
+def _upright_sizes(original: BinaryIO) -> list[Size]:
+    """Return the sizes that an original may have upright: its header does not say how it is turned."""
+    original.seek(0)
+    format = formats.sniff(original.read(formats.HEAD_BYTES))
+    size = structure.size_of(original, format.name) if format else None
+    if format is None or size is None:
+        return []
+    width, height = size
+    return [Size(width, height)] if format.is_heif else [Size(width, height), Size(height, width)]

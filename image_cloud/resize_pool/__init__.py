@@ -1,1 +1,0 @@
-"""The resize pool: what makes variants in its sandbox (`maker`), and how others ask it (`client`)."""
