@@ -10,8 +10,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import concurrent.futures
 import dataclasses
+import http.client
 import json
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -29,6 +32,7 @@ from tests.stack.running import Stack, free_port
 DOMAINS, SLOTS = 100, 8
 FASTEST_S, SLOWEST_S = 0.3, 10.0
 HIT_EVERY_S = 0.01
+SPAWN = multiprocessing.get_context("spawn")
 PATIENCE_S = 120.0
 BROKEN = (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError)
 """What a server does that has too many clients, the lack of a length included."""
@@ -91,9 +95,7 @@ class Clients:
     async def run(self, count: int, seconds: float, *, hits: bool = True) -> None:
         """Run `count` of them, and one that asks for a hit every 10 ms."""
         self.until_s = time.monotonic() + seconds
-        seen = self.seen
-        asked = [(seen.hits, False), (seen.front_hits, True)] if hits else []
-        beside = [self._hits(took, originals=originals) for took, originals in asked]
+        beside = [self._hits(seconds)] if hits else []
         await asyncio.gather(*beside, *(self._client(number) for number in range(count)))
 
     async def _client(self, number: int) -> None:
@@ -114,19 +116,26 @@ class Clients:
     ) -> None:
         began, domain = time.monotonic(), number % DOMAINS
         name = f"{self._turn}-{number}-{turn}"
-        status = await self.ask(reader, writer, domain, name, originals=self._originals)
+        status = await self.ask(reader, writer, domain, name)
         self.seen.statuses[status] += 1
         if status == 200:
             self.seen.good.append((domain, time.monotonic() - began))
 
-    async def _hits(self, took: list[float], *, originals: bool) -> None:
-        reader, writer = await asyncio.open_connection(self._address, int(self._port))
-        await self.ask(reader, writer, 0, "hit", originals=originals)
-        while (began := time.monotonic()) < self.until_s:
-            assert await self.ask(reader, writer, 0, "hit", originals=originals) == 200
-            took.append(time.monotonic() - began)
-            await asyncio.sleep(HIT_EVERY_S)
-        writer.close()
+    async def _hits(self, seconds: float) -> None:
+        """Have a process of its own ask for hits: this one is busy with the others' answers."""
+        targets = [self.target(0, "hit", originals=originals) for originals in (False, True)]
+        headers = dict(header.split(": ", 1) for header in self._headers.split("\r\n") if header)
+        host = f"{self._address}:{self._port}"
+        with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as other:
+            running = other.submit(ask_for_hits, host, targets, headers, seconds)
+            self.seen.hits, self.seen.front_hits = await asyncio.wrap_future(running)
+
+    def target(self, domain: int, name: str, *, originals: bool) -> str:
+        """Return what stands in the request line."""
+        url = f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg"
+        if originals:
+            return f"/get_image?url={quote(url, '/:')}"
+        return "/" + self._system.thumbnail(url, 200).split("/", 3)[3]
 
     async def ask(
         self,
@@ -134,20 +143,34 @@ class Clients:
         writer: asyncio.StreamWriter,
         domain: int,
         name: str,
-        *,
-        originals: bool,
     ) -> int:
         """Return the status of one request."""
-        url = f"http://{host_of(domain)}:{self._origin_port}/{name}.jpg"
-        if originals:
-            path = f"get_image?url={quote(url, '/:')}"
-        else:
-            path = self._system.thumbnail(url, 200).split("/", 3)[3]
-        writer.write(f"GET /{path} HTTP/1.1\r\nHost: x\r\n{self._headers}\r\n".encode())
+        target = self.target(domain, name, originals=self._originals)
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n{self._headers}\r\n".encode())
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).lower()
         length = int(head.partition(b"content-length:")[2].split(b"\r", 1)[0])
         await reader.readexactly(length)
         return int(head.split()[1])
+
+
+def ask_for_hits(
+    host: str, targets: list[str], headers: dict[str, str], seconds: float
+) -> list[list[float]]:
+    """Ask for each of `targets` every 10 ms, the first time unmeasured; return the seconds of each."""
+    connection, took = http.client.HTTPConnection(host), [list[float]() for _ in targets]
+    until_s, is_first = time.monotonic() + seconds, True
+    while is_first or time.monotonic() < until_s:
+        for target, times in zip(targets, took, strict=True):
+            began = time.monotonic()
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+            if not is_first:
+                times.append(time.monotonic() - began)
+        is_first = False
+        time.sleep(HIT_EVERY_S)
+    return took
 
 
 def ideal(count: int) -> tuple[dict[int, float], float]:

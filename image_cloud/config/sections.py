@@ -176,7 +176,7 @@ class Download:
     max_bytes: int = f.size(50 * MB, 1 * KB, 2 * GB, "Largest file to accept from an origin.")
     max_redirects: int = f.whole(5, 0, 20, "Most redirects to follow.")
     connect_timeout: float = f.duration(5.0, 0.1, 120.0, "Time limit for connecting.")
-    read_timeout: float = f.duration(10.0, 0.1, 600.0, "Longest time an origin may send nothing.")
+    read_timeout: float = f.duration(15.0, 0.1, 600.0, "Longest time an origin may send nothing.")
     total_timeout: float = f.duration(30.0, 0.1, 3600.0, "Time limit for a whole download.")
     user_agent: str = f.text(
         "ImageCloud/0.1 (+mailto:postmaster@localhost)",
@@ -446,10 +446,11 @@ class Pools:
         2, 1, 256, "Workers of the decoder, each a process that resizes one picture at a time."
     )
     resize_queue: int = f.whole(
-        1024,
+        2048,
         1,
         100_000,
-        "Most requests that wait for the decoder; besides, prefetch may have a quarter as many waiting.",
+        "Most requests that wait for the decoder; besides, prefetch may have a quarter as many waiting.\n"
+        "With no less than fetch_queue no download is made in vain.",
     )
 
 
