@@ -106,12 +106,11 @@ def test_old_left_overs_are_swept_and_nothing_else(parts: Parts) -> None:
     temporary = ".feed.json.0123456789abcdef.new"
     old = [
         storage / "incoming" / ".0123", storage / "variants" / ".incoming" / ".4567",
-        parts.node.run / "decoding" / "999999999", storage / "cluster" / temporary,
-        storage / "domains" / temporary,
+        storage / "cluster" / temporary, storage / "domains" / temporary,
     ]  # fmt: skip
     kept = [
-        storage / "incoming" / ".slots", storage / "cluster" / "feed.json",
-        storage / "cluster" / ".placing", parts.node.run / "decoding" / str(os.getpid()),
+        storage / "incoming" / ".slots", storage / "incoming" / ".decoding",
+        storage / "cluster" / "feed.json", storage / "cluster" / ".placing",
     ]  # fmt: skip
     young = [storage / "incoming" / ".89ab", storage / "cluster" / ".x.json.0123456789abcdef.new"]
     for path in (*old, *kept, *young):

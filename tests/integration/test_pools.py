@@ -151,7 +151,8 @@ def test_without_a_database_pictures_are_served_all_the_same(
     pools = Pools(new_node(tmp_path, database=AWAY))
     url = origin.serve("/a.jpg", content := jpeg(64, 48))
     assert pools.get("/get_image", url=url).body == content
-    assert size(pools.get("/get_thumbnail", url=url, size=200).body) == (64, 48)
+    with Daemon(pools.nodes["fetch"].config):
+        assert size(pools.get("/get_thumbnail", url=url, size=200).body) == (64, 48)
     ready = pools.get("/ready").json
     assert (ready["status"], ready["storage"]) == ("degraded", "ok")
     assert pools.get("/changes", cursor="").json["code"] == "database_unavailable"
