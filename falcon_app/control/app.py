@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from falcon_app.control.batches import FireAndForget
 from falcon_app.control.changes import ChangesAnswer
 from falcon_app.control.deletes import DeleteAnswer
 from falcon_app.control.explain import ExplainAnswer
+from falcon_app.control.node_status import NodeStatusAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
 from image_cloud.node import Node
+from image_cloud.politeness.overview import Overview
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
+from image_cloud.process.sockets import SERVERS
+from image_cloud.supervision.node_status import NodeStatus, Parts
+from image_cloud.supervision.readiness import Readiness, pool_checks
 
 
 def create_control(node: Node) -> App:
@@ -28,5 +35,24 @@ def create_control(node: Node) -> App:
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
+    app.add_route("/_node_status", NodeStatusAnswer(_status(node)))
     app.add_route("/health", Health())
     return app
+
+
+def _status(node: Node) -> NodeStatus:
+    config, run = node.config, node.config.node.run
+    others = pool_checks(run, (one for one in SERVERS if one != "control"))
+    return NodeStatus(
+        Parts(
+            name=config.node.name,
+            storage=node.storage,
+            run=node.run,
+            limits_file=Path(config.politeness.limits_file),
+            readiness=Readiness(node.store.space, node.database, others),
+            space=node.store.space,
+            database=node.database,
+            domains=Overview(node.gate),
+            peers=node.peer_states,
+        )
+    )

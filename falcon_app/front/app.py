@@ -11,6 +11,7 @@ from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.explain import Explain
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
+from falcon_app.front.node_status import NodeStatusRequest
 from falcon_app.health import Health, Ready
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
@@ -69,5 +70,6 @@ def _add_cluster(app: App, node: Node) -> None:
     deleting = DeleteImageByGet if cluster.legacy_get_delete else DeleteImage
     app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
     app.add_route("/explain", Explain())
+    app.add_route("/node_status", NodeStatusRequest())
     app.add_route("/changes", Changes())
     app.add_route("/alternative_clouds", AlternativeClouds(own, others, states))

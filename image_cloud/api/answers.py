@@ -119,5 +119,15 @@ EXPLAINED = json_of(
 STATE = {"type": "string", "enum": ["ok", "degraded"]}
 HEALTH = json_of(200, "up", record(status=STATE))
 READY = json_of(200, "`ok` or `degraded`; details with the scope `ops`", record(status=STATE))
+NODE_STATUS = json_of(
+    200,
+    "the state; what needs the database is null while it is away",
+    record(
+        node=TEXT, version=TEXT, at=NUMBER, status=STATE, storage=TEXT, database=TEXT,
+        uptime_s=or_none(NUMBER), pools={"type": "object"}, disk={"type": "object"},
+        traffic={"type": "object"}, peers=listing({"type": "object"}), domains=listing({"type": "object"}),
+        pictures_about=or_none(COUNT), clone_backlog=or_none(COUNT),
+    ),
+)  # fmt: skip
 METRICS = Answer(200, "Prometheus's text format", {"text/plain": TEXT})
 OPENAPI = json_of(200, "an OpenAPI 3.1 document", {"type": "object"})

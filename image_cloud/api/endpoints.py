@@ -158,6 +158,13 @@ def _state() -> list[Operation]:
     return [
         Operation("GET", "/health", "Say that this process is up.", None, (answers.HEALTH,)),
         Operation("GET", "/ready", "Say whether this node can serve.", None, (answers.READY,)),
+        Operation(
+            "GET",
+            "/node_status",
+            "How this node is, in all detail; the scope `peer` is enough.",
+            "ops",
+            (answers.NODE_STATUS,),
+        ),
         Operation("GET", "/metrics", "Prometheus metrics.", "ops", (answers.METRICS,)),
         Operation("GET", "/openapi.json", "This description.", "read", (answers.OPENAPI,)),
     ]

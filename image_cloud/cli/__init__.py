@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+import shtab
+
 from image_cloud import __version__
 from image_cloud.cli import (
-    catalogue,
     cluster,
     configuration,
     domains,
@@ -16,13 +17,15 @@ from image_cloud.cli import (
     operating,
     pictures,
     prefetch,
+    status,
     tokens,
     verifying,
 )
-from image_cloud.cli.access import CommandError
+from image_cloud.cli.access import CannotReach, CommandError, Refused
 from image_cloud.config import ConfigError
-from image_cloud.errors import ImageCloudError
+from image_cloud.errors import ImageCloudError, Unavailable
 
+WRONG = 1
 MODULES = (
     configuration,
     tokens,
@@ -30,7 +33,7 @@ MODULES = (
     explaining,
     prefetch,
     domains,
-    catalogue,
+    status,
     cluster,
     importing,
     verifying,
@@ -45,23 +48,56 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--config", metavar="FILE", help="the ini; default: that of the stack in $IMAGE_CLOUD_HOME"
     )
+    top.add_argument(
+        "--url", dest="url_of_node", metavar="URL",
+        help="a node's base URL, for commands that only ask over HTTP; default: this node's",
+    )  # fmt: skip
+    top.add_argument(
+        "--token-file", metavar="FILE",
+        help="the token to ask with; default: $IMAGE_CLOUD_TOKEN, or `token` in $IMAGE_CLOUD_HOME",
+    )  # fmt: skip
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in MODULES:
         module.add_commands(commands)
+    completion = commands.add_parser("completion", help="print what a shell needs for completion")
+    completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
+    completion.set_defaults(run=_print_completion)
     return top
 
 
+def _print_completion(arguments: argparse.Namespace) -> None:
+    print(shtab.complete(parser(), arguments.shell))
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; print errors as one clear text and return the exit status."""
+    """Run one command; print errors as one clear text.
+
+    Return the exit status: 0 all is well, 1 something is wrong, 2 usage, 3 a node or its database does not
+    answer, 4 refused, 130 interrupted.
+    """
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)
-    except (CommandError, ConfigError, ImageCloudError, ValueError) as error:
-        print(f"image-cloud: {error}", file=sys.stderr)
-    except PermissionError as error:
-        print(f"image-cloud: no right to use {error.filename}", file=sys.stderr)
-    except OSError as error:
-        print(f"image-cloud: {error.filename or ''} {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
-    return 1
+    except (CommandError, ConfigError, ImageCloudError, ValueError, OSError) as error:
+        print(f"image-cloud: {_told(error)}", file=sys.stderr)
+        return _status(error)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"no right to use {error.filename}"
+    if isinstance(error, OSError):
+        return f"{error.filename or ''} {error.strerror or error}".strip()
+    return str(error)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, CommandError):
+        return error.status
+    if isinstance(error, Unavailable):
+        return CannotReach.status
+    if isinstance(error, (PermissionError, ImageCloudError)):
+        return Refused.status
+    return WRONG if isinstance(error, ConfigError) else CommandError.status

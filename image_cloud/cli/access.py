@@ -14,7 +14,21 @@ from image_cloud.node import Node
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked; the text says why."""
+    """A command cannot do what was asked; the text says why, `status` is the exit status."""
+
+    status = 2
+
+
+class CannotReach(CommandError):
+    """A node, or its database, does not answer."""
+
+    status = 3
+
+
+class Refused(CommandError):
+    """The node refuses what was asked."""
+
+    status = 4
 
 
 def home() -> Path:
@@ -76,16 +90,17 @@ def with_own_rights() -> Iterator[None]:
         os.seteuid(before)
 
 
-def own_token() -> str:
-    """Return the token for commands that ask the node: IMAGE_CLOUD_TOKEN or the home's `token`."""
+def token_of(arguments: argparse.Namespace) -> str:
+    """Return the token to ask a node with: --token-file, IMAGE_CLOUD_TOKEN or the home's `token`."""
     given = os.environ.get("IMAGE_CLOUD_TOKEN")
-    if given:
+    if given and not arguments.token_file:
         return given
+    file = Path(arguments.token_file or home() / "token")
     try:
-        return (home() / "token").read_text().strip()
+        return file.read_text().strip()
     except OSError as error:
-        file = home() / "token"
-        raise CommandError(f"no token: set IMAGE_CLOUD_TOKEN, or make {file} readable") from error
+        ways = "give --token-file FILE, or set IMAGE_CLOUD_TOKEN"
+        raise CommandError(f"no token: {file}: {error.strerror}; {ways}") from error
 
 
 def address(config: Config) -> str:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
-
-import requests
 
 from image_cloud.cli.access import (
     CommandError,
-    address,
     become_run_user,
     open_node,
-    own_token,
-    read_config,
 )
-from image_cloud.cli.pictures import problem
-from image_cloud.cluster.heard import read_page
-from image_cloud.db import clones, feed
-from image_cloud.db.connect import Database
-from image_cloud.errors import ImageCloudError
+from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.people import printable
 
-TIMEOUT_S = 60
 NOTABLE_S = 1.0
 
 
@@ -32,8 +24,10 @@ def add_commands(commands: Any) -> None:
     block = delete.add_mutually_exclusive_group()
     block.add_argument("--block", action="store_true", help="and forbid its URL from now on")
     block.add_argument("--unblock", action="store_true", help="and allow its URL again")
+    delete.add_argument("--json", action="store_true", help="as JSON")
     delete.set_defaults(run=run_delete)
     backlog = commands.add_parser("backlog", help="say what this node and all peers still clone")
+    backlog.add_argument("--json", action="store_true", help="as JSON")
     backlog.set_defaults(run=run_backlog)
     allow = commands.add_parser(
         "allow-deletes", help="let a peer delete as many pictures here as it wants, for an hour"
@@ -47,15 +41,10 @@ def run_delete(arguments: argparse.Namespace) -> None:
     parameters = {"url": arguments.url}
     if arguments.block or arguments.unblock:
         parameters["block"] = str(arguments.block).lower()
-    answer = requests.delete(
-        f"{address(read_config(arguments))}/delete_image",
-        params=parameters,
-        headers={"X-Image-Cloud-Token": own_token()},
-        timeout=TIMEOUT_S,
-    )
-    if not answer.ok:
-        raise CommandError(problem(answer))
-    done = answer.json()
+    done = NodeClient.of(arguments).json("DELETE", "/delete_image", **parameters)
+    if arguments.json:
+        print(json.dumps(done, indent=2))
+        return
     print(f"{'deleted' if done['deleted'] else 'was not here'}: {arguments.url}")
     if done["blocked"]:
         print("blocked until `image-cloud delete --unblock`")
@@ -64,23 +53,35 @@ def run_delete(arguments: argparse.Namespace) -> None:
 
 
 def run_backlog(arguments: argparse.Namespace) -> int:
-    """Print one line per node; 1 where a node could not be asked."""
-    node = open_node(arguments)
-    become_run_user(node.config)
-    rows = [(node.config.node.name, *_own(node.database))]
-    for peer in node.peers.all:
-        try:
-            heard, _ = read_page(node.peers.changes(peer, "", 0, 0))
-            held = heard.held
-            rows.append((peer.name, str(heard.backlog), _held(held.seconds, held.holder)))
-        except (ImageCloudError, ValueError) as error:
-            rows.append((peer.name, "?", str(error)))
-    stopped = [state for state in node.peer_states.read().values() if state.is_stopped]
-    for name, backlog, remark in rows:
-        print(f"{name}\t{backlog}\t{remark}".rstrip())
-    for state in stopped:
-        print(f"{state.name}: {state.error}; to go on: image-cloud allow-deletes {state.name}")
-    return 1 if stopped or any(backlog == "?" for _, backlog, _ in rows) else 0
+    """Print a line for each node; 1 where one does not answer, or its feed is stopped."""
+    facts = NodeClient.of(arguments).get("/node_status")
+    rows = [_own(facts), *(_row(peer) for peer in facts["peers"])]
+    if arguments.json:
+        print(json.dumps({name: {"backlog": left, "remark": said} for name, left, said in rows}))
+    else:
+        for name, left, said in rows:
+            print(printable(f"{name}  {'?' if left is None else left}  {said}").rstrip())
+    is_stopped = any(peer["is_stopped"] for peer in facts["peers"])
+    return 1 if is_stopped or any(left is None for _, left, _ in rows) else 0
+
+
+Row = tuple[str, int | None, str]
+
+
+def _own(facts: dict[str, Any]) -> Row:
+    held = facts["feed_held"]
+    if held is None:
+        return facts["node"], None, facts["database"]
+    return facts["node"], facts["clone_backlog"], _held(held["seconds"], held["holder"])
+
+
+def _row(peer: dict[str, Any]) -> Row:
+    if peer["is_stopped"]:
+        said = f"{peer['error']}; to go on: image-cloud allow-deletes {peer['name']}"
+        return peer["name"], peer["backlog"], said
+    if not peer["alive"]:
+        return peer["name"], None, peer["error"] or "does not answer"
+    return peer["name"], peer["backlog"], _held(peer["held_s"])
 
 
 def run_allow_deletes(arguments: argparse.Namespace) -> None:
@@ -94,17 +95,7 @@ def run_allow_deletes(arguments: argparse.Namespace) -> None:
     print(f"for an hour {arguments.peer} may delete as many pictures here as it wants")
 
 
-def _own(database: Database) -> tuple[str, str]:
-    try:
-        with database.transaction() as cursor:
-            held = feed.held(cursor)
-            return str(clones.count(cursor)), _held(held.seconds, held.holder)
-    except ImageCloudError as error:
-        return "?", error.detail
-
-
-def _held(seconds: float, holder: str) -> str:
+def _held(seconds: float, holder: str = "") -> str:
     if seconds < NOTABLE_S:
         return ""
-    by = holder if holder and holder.isprintable() else "a transaction"
-    return f"its feed has been held back for {seconds:.0f} s by {by}"
+    return f"its feed has been held back for {seconds:.0f} s by {holder or 'a transaction'}"

@@ -6,12 +6,7 @@ import argparse
 import json
 from typing import Any
 
-import requests
-
-from image_cloud.cli.access import CommandError, address, own_token, read_config
-from image_cloud.cli.pictures import problem
-
-TIMEOUT_S = 30.0
+from image_cloud.cli.node_client import NodeClient
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +27,7 @@ def add_commands(commands: Any) -> None:
 
 def run_domains(arguments: argparse.Namespace) -> None:
     """Print the domains in trouble, those that are asked again last first."""
-    answer = _ask(arguments, "GET", "/domains")
+    answer = NodeClient.of(arguments).get("/domains")
     if arguments.json:
         print(json.dumps(answer, indent=2))
         return
@@ -44,7 +39,7 @@ def run_domains(arguments: argparse.Namespace) -> None:
 
 def run_resume(arguments: argparse.Namespace) -> None:
     """Lift one pause."""
-    answer = _ask(arguments, "POST", "/domains/resume", domain=arguments.name)
+    answer = NodeClient.of(arguments).json("POST", "/domains/resume", domain=arguments.name)
     if arguments.json:
         print(json.dumps(answer, indent=2))
     else:
@@ -61,17 +56,3 @@ def line(one: dict[str, Any]) -> str:
             facts.append(f"for users {one['next_try_interactive']}")
     facts.append(f"{slots['used']} of {slots['allowed']} slots used")
     return f"{', '.join(facts)}: {why['detail']} ({why['code']}, {one['failures']} failures)"
-
-
-def _ask(arguments: argparse.Namespace, method: str, path: str, **query: str) -> dict[str, Any]:
-    answer = requests.request(
-        method,
-        address(read_config(arguments)) + path,
-        params=query,
-        headers={"X-Image-Cloud-Token": own_token()},
-        timeout=TIMEOUT_S,
-    )
-    if not answer.ok:
-        raise CommandError(problem(answer))
-    content: dict[str, Any] = answer.json()
-    return content

@@ -7,13 +7,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import requests
-
-from image_cloud.cli.access import CommandError, address, own_token, read_config
-from image_cloud.cli.pictures import problem
+from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.people import ago, printable
 
 TIMEOUT_S = 10
-UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def add_commands(commands: Any) -> None:
@@ -26,15 +23,7 @@ def add_commands(commands: Any) -> None:
 
 def run_explain(arguments: argparse.Namespace) -> int:
     """Print the explanation; 1 where the picture is not here."""
-    answer = requests.get(
-        f"{address(read_config(arguments))}/explain",
-        params={"url": arguments.url},
-        headers={"X-Image-Cloud-Token": own_token()},
-        timeout=TIMEOUT_S,
-    )
-    if not answer.ok:
-        raise CommandError(problem(answer))
-    told = answer.json()
+    told = NodeClient.of(arguments).get("/explain", TIMEOUT_S, url=arguments.url)
     lines = [json.dumps(told, indent=2)] if arguments.json else _lines(told)
     for line in lines:
         print(line)
@@ -47,7 +36,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     nodes |= {name: one.get("verdict") or one.get("error") for name, one in told["peers"].items()}
     width = max(map(len, nodes))
     for name, said in nodes.items():
-        yield f"{name:{width}}  {_printable(said)}"
+        yield f"{name:{width}}  {printable(said)}"
     yield from _facts(told, told["at"])
 
 
@@ -56,7 +45,7 @@ def _facts(told: dict[str, Any], now: float) -> Iterator[str]:
         yield f"database: {told['database']}"
     for one in filter(None, [told["original"], *told["variants"]]):
         name = one.get("file") or one["name"]
-        size = one.get("error") or f"{one['bytes']:,} bytes, {_ago(one['modified_at'], now)}"
+        size = one.get("error") or f"{one['bytes']:,} bytes, {ago(now - one['modified_at'])} ago"
         yield f"  {name}: {size}"
     if told["record"]:
         record = told["record"]
@@ -65,16 +54,5 @@ def _facts(told: dict[str, Any], now: float) -> Iterator[str]:
     yield f"domain {domain['name']}: {domain['slots_in_use']} of {domain['slots']} slots in use"
     if domain["trouble"]:
         trouble = domain["trouble"]
-        yield f"  {trouble['state']}: {trouble['failures']} failures, {_printable(trouble['detail'])}"
-    yield from map(_printable, told["log"])
-
-
-def _ago(then: float, now: float) -> str:
-    seconds = max(now - then, 0.0)
-    size, unit = next((one for one in UNITS if seconds >= one[0]), UNITS[-1])
-    return f"{seconds / size:.0f} {unit} ago"
-
-
-def _printable(text: Any) -> str:
-    """Return what may go to a terminal: what shops and peers say holds no control characters."""
-    return "".join(one if one.isprintable() else "?" for one in str(text))
+        yield f"  {trouble['state']}: {trouble['failures']} failures, {printable(trouble['detail'])}"
+    yield from map(printable, told["log"])

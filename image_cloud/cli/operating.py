@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.access import CommandError, address, own_token, read_config
-from image_cloud.cli.pictures import problem
+from image_cloud.cli.access import CommandError, address, read_config, token_of
+from image_cloud.cli.node_client import problem
 from image_cloud.config import Config
 from image_cloud.host.rollout import ANSWER_S, Rollout
 from image_cloud.node_files.errors import CannotStart
@@ -52,7 +52,7 @@ def run_health(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     while True:
         try:
-            print(f"{config.node.name} is well: {check(config, url)}")
+            print(f"{config.node.name} is well: {check(config, token_of(arguments), url)}")
             return 0
         except (Unhealthy, requests.RequestException) as error:
             if time.monotonic() - began >= arguments.wait:
@@ -61,10 +61,10 @@ def run_health(arguments: argparse.Namespace) -> int:
         time.sleep(POLL_S)
 
 
-def check(config: Config, url: str) -> str:
+def check(config: Config, token: str, url: str) -> str:
     """Return how well the node is.  Raises Unhealthy, requests.RequestException."""
     with requests.Session() as session:
-        session.headers["X-Image-Cloud-Token"] = own_token()
+        session.headers["X-Image-Cloud-Token"] = token
         ready = _get(config, session, "/ready").json()
         thumbnail = _get(config, session, "/get_thumbnail", url=url)
         if thumbnail.headers.get("Content-Type") != "image/jpeg":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
-import requests
-
-from image_cloud.cli.access import CommandError, address, own_token, read_config
+from image_cloud.cli.access import CommandError
+from image_cloud.cli.node_client import NodeClient, check
+from image_cloud.config.sections import ENCODABLE, Resize
+from image_cloud.request.params import ImageParameters
 
 TIMEOUT_S = 120
 
@@ -29,25 +31,19 @@ def add_commands(commands: Any) -> None:
 def run_get(arguments: argparse.Namespace) -> None:
     """Write the picture."""
     parameters = dict(part.partition("=")[::2] for part in arguments.parameters)
-    answer = requests.get(
-        f"{address(read_config(arguments))}/get_image",
-        params={"url": arguments.url, **parameters},
-        headers={"X-Image-Cloud-Token": own_token()},
-        timeout=TIMEOUT_S,
-    )
-    if not answer.ok:
-        raise CommandError(problem(answer))
+    known = ImageParameters(Resize(), ENCODABLE).names() - {"url"}
+    for name in parameters:
+        if name not in known:
+            raise CommandError(
+                f"{name}: no parameter of a picture; there are {', '.join(sorted(known))}"
+            )
+    if not arguments.output and os.isatty(sys.stdout.fileno()):
+        raise CommandError("a picture is nothing for a terminal: give -o FILE, or redirect")
+    query = {"url": arguments.url, **parameters}
+    answer = NodeClient.of(arguments).ask("GET", "/get_image", TIMEOUT_S, params=query)
+    check(answer)
     if arguments.output:
         with open(arguments.output, "wb") as file:
             file.write(answer.content)
     else:
         sys.stdout.buffer.write(answer.content)
-
-
-def problem(answer: requests.Response) -> str:
-    """Return a problem document as one line."""
-    try:
-        body = answer.json()
-        return f"{body['status']} {body['code']}: {body['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.status_code} {answer.reason}"

@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from image_cloud.cli.access import CommandError, address, own_token, read_config
-from image_cloud.cli.batch_client import AWAY_S, BatchClient
+from image_cloud.cli.access import CommandError
+from image_cloud.cli.node_client import AWAY_S, BatchClient, NodeClient
 from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
 
 POLL_S = 0.5
@@ -42,7 +42,7 @@ def add_commands(commands: Any) -> None:
 def run_prefetch(arguments: argparse.Namespace) -> int:
     """Hand over, wait, and say what failed."""
     patience_s = float("inf") if arguments.wait else PATIENCE_S
-    client = BatchClient(address(read_config(arguments)), own_token(), patience_s)
+    client = BatchClient(NodeClient.of(arguments), patience_s)
     if not (arguments.file or arguments.batch):
         raise CommandError("prefetch: give a FILE of URLs, or --batch ID")
     batches, rejected = list(arguments.batch), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from image_cloud.cli.access import CommandError, address, read_config
 from image_cloud.config.fields import duration
 from image_cloud.request import signing, tokens
+
+COLUMNS = ("client", "scopes", "created")
 
 
 def add_commands(commands: Any) -> None:
@@ -20,7 +23,9 @@ def add_commands(commands: Any) -> None:
     add.add_argument("name")
     add.add_argument("scopes", nargs="+", help=f"out of {', '.join(tokens.SCOPES)}; or all")
     add.set_defaults(run=run_add)
-    actions.add_parser("list", help="list clients and scopes").set_defaults(run=run_list)
+    listing = actions.add_parser("list", help="list clients and scopes")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=run_list)
     revoke = actions.add_parser("revoke", help="make a client's token worthless within 30 s")
     revoke.add_argument("name")
     revoke.set_defaults(run=run_revoke)
@@ -41,9 +46,13 @@ def run_add(arguments: argparse.Namespace) -> None:
 def run_list(arguments: argparse.Namespace) -> None:
     """List the clients."""
     file = _file(arguments)
-    for client in tokens.read_clients(file) if file.exists() else ():
-        created = time.strftime("%Y-%m-%d", time.gmtime(client.created))
-        print(f"{client.name}\t{','.join(client.scopes)}\t{created}")
+    clients = tokens.read_clients(file) if file.exists() else []
+    rows = [(one.name, ",".join(one.scopes), _day(one.created)) for one in clients]
+    if arguments.json:
+        print(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+        return
+    for name, scopes, created in [COLUMNS, *rows]:
+        print(f"{name:{max(len(one[0]) for one in [COLUMNS, *rows])}}  {created:10}  {scopes}")
 
 
 def run_revoke(arguments: argparse.Namespace) -> None:
@@ -72,6 +81,10 @@ def run_sign(arguments: argparse.Namespace) -> None:
     if reason := signing.why_not(whole):
         raise CommandError(reason)
     print(signing.sign(whole, client, int(time.time() + valid_s)))
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _file(arguments: argparse.Namespace) -> Path:

@@ -64,6 +64,14 @@ FORGET_TOMBSTONES = """
 """
 COUNT = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images WHERE deleted_at IS NULL"
 
+# Counting millions takes seconds: beyond 100,000 the planner's estimate has to do.
+ABOUT = """
+    SELECT CASE WHEN reltuples < 100000
+           THEN (SELECT count(*) FROM images WHERE deleted_at IS NULL)
+           ELSE reltuples::bigint END
+    FROM pg_class WHERE oid = 'images'::regclass
+"""
+
 
 def upsert(cursor: Cursor, records: Iterable[Record]) -> None:
     """Insert the rows, or bring them up to date where these are newer and not deleted since.
@@ -139,3 +147,11 @@ def count(cursor: Cursor) -> tuple[int, int]:
     row = cursor.fetchone()
     assert row is not None
     return int(row[0]), int(row[1])
+
+
+def about(cursor: Cursor) -> int:
+    """Return about how many originals there are, at once however many."""
+    cursor.execute(ABOUT)
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])

@@ -98,16 +98,16 @@ class Node:
 
     @contextlib.contextmanager
     def settings(self, option: str, value: str, *, restart: str) -> Iterator[None]:
-        """Give one option another value within the block; `restart` is the program that reads it."""
+        """Give one option another value within the block; `restart` names the programs that read it."""
         ini = self.stack.home / "run/image_cloud.ini"
         before = ini.read_text()
         ini.write_text(re.sub(f"(?m)^{option} = .*", f"{option} = {value}", before))
-        self.stack.supervisorctl("restart", restart)
+        self.stack.supervisorctl("restart", *restart.split())
         try:
             yield
         finally:
             ini.write_text(before)
-            self.stack.supervisorctl("restart", restart)
+            self.stack.supervisorctl("restart", *restart.split())
 
     def log(self, program: str) -> str:
         return (self.stack.home / "log" / f"{program}.log").read_text(errors="replace")

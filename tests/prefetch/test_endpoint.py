@@ -10,6 +10,7 @@ import requests
 from tests.frontdoor.client import eventually, get, problem
 from tests.origin import Gate, Origin, answer
 from tests.prefetch.node import PATH, Node, picture, urls
+from tests.stack.running import Refused
 
 
 def test_a_batch_is_fetched_with_its_thumbnails(node: Node, origin: Origin) -> None:
@@ -183,10 +184,13 @@ def test_without_postgresql_nothing_is_promised(node: Node, origin: Origin) -> N
 
 
 def test_a_full_disk_pauses_and_says_so(node: Node, origin: Origin) -> None:
-    with node.settings("min_free_bytes", "9 TB", restart="image-cloud-prefetch"):
+    with node.settings(
+        "min_free_bytes", "9 TB", restart="image-cloud-prefetch image-cloud-control"
+    ):
         batch = node.batch(urls(origin, 3))
         eventually(lambda: "event=prefetch_paused" in node.log("image-cloud-prefetch"), "it pauses")
-        assert "prefetch: paused, the storage is full" in node.stack.cli("status")
+        with pytest.raises(Refused, match="prefetch: paused, the storage is full"):
+            node.stack.cli("status")
         assert node.progress(batch)["waiting"] == 3
         assert origin.count("/p") == 0
     assert node.finished(batch)["done"] == 3

@@ -1,0 +1,101 @@
+"""The command line over HTTP: from any machine, with exit statuses that a script can rely on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.frontdoor.client import eventually, get, jpeg
+from tests.origin import Origin
+from tests.stack.running import CHECKOUT, Stack
+
+GOOD, WRONG, USAGE, AWAY, REFUSED = 0, 1, 2, 3, 4
+
+
+@pytest.fixture
+def elsewhere(stack: Stack, tmp_path: Path) -> list[str]:
+    """Return the options with which a machine that has no node asks this one."""
+    token = tmp_path / "token"
+    token.write_text(stack.token + "\n")
+    return ["--url", stack.url + "/", "--token-file", str(token)]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody whose home has no node."""
+    return subprocess.run(
+        [str(CHECKOUT / ".venv/bin/image-cloud"), *arguments],
+        env={"IMAGE_CLOUD_HOME": str(folder / "nothing"), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_from_another_machine(
+    stack: Stack, origin: Origin, elsewhere: list[str], tmp_path: Path
+) -> None:
+    url, file = origin.serve("/elsewhere.jpg", jpeg(300, 200)), tmp_path / "picture.jpg"
+    asked = run(tmp_path, *elsewhere, "get", url, "resize_width=40", "-o", str(file))
+    assert (asked.returncode, asked.stderr) == (GOOD, "")
+    assert file.read_bytes() == get(stack, "/get_image", url=url, resize_width=40).content
+    status = run(tmp_path, *elsewhere, "status", "--json")
+    assert json.loads(status.stdout)["node"] == "ic00"
+    assert "up for" in run(tmp_path, *elsewhere, "status").stdout
+    assert json.loads(run(tmp_path, *elsewhere, "backlog", "--json").stdout)["ic00"]["backlog"] == 0
+    listed = tmp_path / "urls"
+    listed.write_text(url + "\n")
+    assert run(tmp_path, *elsewhere, "prefetch", str(listed), "--wait").returncode == GOOD
+    assert json.loads(run(tmp_path, *elsewhere, "delete", url, "--json").stdout)["deleted"]
+    assert run(tmp_path, *elsewhere, "explain", url).returncode == WRONG
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["get", "http://127.0.0.1:1/x.jpg", "-o", "/dev/null"], REFUSED, "origin_refused"),
+        (["get", "ftp://shop.example/", "-o", "/dev/null"], REFUSED, "url_forbidden"),
+        (["get", "http://shop.example/", "width=3", "-o", "/dev/null"], USAGE, "resize_width"),
+        (["get", "http://shop.example/", "-o", "/nowhere/x"], REFUSED, "origin_dns"),
+        (["explain"], USAGE, "required"),
+        (["prefetch"], USAGE, "FILE"),
+        (["completion", "fish?"], USAGE, "choose"),
+    ],
+)
+def test_exit_statuses(
+    arguments: list[str], status: int, said: str, elsewhere: list[str], tmp_path: Path
+) -> None:
+    asked = run(tmp_path, *elsewhere, *arguments)
+    assert asked.returncode == status, asked.stderr
+    assert said in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+def test_a_node_that_does_not_answer_and_a_wrong_token(
+    stack: Stack, elsewhere: list[str], tmp_path: Path
+) -> None:
+    away = run(tmp_path, "--url", "http://127.0.0.1:1", *elsewhere[2:], "status")
+    assert (away.returncode, "does not answer" in away.stderr) == (AWAY, True)
+    Path(elsewhere[3]).write_text("wrong")
+    refused = run(tmp_path, *elsewhere, "status")
+    assert (refused.returncode, "token_unknown" in refused.stderr) == (REFUSED, True)
+    assert run(tmp_path, *elsewhere[:2], "status").returncode == USAGE
+    assert run(tmp_path, "status").returncode == USAGE
+
+
+def test_the_status_tells_of_trouble(stack: Stack, elsewhere: list[str], tmp_path: Path) -> None:
+    stack.supervisorctl("stop", "postgres")
+    try:
+        asked = eventually(
+            lambda: (it := run(tmp_path, *elsewhere, "status")).returncode == WRONG and it, "it is"
+        )
+        assert "unknown without the database" in asked.stdout
+    finally:
+        stack.supervisorctl("start", "postgres")
+        eventually(lambda: run(tmp_path, *elsewhere, "status").returncode == GOOD, "well again")
+
+
+def test_completion_and_tokens(stack: Stack) -> None:
+    assert "_image_cloud" in stack.cli("completion", "bash").replace("-", "_")
+    assert stack.cli("token", "list").splitlines()[0].split() == ["client", "created", "scopes"]
+    assert "client" in json.loads(stack.cli("token", "list", "--json"))[0]
