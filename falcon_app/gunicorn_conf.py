@@ -41,6 +41,7 @@ loglevel = _config.node.log_level
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 KEEPING = "falcon_app.keeping_worker.KeepingWorker"
 control_socket_disable = True
+NICENESS = 3  # of the fetch pool: stored pictures come first
 SPARE_THREADS = 16  # for /health, while all others wait
 IDLE_CONNECTIONS = 1024  # that nginx keeps open to a pool: 64 of each of its workers
 
@@ -85,6 +86,8 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 def post_fork(_server: Any, _worker: Any) -> None:
     """Limit a worker's memory: a body that wants more fails alone."""
+    if _pool == "fetch":
+        os.nice(NICENESS)
     set_up_logging(_config.node.log_level, _config.node.log_format)
     if _pool == "control":
         limit = _config.prefetch.memory

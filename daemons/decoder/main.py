@@ -20,6 +20,7 @@ from image_cloud.resize.heif import codecs
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+NICENESS = 3  # stored pictures come first
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
         resource.RLIMIT_NOFILE, (most_open, most_open)
     )  # several for each that waits
     set_up_logging(config.node.log_level, config.node.log_format)
+    os.nice(NICENESS)
     preload(config)
     parent = create_parent(config, listening_socket(config))
     log.info("event=started daemon=image-cloud-decoder workers=%d", config.pools.resize_workers)
