@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from image_cloud.picture.key import key_of
 from tests.cluster.nodes import NAMES, Nodes, eventually
 from tests.frontdoor.client import jpeg
@@ -44,6 +46,24 @@ def test_a_store_is_everywhere_within_two_seconds_and_asks_the_origin_once(
     assert sources <= {"origin", *nodes.all}
     stamps = {node.psql(f"select stored_at from images where url = '{url}'") for node in nodes}
     assert len(stamps) == 1
+
+
+@pytest.mark.parametrize(("lost", "status"), [(2, 200), (4000, 422)])
+def test_a_file_that_is_cut_off_is_copied_as_it_is(
+    nodes: Nodes, origin: Origin, lost: int, status: int
+) -> None:
+    """The node that downloaded it has judged it: its server said that it is no longer."""
+    cut = jpeg(320, 240, seed=next(numbers))[:-lost]
+    url = origin.serve(f"/cut-{lost}.jpg", cut)
+    with nodes["ic03"].without("image-cloud-peer-clone"):
+        assert nodes["ic02"].get(url).content == cut
+        passed_on = nodes["ic03"].ask("/get_image", url=url, use_alternativ_clouds="true")
+        assert (passed_on.headers["X-Cache"], passed_on.content) == ("PEER", cut)
+    eventually(lambda: all(node.has(url) for node in nodes), "the file is everywhere")
+    for node in nodes:
+        assert node.get(url).content == cut
+        assert node.ask("/get_thumbnail", url=url).status_code == status
+    assert sum(origin.counts().values()) == 1
 
 
 def test_nodes_that_stored_the_same_bytes_by_themselves_send_the_same_tags(
