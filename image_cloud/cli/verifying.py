@@ -21,12 +21,12 @@ ROWS_AT_ONCE = 500
 def add_commands(commands: Any) -> None:
     """Add `verify`."""
     verify = commands.add_parser(
-        "verify", help="read every original and compare it with its record"
+        "verify", help="read every original and compare it with its record and catalogue row"
     )
     verify.add_argument(
         "--repair",
         action="store_true",
-        help="set aside what is wrong and fetch it again, from a peer first, the origin second",
+        help="correct rows; set aside files that are wrong and fetch them again, from a peer first",
     )
     verify.set_defaults(run=run_verify)
 
@@ -86,7 +86,8 @@ class _Run:
             except (ImageCloudError, OSError) as error:
                 done = f"not repaired: {error}"
             self._done[done.partition(":")[0]] += 1
-        tqdm.write(f"{finding.kind}\t{what}\t{done}".rstrip())
+        fields = f"wrong: {', '.join(finding.fields)}" if finding.fields else ""
+        tqdm.write("\t".join(filter(None, (finding.kind, what, fields, done))))
 
     def report(self) -> int:
         """Print the sums; say whether something is still wrong."""

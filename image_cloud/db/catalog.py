@@ -52,6 +52,12 @@ AFTER = f"""
     SELECT {COLUMNS} FROM images WHERE key > %(key)s AND deleted_at IS NULL
     ORDER BY key LIMIT %(limit)s
 """  # noqa: S608
+CORRECT = """
+    UPDATE images SET
+        url = %(url)s, host = %(host)s, format = %(format)s, width = %(width)s, height = %(height)s,
+        bytes = %(bytes)s, sha256 = %(sha256)s, stored_at = to_timestamp(%(stored_at)s)
+    WHERE key = %(key)s AND deleted_at IS NULL
+"""
 FORGET = "DELETE FROM images WHERE key = %(key)s AND deleted_at IS NULL AND sha256 = %(sha256)s"
 FORGET_ALL = "DELETE FROM images WHERE deleted_at IS NULL"
 BEHIND = """
@@ -97,6 +103,11 @@ def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:
     ]
     execute_batch(cursor, BURY, rows)
     execute_batch(cursor, DROP_REQUEST, rows)
+
+
+def correct(cursor: Cursor, record: Record) -> None:
+    """Make the row of a picture say what `record` does, whichever is newer."""
+    cursor.execute(CORRECT, dataclasses.asdict(record))
 
 
 def find(cursor: Cursor, key: str) -> Record | None:

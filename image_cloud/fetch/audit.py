@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from image_cloud.cluster.peers import Peers
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError, OriginNotFound, PeerAway
 from image_cloud.fetch.load import Cache
-from image_cloud.picture.record import Original, Record
+from image_cloud.picture import formats, structure
+from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.files import sha256_of
 from image_cloud.storage.recorder import commit_records
@@ -24,16 +26,22 @@ from image_cloud.storage.store import Store
 log = logging.getLogger(__name__)
 
 DAMAGED, TRUNCATED, MISSING, UNRECORDED = "damaged", "truncated", "missing", "unrecorded"
+INCONSISTENT = "inconsistent"
+"""The file is whole, but its record or its row says something else of it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: `record` is what should be there, None where nobody knows."""
+    """One thing that is wrong: `record` is what should be there, None where nobody knows.
+
+    `fields` are those of record and row that are wrong, where the file is right.
+    """
 
     kind: str
     key: str
     record: Record | None
     original: Original | None
+    fields: tuple[str, ...] = ()
 
 
 class Auditor:
@@ -88,6 +96,9 @@ class Auditor:
         Raises what keeps it from being healed now.
         """
         record = finding.record or self._from_feeds(finding.key)
+        if finding.kind == INCONSISTENT and record:
+            self._correct(record)
+            return "recorded"
         if finding.kind == UNRECORDED and finding.original and record:
             path = self._store.originals.path(finding.original)
             if sha256_of(path) == record.sha256:
@@ -105,6 +116,12 @@ class Auditor:
     def _adopt(self, record: Record) -> None:
         self._store.records.note(record)
         commit_records(self._store, self._database, [record])
+
+    def _correct(self, record: Record) -> None:
+        self._store.records.note(record)
+        with self._database.transaction() as cursor:
+            catalog.correct(cursor, record)
+        self._store.records.settle(record)
 
     def _fetch(self, record: Record) -> str:
         try:
@@ -130,34 +147,54 @@ class Auditor:
         self, original: Original, row: Record | None, on_read: Callable[[int], None]
     ) -> Finding | None:
         noted = self._store.records.find(original.key)
-        record = noted or row
+        known = [record for record in (noted, row) if record]
         path = self._store.originals.path(original)
         try:
             size = path.stat().st_size
-            if record and size != record.bytes:
-                kind = TRUNCATED if size < record.bytes else DAMAGED
-                return self._confirm(Finding(kind, original.key, record, original))
+            if known and size not in [record.bytes for record in known]:
+                kind = TRUNCATED if size < known[0].bytes else DAMAGED
+                return self._confirm(Finding(kind, original.key, known[0], original))
             digest = sha256_of(path)
+            on_read(size)
+            record = next((one for one in known if one.is_of(size, digest)), None)
+            if record:
+                return self._look_at_row(original, _as_file_says(record, path), noted, row)
         except FileNotFoundError:
             return None  # deleted or replaced while we looked
-        on_read(size)
-        if record and digest != record.sha256:
-            return self._confirm(Finding(DAMAGED, original.key, record, original))
-        if record and row is None and noted and not self._store.records.is_unrecorded(original.key):
-            return self._confirm(Finding(UNRECORDED, original.key, record, original))
-        if record:
-            self._store.retag(record)
-        if record and noted is None:
-            self._adopt(record)  # the row alone knew it
-        return None if record else self._confirm(Finding(UNRECORDED, original.key, None, original))
+        if known:
+            return self._confirm(Finding(DAMAGED, original.key, known[0], original))
+        return self._confirm(Finding(UNRECORDED, original.key, None, original))
+
+    def _look_at_row(
+        self, original: Original, truth: Record, noted: Record | None, row: Record | None
+    ) -> Finding | None:
+        """Compare record and row with the `truth` about a file that is whole."""
+        is_settled = noted is None or not self._store.records.is_unrecorded(original.key)
+        if row is None and is_settled:
+            return self._confirm(Finding(UNRECORDED, original.key, truth, original))
+        known = [one for one in (noted, row) if one and is_settled]
+        if fields := _differences(truth, known):
+            return self._confirm(Finding(INCONSISTENT, original.key, truth, original, fields))
+        self._store.retag(truth)
+        if noted is None:
+            self._adopt(truth)  # the row alone knew it
+        return None
 
     def _confirm(self, finding: Finding) -> Finding | None:
         """Drop a finding that a store or a delete since then explains."""
         assert finding.original
+        if finding.kind == INCONSISTENT:
+            return finding if self._is_still_inconsistent(finding) else None
         same = self._store.records.find(finding.key) in (finding.record, None)
         if finding.kind == UNRECORDED and self._rows([finding.key]):
             return None
         return finding if same and self._store.originals.has_file(finding.original) else None
+
+    def _is_still_inconsistent(self, finding: Finding) -> bool:
+        assert finding.record
+        known = [self._store.records.find(finding.key), self._rows([finding.key]).get(finding.key)]
+        fields = _differences(finding.record, [one for one in known if one])
+        return fields == finding.fields and not self._store.records.is_unrecorded(finding.key)
 
     def _from_feeds(self, key: str) -> Record | None:
         for peer in self._peers.all:
@@ -166,3 +203,31 @@ class Auditor:
                 if record:
                     return record
         return None
+
+
+def _as_file_says(record: Record, path: Path) -> Record:
+    """Return `record` with what the file itself and the URL's text tell."""
+    with open(path, "rb") as file:
+        fmt = formats.sniff(file.read(formats.HEAD_BYTES))
+        if fmt is None:
+            return record
+        file.seek(0)
+        width, height = structure.size_of(file, fmt.name) or (record.width, record.height)
+    host = Url.parse(record.url).host
+    return dataclasses.replace(record, host=host, format=fmt.name, width=width, height=height)
+
+
+def _differences(truth: Record, known: Sequence[Record]) -> tuple[str, ...]:
+    """Return the fields in which one of `known` is not like `truth`; who sent a picture may differ."""
+    return tuple(
+        field.name
+        for field in dataclasses.fields(Record)
+        if field.name != "stored_from"
+        and any(not _is_same(getattr(truth, field.name), getattr(one, field.name)) for one in known)
+    )
+
+
+def _is_same(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) < TICK_S
+    return one == other

@@ -71,6 +71,10 @@ class Record:
         """Return what decides between two stores of one URL: the larger one stays, everywhere."""
         return self.stored_at, self.sha256
 
+    def is_of(self, size: int, sha256: str) -> bool:
+        """Say whether this is about a file of that many bytes and that hash."""
+        return (self.bytes, self.sha256) == (size, sha256)
+
     def check(self) -> None:
         """Raise ValueError where no picture can be like this: for what others may have written."""
         _check_url(self.key, self.url)

@@ -7,16 +7,18 @@ import hashlib
 import os
 from pathlib import Path
 
+import psycopg2.sql
 import pytest
 
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import StorageUnavailable
-from image_cloud.fetch.audit import UNRECORDED, Auditor
+from image_cloud.fetch.audit import INCONSISTENT, UNRECORDED, Auditor
 from image_cloud.node import Node
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Original, Record
 from image_cloud.storage.originals import Originals
+from image_cloud.storage.recorder import commit_records
 from tests.frontdoor.client import jpeg
 from tests.node import new_node
 from tests.origin import Origin
@@ -49,6 +51,60 @@ def test_a_row_that_comes_while_the_file_is_read(node: Node, picture: Record) ->
             catalog.upsert(cursor, [picture])
 
     assert list(auditor.folder(number, commit)) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("sha256", "a" * 64), ("bytes", 3), ("format", "png"), ("width", 99), ("height", 99),
+        ("host", "other.example"), ("url", "http://other.example/1.jpg"), ("stored_at", 2000.0),
+    ],
+)  # fmt: skip
+def test_a_row_that_says_something_else_than_the_file(
+    node: Node, field: str, wrong: object
+) -> None:
+    record = stored(node)
+    change = psycopg2.sql.SQL("UPDATE images SET {} = {}").format(
+        psycopg2.sql.Identifier(field),
+        psycopg2.sql.SQL("to_timestamp(%s)" if field == "stored_at" else "%s"),
+    )
+    with node.database.transaction() as cursor:
+        cursor.execute(change, [wrong])
+    (finding,) = node.auditor.folder(int(record.key[:4], 16), lambda size: None)
+    assert (finding.kind, finding.fields) == (INCONSISTENT, (field,))
+    assert node.auditor.repair(finding) == "recorded"
+    assert row_of(node, record.key) == record
+    assert list(node.auditor.folder(int(record.key[:4], 16), lambda size: None)) == []
+
+
+def test_a_record_that_says_something_else_than_the_file(node: Node) -> None:
+    """The row is right, and so is the file: nothing is set aside."""
+    record = stored(node)
+    node.store.records.note(dataclasses.replace(record, sha256="a" * 64))
+    node.store.records.settle(dataclasses.replace(record, sha256="a" * 64))
+    (finding,) = node.auditor.folder(int(record.key[:4], 16), lambda size: None)
+    assert (finding.kind, finding.fields) == (INCONSISTENT, ("sha256",))
+    assert node.auditor.repair(finding) == "recorded"
+    assert node.store.records.find(record.key) == record
+
+
+def stored(node: Node) -> Record:
+    """Return the record of a picture that is stored and recorded as it should be."""
+    content, url = jpeg(40, 30), "http://shop.example/whole.jpg"
+    record = Record(
+        key_of(url), url, "shop.example", "jpeg", 40, 30, len(content),
+        hashlib.sha256(content).hexdigest(), 1000.0, "origin",
+    )  # fmt: skip
+    with node.store.originals.new_file() as file:
+        file.write(content)
+        node.store.place(file, record)
+    commit_records(node.store, node.database, [record])
+    return record
+
+
+def row_of(node: Node, key: str) -> Record | None:
+    with node.database.transaction() as cursor:
+        return catalog.find(cursor, key)
 
 
 def test_an_original_of_an_earlier_release_gets_its_tag(node: Node, picture: Record) -> None:
