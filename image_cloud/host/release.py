@@ -33,7 +33,8 @@ from image_cloud.node_files.home import Home
 
 NOT_ON_HOSTS = {"postgres.conf", "nginx.conf"}  # of supervisor.d/local: systemd runs these two
 NGINX = "/usr/sbin/nginx"
-LOADED = ("kept_sockets.py", "hung_programs.py")  # by supervisord, into its own process
+# By supervisord, into its own process.
+LOADED = ("extension.py", "hung_programs.py", "kept_sockets.py", "lossy_logs.py", "orphans.py")
 SETTINGS = "settings.ini"  # in a release's folder: the ini that it ran with last, for a roll back
 
 

@@ -17,11 +17,12 @@ def command(accounts: Accounts) -> str:
     words = []
     if has_network_namespaces(accounts.privileged):
         words.append(WITHOUT_NETWORK[accounts.privileged])
+    # Ends with supervisord: unshare and another user make the kernel forget what an earlier setpriv said.
+    as_user = ["setpriv", "--pdeathsig=TERM", "--no-new-privs", "--"]
     if accounts.privileged:
         user = accounts.decoder
-        words.append(
-            f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups --no-new-privs --"
-        )
+        as_user[1:1] = [f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
+    words += as_user
     return " ".join(words)
 
 
@@ -30,7 +31,7 @@ def may_bind_low_ports(accounts: Accounts) -> str:
     user, right = accounts.run, "+net_bind_service"
     return (
         f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups "
-        f"--inh-caps={right} --ambient-caps={right} --"
+        f"--inh-caps={right} --ambient-caps={right} --pdeathsig=QUIT --"
     )
 
 

@@ -35,7 +35,7 @@ minfds={open_files}
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 [rpcinterface:image_cloud]
-supervisor.rpcinterface_factory=image_cloud.supervision.kept_sockets:make
+supervisor.rpcinterface_factory=image_cloud.supervision.extension:make
 
 [supervisorctl]
 serverurl=unix://{home}/run/supervisor.sock

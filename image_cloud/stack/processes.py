@@ -15,7 +15,7 @@ from image_cloud.node_files.home import Home
 MARK = "IMAGE_CLOUD_STACK"  # in the environment of supervisord and so of all that it starts
 # They write their titles over their environment, but stand in a folder of the home.
 RENAMED = {"nginx", "postgres"}
-GRACE_S, GIVE_UP_S, POLL_S = 10.0, 20.0, 0.05
+GRACE_S, GIVE_UP_S, POLL_S = 3.0, 20.0, 0.05
 
 
 def clean_environment(home: Home) -> dict[str, str]:

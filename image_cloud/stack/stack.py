@@ -148,8 +148,7 @@ class Stack:
         """Return ADDRESS:PORT of the sample origin: remembered, unless another has the port now."""
         note = self.home.sample_origin
         remembered = note.read_text().strip() if note.exists() else ""
-        runs = processes.supervisord(self.home) is not None
-        if remembered and (runs or ports.is_free(remembered)):
+        if remembered and (processes.of_stack(self.home) or ports.is_free(remembered)):
             return remembered
         origin = f"{SAMPLE_ADDRESS}:{ports.any_free(SAMPLE_ADDRESS)}"
         Planned(note, origin + "\n").write()

@@ -1,4 +1,4 @@
-"""supervisord's extension: a pool's listening socket outlives the pool's restart.
+"""A pool's listening socket outlives the pool's restart.
 
 supervisord opens the sockets of its fcgi-programs and hands them to what it starts, but closes one when its
 last process ends.  A reference held here keeps it open: requests that arrive meanwhile wait in it for the
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from supervisor import events
 from supervisor.states import ProcessStates
 
 AWAY = (
@@ -22,17 +21,6 @@ AWAY = (
     ProcessStates.UNKNOWN,
 )
 PATIENCE_S = 8.0  # of requests that wait for a pool which nobody starts
-
-
-def make(supervisord: Any, **_options: Any) -> object:
-    """Do what supervisord's section [rpcinterface:image_cloud] asks for; there is nothing to call in it."""
-    kept = KeptSockets(supervisord.process_groups)
-    kept.look()
-    events.subscribe(events.Tick5Event, lambda _event: kept.look())
-    events.subscribe(events.ProcessStateStartingEvent, lambda _event: kept.look())
-    events.subscribe(events.ProcessStateRunningEvent, lambda _event: kept.look())
-    events.subscribe(events.ProcessGroupRemovedEvent, lambda event: kept.drop(event.group))
-    return object()
 
 
 class KeptSockets:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,12 +29,13 @@ PROGRAMS = (
 )
 DEADLINE_S = 30.0
 SECRETS = ("token", "tokens.json", "image_cloud.ini", "run/image_cloud.ini", "run/postgres")
+LOOPBACK = "download.allow_networks=127.0.0.0/8"
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack for tests that start, stop and kill; pytest's folders are 0700 root's already."""
-    with Stack(tmp_path_factory.mktemp("own") / "home") as running:
+    with Stack(tmp_path_factory.mktemp("own") / "home", settings=LOOPBACK) as running:
         yield running
 
 
@@ -59,8 +61,30 @@ def thumbnail(stack: Stack, url: str) -> requests.Response:
     return requests.get(f"{stack.url}/get_thumbnail", params={"url": url}, headers=headers)
 
 
+@contextlib.contextmanager
+def unanswered(stack: Stack) -> Iterator[None]:
+    """Have a download under way whose origin never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        asking = threading.Thread(target=ask_in_vain, args=(stack, url))
+        asking.start()
+        connection, _ = silent.accept()
+        with connection:
+            yield
+        asking.join(DEADLINE_S)
+
+
+def ask_in_vain(stack: Stack, url: str) -> None:
+    with contextlib.suppress(requests.ConnectionError):
+        thumbnail(stack, url)
+
+
 def uid_of(pid: int) -> int:
     return Path(f"/proc/{pid}").stat().st_uid
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 # --- a stack that runs ---------------------------------------------------------------------------
@@ -172,7 +196,7 @@ def test_a_killed_program_comes_back(own: Stack, program: str) -> None:
 
 
 def test_changed_settings_are_applied_by_the_next_up(own: Stack) -> None:
-    assert "restarting" in own.start(settings="resize.thumbnail_sizes=123, 200")
+    assert "restarting" in own.start(settings=f"{LOOPBACK};resize.thumbnail_sizes=123, 200")
     assert thumbnail(own, sample(own)).status_code == 200
     answer = requests.get(
         f"{own.url}/get_thumbnail",
@@ -196,18 +220,41 @@ def test_two_stacks_side_by_side(own: Stack, tmp_path: Path) -> None:
     assert is_ready(own)
 
 
-def test_down_leaves_no_process_even_without_supervisord(own: Stack) -> None:
+def test_nothing_outlives_supervisord(own: Stack) -> None:
     os.kill(own.supervisord(), signal.SIGKILL)
-    assert own.processes()
-    assert "stopped" in own.stop()
-    assert own.processes() == {}
+    eventually(lambda: not own.processes())
     assert "nothing runs" in own.stop()
     own.start()
 
 
-def test_up_after_a_killed_supervisord_takes_the_stack_over(own: Stack) -> None:
-    os.kill(own.supervisord(), signal.SIGKILL)
+def test_workers_of_a_killed_nginx_do_not_keep_its_port(own: Stack) -> None:
+    before = own.pid("nginx")
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: own.pid("nginx") not in (0, before))
+    eventually(lambda: bool(children(own.pid("nginx"))))
+    workers = [pid for pid, command in own.processes().items() if "nginx: worker" in command]
+    assert set(workers) == set(children(own.pid("nginx")))
+    eventually(lambda: is_ready(own))
+
+
+def test_down_leaves_no_process_even_of_a_dead_nginx(own: Stack) -> None:
+    """Killed in the same moment, neither supervisord nor the kernel tells nginx's workers."""
+    nginx, supervisord = own.pid("nginx"), own.supervisord()
+    os.kill(supervisord, signal.SIGSTOP)
+    for pid in (nginx, supervisord):
+        os.kill(pid, signal.SIGKILL)
+    assert own.processes()
+    assert "stopped" in own.stop()
+    assert own.processes() == {}
     own.start()
+
+
+def test_up_after_a_killed_supervisord_takes_the_stack_over(own: Stack) -> None:
+    with unanswered(own):
+        os.kill(own.supervisord(), signal.SIGKILL)
+        began = time.monotonic()
+        own.start()
+    assert time.monotonic() - began < DEADLINE_S
     assert is_ready(own)
     assert (
         len(
@@ -275,6 +322,49 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert "the disk is full" in refusal(Stack(tmp_path / "m" / "h"))
     finally:
         subprocess.run(["umount", tmp_path / "m"], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_log_disk_costs_log_lines_alone(tmp_path: Path) -> None:
+    home = tmp_path / "h"
+    log = home / "log"
+    log.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", log], check=True)
+    try:
+        with Stack(home) as stack:
+            before = stack.supervisord(), stack.pid("image-cloud-fetch")
+            filler = log / "filler"
+            fill(filler)
+            refused = requests.Session()
+            for _ in range(200):  # each is a line of the front pool's log
+                assert refused.get(f"{stack.url}/get_image?url=x").status_code == 401
+            stack.supervisorctl("restart", "image-cloud-janitor")
+            os.kill(stack.pid("image-cloud-front"), signal.SIGKILL)
+            eventually(lambda: refused.get(f"{stack.url}/get_image").status_code == 401)
+            assert thumbnail(stack, sample(stack)).status_code == 200
+            assert (stack.supervisord(), stack.pid("image-cloud-fetch")) == before
+            filler.unlink()
+            ids: list[str] = []
+            eventually(lambda: is_logged(refused, stack, ids))
+    finally:
+        subprocess.run(["umount", log], check=True)
+
+
+def fill(file: Path) -> None:
+    """Write zeros until the disk is full."""
+    with contextlib.suppress(OSError), open(file, "wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+
+def is_logged(session: requests.Session, stack: Stack, ids: list[str]) -> bool:
+    """Have a request refused, and say whether the front pool's log has one of `ids`, to which it goes.
+
+    A worker of the killed pool may still answer, but nobody keeps what it says.
+    """
+    ids.append(session.get(f"{stack.url}/get_image?url=x").json()["request_id"])
+    text = (stack.home / "log/image-cloud-front.log").read_text(errors="replace")
+    return any(one in text for one in ids)
 
 
 # --- in the foreground ---------------------------------------------------------------------------

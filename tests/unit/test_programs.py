@@ -29,7 +29,8 @@ def test_every_program_is_alike(file: Path) -> None:
     given = options(file)
     assert tuple(name for name in given if name in ORDER) == ORDER
     command = given["command"].removeprefix('/bin/sh -c "exec ')  # opens a file before
-    assert command.startswith("/usr/bin/setpriv --no-new-privs -- ")
+    ends_with_supervisord = f"--pdeathsig={given['stopsignal']}"
+    assert command.startswith(f"/usr/bin/setpriv {ends_with_supervisord} --no-new-privs -- ")
     assert "user" in given or "IMAGE_CLOUD_SANDBOX" in given["command"]
 
 
