@@ -30,7 +30,7 @@ MOVED = ("originals", "variants", "records", "unrecorded")
 
 @dataclasses.dataclass(frozen=True)
 class Contact:
-    """The last contact: when, and up to where in this node's feed others had cloned everything."""
+    """The last contact: its time, and the position in this node's feed that all others had reached."""
 
     at: float
     safe: str
@@ -56,7 +56,7 @@ class Freshness:
         self._noted = float("-inf")
 
     def last_contact(self) -> float | None:
-        """Return when a peer's feed was last read to its end; None if that never was."""
+        """Return when a peer's feed was last read to its end; None if never."""
         contact = json_file.read(self._note, Contact)
         return contact.at if contact else None
 
@@ -74,27 +74,27 @@ class Freshness:
         json_file.write(self._note, Contact(now, safe))
 
     def plan(self, kept: Iterable[str]) -> None:
-        """Note the keys that only this node may have, before the catalogue that tells of them is emptied."""
+        """Save the keys that perhaps only this node has, before the catalogue that lists them is emptied."""
         json_file.write(self._planned, sorted(kept), durable=True)
 
     def is_planned(self) -> bool:
-        """Say whether those keys are noted: the catalogue may be empty already."""
+        """Return whether those keys are saved; the catalogue may be empty by now."""
         return self._planned.exists()
 
     def begin(self) -> None:
-        """Note that the catalogue is emptied."""
+        """Record that the catalogue has been emptied."""
         os.rename(self._planned, self._kept)
 
     def has_begun(self) -> bool:
-        """Say whether the catalogue is emptied: before that, the feed tells of what is aside."""
+        """Return whether the catalogue has been emptied; until then the feed lists what was moved aside."""
         return self._kept.exists()
 
     def kept(self) -> set[str]:
-        """Return the keys that `plan` was given.  Raises OSError, ValueError: none are no guess."""
+        """Return the keys that `plan` saved; never guess that there are none.  Raises OSError, ValueError."""
         return set(json_file.load(self._kept, list[str]))
 
     def is_resynchronising(self) -> bool:
-        """Say whether pictures stand aside until the peers' feeds have been read."""
+        """Return whether pictures are set aside until the peers' feeds have been read."""
         return self.aside.exists()
 
     def ensure(self) -> bool:
@@ -114,7 +114,7 @@ class Freshness:
         return contact is not None and self._clock() - contact > self._keep_s
 
     def finish(self) -> None:
-        """Remove what stands aside: nobody else has it, so it was deleted."""
+        """Delete what was moved aside: no other node has it, so it was deleted meanwhile."""
         ended = self.aside.with_name("aside.ended")
         shutil.rmtree(ended, ignore_errors=True)
         if ended.exists():  # not all of it is ours to remove

@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Spent:
-    """How many pictures a feed has deleted here in the hour `since` then (seconds since 1970)."""
+    """How many pictures a feed deleted here in the hour from `since` (seconds since 1970)."""
 
     since: float = 0.0
     deletes: int = 0
@@ -48,7 +48,7 @@ class Brake:
         json_file.write(self._permits, {**permits, peer: self._clock() + HOUR_S}, durable=True)
 
     def passes(self, peer: str, deletes: int) -> bool:
-        """Count `deletes` of pictures that are here; say whether they may happen."""
+        """Count `deletes` of pictures that are here; return whether they may go ahead."""
         now = self._clock()
         permits = json_file.read(self._permits, dict[str, float]) or {}
         if not deletes or 0 < permits.get(peer, 0.0) - now <= HOUR_S:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Deleted:
-    """What a delete did: was the picture here, is its URL blocked, does the feed tell of it yet."""
+    """What a delete did: whether the picture was here, its URL is blocked, the feed announces it yet."""
 
     deleted: bool
     blocked: bool
@@ -59,7 +59,7 @@ class Deletes:
         return Deleted(was_here, blocked, recorded)
 
     def bury(self, tombstone: Tombstone) -> bool:
-        """Remove what `tombstone` forbids from disk; say whether it was here.
+        """Remove the picture that `tombstone` deletes from disk; return whether it was here.
 
         Raises StorageUnavailable.
         """
@@ -72,7 +72,7 @@ class Deletes:
         return was_here
 
     def commit(self, tombstones: Sequence[Tombstone]) -> bool:
-        """Tell the database; say whether it could be told.  The notes on disk stay if not."""
+        """Write the delete to the database; return whether that worked.  If not, the notes on disk stay."""
         try:
             commit_deletes(self._store, self._database, tombstones, self._clock.now())
         except DatabaseUnavailable:

@@ -30,7 +30,7 @@ class Known:
     rebuild: bool = False
 
     def is_same(self, epoch: str, next_xid: int) -> bool:
-        """Say whether the feed that is there now can be the one that is remembered."""
+        """Return whether the present feed can be the remembered one."""
         return self.epoch == epoch and self.xid <= next_xid
 
 
@@ -53,7 +53,7 @@ class FeedGuard:
             )
 
     def needs_rebuild(self) -> bool:
-        """Say whether the catalogue is still to be rebuilt from the files."""
+        """Return whether the catalogue has yet to be rebuilt from the files."""
         known = self._read()
         return known is not None and known.rebuild
 

@@ -1,4 +1,4 @@
-"""What a peer's feed says, checked like a stranger's: what cannot be is refused, row by row."""
+"""What a peer's feed says, checked like a stranger's: impossible values are refused, row by row."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class PeerState:
     is_stopped: bool = False  # it deletes too much: an operator has to say go
 
     def is_alive(self, now: float) -> bool:
-        """Say whether it answered lately: without a follower nothing is known."""
+        """Return whether the peer answered lately; without a follower nothing is known."""
         return self.alive and self.last_seen is not None and now - self.last_seen < STALE_S
 
 

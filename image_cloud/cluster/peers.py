@@ -60,7 +60,7 @@ class _Health:
         self._until = float("-inf")
 
     def may_ask(self) -> bool:
-        """Say yes unless it rests; after a rest to one caller only."""
+        """Return True unless the peer rests; after a rest, for one caller only."""
         with self._mutex:
             now = self._clock()
             if now < self._until:
@@ -153,7 +153,7 @@ class Peers:
         return record_of(changes[0], peer.name)
 
     def has(self, peer: Peer, url: Url, sha256: str) -> bool:
-        """Say whether the peer has just this picture.  Raises PeerAway."""
+        """Return whether the peer has exactly this picture.  Raises PeerAway."""
         with self._answer(peer, "HEAD", _picture(url)) as response:
             response.drain()
         if response.status not in (200, 404, 410):
@@ -240,7 +240,7 @@ def _check_status(peer: Peer, response: Answer) -> None:
 def _stored_at(peer: Peer, response: Answer) -> float | None:
     """Return when the peer stored it: its record's word, else the file's, in whole seconds.
 
-    Raises PeerAway for a time that cannot be.
+    Raises PeerAway for an impossible time.
     """
     said = response.headers.get(STORED_AT)
     try:

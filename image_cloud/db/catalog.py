@@ -80,7 +80,7 @@ ABOUT = """
 
 
 def upsert(cursor: Cursor, records: Iterable[Record]) -> None:
-    """Insert the rows, or bring them up to date where these are newer and not deleted since.
+    """Insert the rows, or update those that are older and not deleted since.
 
     One statement for all, in the order of keys, so that two processes never wait for each other.
     """
@@ -94,7 +94,7 @@ def upsert(cursor: Cursor, records: Iterable[Record]) -> None:
 
 
 def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:
-    """Turn rows into tombstones unless they are of newer stores; drop clone requests likewise.
+    """Turn rows into tombstones unless they were stored later; drop clone requests likewise.
 
     `now` is the cluster's time: a store later than that does not count as newer.
     """
@@ -128,7 +128,7 @@ def after(cursor: Cursor, key: str, limit: int) -> list[Record]:
 
 
 def forget(cursor: Cursor, records: Iterable[Record]) -> None:
-    """Remove rows without a trace: the pictures are no longer here, though not deleted."""
+    """Remove rows without leaving tombstones: the pictures are gone, but were not deleted."""
     execute_batch(cursor, FORGET, [dataclasses.asdict(one) for one in records])
 
 
@@ -161,7 +161,7 @@ def count(cursor: Cursor) -> tuple[int, int]:
 
 
 def about(cursor: Cursor) -> int:
-    """Return about how many originals there are, at once however many."""
+    """Return an estimate of the number of originals, in constant time."""
     cursor.execute(ABOUT)
     row = cursor.fetchone()
     assert row is not None

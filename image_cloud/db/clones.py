@@ -74,7 +74,7 @@ KEEP_ONLY = "DELETE FROM peers WHERE NOT name = ANY(%(names)s)"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One claimed request: what is wanted, who told of it, which try this is (from 1)."""
+    """One claimed request: the picture, the peer that announced it, the number of this try (from 1)."""
 
     wanted: Record
     peer: str
@@ -109,7 +109,7 @@ def release(cursor: Cursor) -> None:
 
 
 def wake(cursor: Cursor) -> None:
-    """Make due what waits for a peer to come back."""
+    """Make requests due that wait for a peer to come back."""
     cursor.execute(WAKE)
 
 

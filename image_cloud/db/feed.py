@@ -109,7 +109,7 @@ def read(cursor: Cursor, after: Position, limit: int) -> tuple[Position, list[Ch
 
 
 def of_key(cursor: Cursor, key: str) -> list[Change]:
-    """Return what the feed tells of one key, if anything."""
+    """Return the feed's entries of one key."""
     cursor.execute(ONE, {"key": key})
     return [Change(*row) for row in cursor.fetchall()]
 
@@ -133,6 +133,6 @@ def held(cursor: Cursor) -> Held:
 
 
 def placed_anew(cursor: Cursor, placement: str) -> bool:
-    """Note which nodes the pictures are spread over; say whether that has changed."""
+    """Record which nodes the pictures are spread over; return whether that changed."""
     cursor.execute(PLACEMENT, {"placement": placement})
     return cursor.rowcount > 0

@@ -85,7 +85,7 @@ def _close_old(owner: weakref.ref[IdleConnections]) -> None:
 
 
 def _is_quiet(connection: Connection) -> bool:
-    """Say whether the server has sent nothing meanwhile: to an idle client it tells of its end alone."""
+    """Return whether the server is silent: to an idle client it speaks only when it shuts down."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)

@@ -75,7 +75,7 @@ class Outcome:
 
 
 def settle(cursor: Cursor, outcomes: Iterable[Outcome]) -> None:
-    """Write down every one of `outcomes`; once more changes nothing."""
+    """Record all `outcomes`; recording them again changes nothing."""
     found = {outcome.key: outcome for outcome in outcomes}
     over = [one for one in found.values() if one.wait_s is None]
     later = [one for one in found.values() if one.wait_s is not None]

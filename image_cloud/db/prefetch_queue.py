@@ -128,7 +128,7 @@ def whose_turn(cursor: Cursor, busy: Sequence[str], most: int) -> list[str]:
 
 
 def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float) -> list[Claimed]:
-    """Lease up to so many ready URLs of each domain (locked by `whose_turn`) to `owner`.
+    """Lease up to the given number of ready URLs of each domain (locked by `whose_turn`) to `owner`.
 
     The domains go to the end of the line; those that are empty now leave it.
     """
@@ -183,7 +183,7 @@ def owners(cursor: Cursor) -> list[str]:
 
 
 def release(cursor: Cursor, owner: str) -> int:
-    """Make everything ready that `owner` holds; return how much."""
+    """Make every request that `owner` holds ready; return how many."""
     cursor.execute(RELEASE, {"owner": owner})
     domains = [domain for (domain,) in cursor.fetchall()]
     wake(cursor, set(domains))

@@ -123,7 +123,7 @@ def write(host: Host) -> dict[str, Any]:
 
 
 def settle(host: Host) -> dict[str, Any]:
-    """Note that all that was due was done."""
+    """Record that everything due has been done."""
     marks = _marks(host, host.plan())
     Planned(_note(host), json.dumps(marks) + "\n").write()
     return {"changed": [], "diff": [], **_due(host, host.plan())}
@@ -144,7 +144,7 @@ def _due(host: Host, files: list[Planned]) -> dict[str, bool]:
 
 
 def _forget_due(host: Host, files: list[Planned]) -> None:
-    """Have what is due stay due until `settle`, also for another release: it may be done in part by then."""
+    """Keep what is due until `settle`, for another release too: part of it may be done by then."""
     due, marks = _due(host, files), _marks(host, files)
     if any(due.values()):
         kept = {what: mark for what, mark in marks.items() if not due[what]}
@@ -152,7 +152,7 @@ def _forget_due(host: Host, files: list[Planned]) -> None:
 
 
 def _marks(host: Host, files: list[Planned]) -> dict[str, str]:
-    """Return a hash of all that, when it changes, makes each step due."""
+    """Return, for each step, a hash of everything whose change makes it due."""
     nginx = [file for file in files if file.path.is_relative_to(host.home.nginx)]
     others = [file for file in files if file not in nginx]
     # A changed program makes supervisord reopen its socket: better to be away as a whole, for the load
@@ -184,7 +184,7 @@ def _difference(file: Planned) -> list[str]:
 
 
 def _has_ini(file: Planned) -> bool:
-    """Say whether this only repeats the home's ini, whose database address may hold a password."""
+    """Return whether this file repeats the home's ini, whose database address may hold a password."""
     return file.path.suffix == ".ini"
 
 

@@ -1,4 +1,4 @@
-"""New code into force, one program after the other, each only after the one before serves.
+"""Bring new code into force, program by program; the next restarts once the last one serves.
 
 The pools' sockets stay open meanwhile (kept_sockets.py), so no request fails.
 """
@@ -75,7 +75,7 @@ class Rollout:
             self._supervisor.stopProcess(name)
 
     def _wait(self, name: str, began: float) -> None:
-        """Return when a program runs and, if it is a pool, answers."""
+        """Wait until a program runs and, if it is a pool, answers."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             state = self._supervisor.getProcessInfo(name)["statename"]

@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def apply(file: Path, wanted: dict[str, Any]) -> bool:
-    """Have the client as `wanted` says; say whether that changed anything.  Raises ValueError."""
+    """Add, change or remove one client; return whether that changed anything.  Raises ValueError."""
     name = wanted["name"]
     known = {client.name: client for client in tokens.read_clients(file)} if file.exists() else {}
     if wanted.get("state") == "absent":

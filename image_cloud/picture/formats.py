@@ -102,7 +102,7 @@ def sniff(head: bytes) -> Format | None:
 
 
 def describe(head: bytes) -> str:
-    """Say in a few words what a file is that is perhaps no picture, for an error's text."""
+    """Describe what a file is, picture or not, in a few words for an error's text."""
     if not head:
         return "an empty file"
     if found := sniff(head):
@@ -140,7 +140,7 @@ def _by_structure(head: bytes) -> str:
 
 
 def _by_brands(head: bytes) -> str:
-    """Name a HEIF file by the brands it names, the first that says how it is coded counts.
+    """Name a HEIF file by its brands; the first that says how it is coded decides.
 
     Those that only say that it is HEIF make it `heic`; the decoder looks at what is in it.
     """

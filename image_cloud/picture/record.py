@@ -68,7 +68,7 @@ class Record:
 
     @property
     def version(self) -> tuple[float, str]:
-        """Return what decides between two stores of one URL: the larger one stays, everywhere."""
+        """Return the version: of two stores of one URL the larger one wins, on every node."""
         return self.stored_at, self.sha256
 
     def is_of(self, size: int, sha256: str) -> bool:
@@ -76,7 +76,7 @@ class Record:
         return (self.bytes, self.sha256) == (size, sha256)
 
     def check(self) -> None:
-        """Raise ValueError where no picture can be like this: for what others may have written."""
+        """Raise ValueError for impossible values: others may have written them."""
         _check_url(self.key, self.url)
         _require(self.format in EXTENSIONS, "an unknown format")
         _require(re.fullmatch("[0-9a-f]{64}", self.sha256) is not None, "no SHA-256")
@@ -101,11 +101,11 @@ class Tombstone:
         return Url.parse(self.url).host
 
     def forbids(self, stored_at: float) -> bool:
-        """Say whether a picture stored at that time may not be here."""
+        """Return whether this delete or block forbids a picture stored at that time."""
         return self.blocked or stored_at <= self.deleted_at
 
     def check(self) -> None:
-        """Raise ValueError where no delete can be like this: for what others may have written."""
+        """Raise ValueError for impossible values: others may have written them."""
         _check_url(self.key, self.url)
         check_time(self.deleted_at)
 

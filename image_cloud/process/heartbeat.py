@@ -1,4 +1,4 @@
-"""Files whose time says when a process, or one of its threads, last got something done.
+"""Files whose modification time tells when a process or thread last made progress.
 
 `run/beats/<pool or daemon>` is the process's own, `run/beats/<daemon>.<thread>` that of a further thread.
 """
@@ -78,6 +78,6 @@ class Heartbeat:
             return
 
     def end(self) -> None:
-        """Remove the file: there is nothing to watch any more."""
+        """Remove the file: nothing is left to watch."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)

@@ -73,7 +73,7 @@ def _hand_over(descriptor: int, path: str | Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether `name` is that of a file on its way: a process died that wrote it, if it is old."""
+    """Return whether `name` is a file being written; an old one was left by a process that died."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -89,7 +89,7 @@ def read(path: str | Path, kind: type[T], most_bytes: int = MOST_BYTES) -> T | N
 
 
 def load(path: str | Path, kind: type[T]) -> T:
-    """Return what an operator's file holds, of any size, be it a link.  Raises OSError, ValueError."""
+    """Return what an operator's file holds; any size, links allowed.  Raises OSError, ValueError."""
     return fit(kind, parse(Path(path).read_bytes()))
 
 

@@ -76,7 +76,7 @@ class Locks:
         self.close()
 
     def take(self, offset: int, *, shared: bool = False) -> bool:
-        """Take the byte at `offset` unless somebody else holds it; say whether it is ours."""
+        """Lock the byte at `offset` unless somebody else holds it; return whether it is ours."""
         kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
         try:
             self._call(fcntl.F_OFD_SETLK, kind, offset, 1)
@@ -87,7 +87,7 @@ class Locks:
         return True
 
     def wait(self, offset: int) -> None:
-        """Take the byte at `offset` as soon as it is free: for what is held for an instant."""
+        """Lock the byte at `offset` as soon as it is free; for locks that are held briefly."""
         self._call(fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, offset, 1)
 
     def give_back(self, offset: int) -> None:
@@ -95,7 +95,7 @@ class Locks:
         self._call(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, offset, 1)
 
     def held_by_others(self, offset: int, count: int = 1) -> bool:
-        """Say whether anybody else holds any of `count` bytes from `offset`."""
+        """Return whether anybody else holds any of `count` bytes from `offset`."""
         answer = self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, offset, count)
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 

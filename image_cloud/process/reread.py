@@ -42,7 +42,7 @@ class Reread(Generic[T]):
         self._complaint = ""
 
     def current(self, max_age_s: float = RECHECK_S) -> T:
-        """Return what the file holds; what was looked at less than `max_age_s` ago counts as now."""
+        """Return what the file holds, as of at most `max_age_s` ago."""
         with self._mutex:
             now = self._clock()
             if now - self._checked >= max_age_s:
@@ -70,7 +70,7 @@ class Reread(Generic[T]):
 
 
 def _version(path: Path) -> object:
-    """Return what is another after each change of the file."""
+    """Return a value that differs after each change of the file."""
     try:
         found = os.stat(path)
     except OSError as error:

@@ -28,7 +28,7 @@ class Worker(Protocol):
     idle_s: float
 
     def step(self) -> bool:
-        """Do one piece of work; say whether there was any."""
+        """Do one piece of work; return whether there was any."""
 
 
 def repeat(

@@ -25,7 +25,7 @@ def fit(kind: type[T], value: Any) -> T:
 
 @functools.cache
 def _fitter(kind: Any) -> Fit:
-    """Return what makes a `kind` of a value; it raises ValueError."""
+    """Return the converter of a value to `kind`; it raises ValueError."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)

@@ -45,7 +45,7 @@ def drawn_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
 
 
 def check_memory(size_bytes: int, doing: str) -> None:
-    """Refuse a picture if `doing` what comes next takes `size_bytes` that this process cannot have."""
+    """Refuse a picture if the next step, `doing`, needs `size_bytes` that this process cannot get."""
     try:
         mmap.mmap(-1, max(size_bytes, 1)).close()
     except OSError as error:

@@ -197,7 +197,7 @@ def _cached(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether a transform is that of sRGB itself, give or take rounding."""
+    """Return whether a transform is the identity of sRGB, give or take rounding."""
     if mode == "CMYK":
         return False
     probe = _probe().convert(mode)

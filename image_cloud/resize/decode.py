@@ -158,7 +158,7 @@ def _decode_heif(
 
 
 def _bare(image: Image.Image) -> Image.Image:
-    """Empty the picture's info: what is derived of it would carry it on, and be copied without it."""
+    """Empty the picture's info, which every derived picture would copy."""
     image.info = {}
     return image
 

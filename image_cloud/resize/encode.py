@@ -74,7 +74,7 @@ def _written(image: Image.Image, recipe: Recipe, quickly: bool) -> bytes:
 
 
 def avif_quality(quality: int) -> int:
-    """Return what AVIF calls the quality that JPEG calls `quality`."""
+    """Return the quality in AVIF that matches JPEG's `quality`."""
     pairs = itertools.pairwise(AVIF_QUALITIES)
     (low, first), (high, last) = next(pair for pair in pairs if quality <= pair[1][0])
     return round(first + (last - first) * (quality - low) / (high - low))
