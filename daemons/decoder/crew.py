@@ -13,6 +13,7 @@ import socket
 from collections.abc import Sequence
 from typing import NoReturn
 
+from daemons.decoder import landlock
 from daemons.decoder.worker import work
 from image_cloud.config.sections import Resize
 
@@ -95,6 +96,7 @@ class Crew:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             self._limits.apply()
+            landlock.restrict(landlock.code())
             work(channel, self._settings, PICTURES + random.randint(0, MORE_PICTURES))  # noqa: S311
             status = 0
         except BaseException:
