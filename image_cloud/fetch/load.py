@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import math
 import time
 
 from image_cloud.cluster.clock import ClusterClock
@@ -106,11 +105,11 @@ class Cache:
         original = self._store.originals.find(url.key)
         if original:
             return Found(original, HIT)
-        self._store.tombstones.check_blocked(url.key)
+        earliest = self._store.tombstones.earliest(url.key)
         found = self._from_memory(url, purpose)
         if use_peers and not found:
-            found = self._from_peers(url, purpose, self._store_time(url))
-        return found or self._from_origin(url, purpose)
+            found = self._from_peers(url, purpose, self._store_time(earliest))
+        return found or self._from_origin(url, purpose, earliest)
 
     def _from_memory(self, url: Url, purpose: Purpose) -> Found | None:
         """Take what came a moment ago and was not stored; the disk may take it now."""
@@ -130,7 +129,7 @@ class Cache:
             return None
         return Found(arrived.original, MISS, arrived.data)
 
-    def _from_origin(self, url: Url, purpose: Purpose) -> Found:
+    def _from_origin(self, url: Url, purpose: Purpose, earliest: float) -> Found:
         """Ask the origin, unless it failed a moment ago; remember how it goes.
 
         What the settings forbid is told anew each time: it costs nothing, and they may change.
@@ -138,20 +137,15 @@ class Cache:
         self._origin.check(url)
         self._failures.check(url.key)
         try:
-            found = self._download(url, purpose, self._store_time(url))
+            found = self._download(url, purpose, self._store_time(earliest))
         except ImageCloudError as error:
             self._failures.remember(url.key, error)
             raise
         self._failures.forget(url.key)
         return found
 
-    def _store_time(self, url: Url) -> float:
-        """Return the time that a store begun now gets: a later second than every delete known here.
-
-        If-Modified-Since and Last-Modified count in seconds.
-        """
-        tombstone = self._store.tombstones.find(url.key)
-        earliest = math.floor(tombstone.deleted_at) + 1.0 if tombstone else 0.0
+    def _store_time(self, earliest: float) -> float:
+        """Return the time that a store begun now gets."""
         return round(max(self._clock.now(), earliest), 6)
 
     def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
