@@ -25,7 +25,7 @@ from image_cloud.request.steps import (
 )
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
-REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUERY = "image_cloud.query"  # in the WSGI environment
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 

@@ -18,6 +18,8 @@ App = falcon.App[Any, Any]
 log = logging.getLogger(__name__)
 
 DEFAULT_RETRY_AFTER_S = 5.0
+# For nginx's access log, which hides it from clients (nginx/maps/access_log.conf).
+CODE = "X-Image-Cloud-Code"
 ALWAYS_RETRY_AFTER = (errors.Unavailable,)
 
 
@@ -91,4 +93,5 @@ def _answer(
     resp.status = status
     resp.content_type = "application/problem+json"
     resp.set_header("Cache-Control", "no-store")
+    resp.set_header(CODE, code)
     resp.data = json.dumps(body).encode()

@@ -15,6 +15,8 @@ from image_cloud.request.tokens import Client, TokenStore
 
 # nginx believes it for a while and hides it from clients (nginx/lua/hot_path.lua).
 MAY_READ = ("X-Image-Cloud-Verdict", "read")
+# When a signed URL expires, seconds since 1970: no answer to it is cached for longer (bound in hot_path.lua).
+EXPIRES = "X-Image-Cloud-Expires"
 OPEN = ("/health", "/ready")
 # nginx sends it with requests of its own (nginx/snippets/to_pool.conf), and passes none on from a client.
 INTERNAL = "X-Image-Cloud-Internal"
@@ -38,6 +40,7 @@ class TokenCheck:
         if req.method in ("GET", "HEAD") and query.text(signing.SIGNATURE):
             req.context.client = signing.verify(req.path, query, self._tokens, time.time())
             req.context.scopes = tuple({"read"} & set(req.context.client.scopes))
+            resp.set_header(EXPIRES, query.text("expires") or "")
         elif token is not None:
             self._take(req, self._tokens.by_token(token))
             if "read" in req.context.scopes:

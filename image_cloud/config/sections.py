@@ -55,14 +55,6 @@ class Storage:
         1000 * GB,
         "Memory in each fetch process for pictures passed through while the storage is full.",
     )
-    unstored_keep: float = f.duration(
-        60.0, 0.0, 3600.0,
-        "How long such a picture is kept in memory (/dev/shm), so that its origin is not asked again for\n"
-        "each request; 0 s: not at all.",
-    )  # fmt: skip
-    unstored_kept_bytes: int = f.size(
-        64 * MB, 0, 1000 * GB, "Memory of the node for these; the oldest make room."
-    )
     variants_max_bytes: int = f.size(
         100 * GB,
         0,
@@ -381,7 +373,7 @@ class Clients:
     )
     trusted_proxies: tuple[f.Network, ...] = f.listing(
         (),
-        "Networks of load balancers whose X-Forwarded-For is believed.",
+        "Networks of load balancers whose X-Forwarded-For and X-Request-Id are believed.",
         item=f.network_item,
         form="a list of networks like 10.0.0.0/8, or nothing",
     )

@@ -69,7 +69,6 @@ class Arrived:
 
     record: Record
     original: Original
-    delivery: Delivery
     data: bytes | None = None
 
 
@@ -152,14 +151,13 @@ def _receive(
         incoming.start_sync()
         record = describe(incoming, delivery)
         try:
-            original = _place(store, incoming, record, delivery, must_last)
-            return Arrived(record, original, delivery)
+            return Arrived(record, _place(store, incoming, record, delivery, must_last))
         except StorageUnavailable:
             if must_last:
                 raise
         store.tombstones.check(record.key, record.stored_at)
         original = record.original(is_private=delivery.is_private)
-        return Arrived(record, original, delivery, incoming.data())
+        return Arrived(record, original, incoming.data())
 
 
 def _is_whole(incoming: Incoming) -> bool:

@@ -40,7 +40,7 @@ def plan(home: Home, config: Config, checkout: Path, user: Account) -> list[Plan
     _require_tls(config, user)
     source = checkout / "nginx"
     files = [
-        Planned(home.nginx / path.relative_to(source), path.read_text(encoding="utf-8"))
+        Planned(home.nginx / path.relative_to(source), fill_in(path.read_text("utf-8"), home))
         for folder in COPIED
         for path in sorted((source / folder).rglob("*"))
         if path.is_file()
@@ -64,8 +64,8 @@ def _require_tls(config: Config, user: Account) -> None:
             raise CannotStart(f"[clients] {option} = {file}: {reason}")
 
 
-def fill_in(frame: str, home: Home) -> str:
-    """Fill the places `@...@` of nginx.conf.in."""
+def fill_in(text: str, home: Home) -> str:
+    """Fill the places `@...@` of one of our files."""
     if not (MODULES / "ngx_http_lua_module.so").exists():
         raise CannotStart(f"{MODULES} lacks the Lua module (Debian package libnginx-mod-http-lua)")
     places = {
@@ -76,5 +76,5 @@ def fill_in(frame: str, home: Home) -> str:
         "@connections@": max(64, open_files() // 4),
     }
     for place, value in places.items():
-        frame = frame.replace(place, str(value))
-    return frame
+        text = text.replace(place, str(value))
+    return text

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from image_cloud.config import Config
 from image_cloud.config.sections import Resize
 from image_cloud.node_files import nginx_clients
+from image_cloud.node_files.nginx_ids import request_ids
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.request.params import thumbnail_recipe
@@ -88,7 +89,7 @@ init_by_lua_block {{
     }})
 }}
 
-{clients_around}server {{
+{request_ids}{clients_around}server {{
     listen {listen} backlog=4096;
 {clients_in}    include sites/image_cloud.conf;
 }}
@@ -102,6 +103,7 @@ def render_node(config: Config) -> str:
         run=config.node.run,
         listen=config.node.listen,
         **_hot_path(config),
+        request_ids=request_ids(config.clients),
         clients_around=nginx_clients.around_the_server(config.clients),
         body_seconds=config.clients.body_total_timeout,
         bodies=config.clients.bodies,

@@ -22,10 +22,9 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 20
 MOST_CHUNKS = 256  # of one round: what is left waits for the next
 
-TIME_BYTES = len('{"time":"2026-11-22T18:29:26+00:00"')
-
+FIRST_FACT = b'"file":'  # what stands before it is another's in each line
 _FACTS = re.compile(
-    rb'"path":"(?:/?(variants/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}/[a-z0-9.-]{1,60})|(?:[^"\\]|\\.)*)"'
+    rb'"/?(?:(variants/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}(?:\.private)?/[a-z0-9.-]{1,60})|[^"]*)"'
     rb',"status":(\d{3}),"bytes":(\d+),"seconds":[0-9.]+,"cache":"([A-Z]{0,8})"'
 )
 
@@ -77,11 +76,11 @@ class TrafficReader:
 
 
 def _count(traffic: Traffic, chunk: bytes) -> set[str]:
-    """Add up `chunk`; lines that differ in nothing but the time are looked at once."""
+    """Add up `chunk`; lines that say the same of a file are looked at once."""
     used = set()
-    lines = collections.Counter(line[TIME_BYTES:] for line in chunk.split(b"\n"))
+    lines = collections.Counter(line.partition(FIRST_FACT)[2] for line in chunk.split(b"\n"))
     for line, count in lines.items():
-        if facts := _FACTS.search(line):
+        if facts := _FACTS.match(line):
             variant, status, size, cache = facts.groups()
             _add(traffic.statuses, status, count)
             traffic.bytes += int(size) * count

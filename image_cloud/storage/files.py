@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,11 +66,12 @@ def has_stamp(path: str, sha256: str) -> bool:
 
 
 def has_bytes(path: str) -> bool:
-    """Say whether the file is there and not empty."""
+    """Say whether a file is there and not empty; a link is none, and nginx would not send it."""
     try:
-        return os.stat(path).st_size > 0
+        status = os.lstat(path)
     except OSError:
         return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def modified(path: str | os.PathLike[str]) -> float:

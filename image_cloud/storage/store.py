@@ -147,5 +147,4 @@ class Store:
         return was_here
 
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:
-        # Text, not Path: making one of those costs more than the lock.
-        return locked(f"{self.root}/cluster/.placing", key, PLACING_PATIENCE_S)
+        return locked(self.root / "cluster" / ".placing", key, PLACING_PATIENCE_S)

@@ -30,9 +30,10 @@ class Variants:
         return has_bytes(f"{self._root}/{variant_path(stem, name)}")
 
     def names(self, stem: str) -> set[str]:
-        """Return the names of what was made from one original."""
+        """Return the names of what was made from one original; a link is nothing that was made."""
         try:
-            return set(os.listdir(f"{self._root}/variants/{fan_out(stem)}/{stem}"))
+            with os.scandir(f"{self._root}/variants/{fan_out(stem)}/{stem}") as entries:
+                return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         except FileNotFoundError:
             return set()
 

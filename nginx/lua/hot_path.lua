@@ -4,8 +4,11 @@
 -- Whatever Python could read in another way, or refuse, is NO_FILE here, and the front pool answers:
 -- a wrong picture is worse than a slow one. tests/nginx/test_hot_path.py holds nginx to it.
 
+local base = require "resty.core.base"
 local bit = require "bit"
 local ffi = require "ffi"
+local generations = require "generations"
+require "resty.core.request"
 
 -- OpenSSL 3 looks its algorithms up by name for every HMAC(), which costs as much as all else here.
 ffi.cdef [[
@@ -15,15 +18,20 @@ ffi.cdef [[
     int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
     int access(const char *path, int mode);
     int statx(int folder, const char *path, int flags, unsigned int mask, void *status);
+    long readlink(const char *path, char *target, size_t size);
+    int strncasecmp(const char *one, const char *other, size_t length);
 ]]
 
 local C, copy, find, match, sub = ffi.C, ffi.copy, string.find, string.match, string.sub
 local band, rshift = bit.band, bit.rshift
 local ngx, var = ngx, ngx.var
 local get_headers, get_method, now, unescape = ngx.req.get_headers, ngx.req.get_method, ngx.now, ngx.unescape_uri
+local get_request, get_buffer = base.get_request, base.get_string_buf
 
 local NO_FILE = "/-"
 local MOST_VERDICTS = 10000
+local MOST_NAMES, LONGEST_REMEMBERED = 8192, 512 -- of each kind; bytes of a request's address
+local FOLDERS_ARE_BELIEVED_S = 1
 local HMAC_KEY, BLOCK_BYTES, INNER_PAD, OUTER_PAD = "image-cloud", 64, 0x36, 0x5c
 
 local PATHS = { ["/get_thumbnail"] = true, ["/iproxy.php"] = true, ["/get_image"] = true }
@@ -51,8 +59,10 @@ local digits = ffi.new("char[16]", "0123456789abcdef")
 
 -- A tag is made of the picture's bytes (image_cloud/picture/entity_tag.py): a hash of them stands in the nanoseconds of
 -- the file's time. nginx's own, of seconds and size, would be alike for other bytes of one second.
-local AT_FDCWD, STATX_MTIME, STATX_SIZE = -100, 0x40, 0x200
+local AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_TYPE, STATX_MTIME, STATX_SIZE = -100, 0x100, 0x1, 0x40, 0x200
+local TYPE_BITS, REGULAR_FILE = 0xf000, 0x8000
 local status, full_path = ffi.new("unsigned char[256]"), ffi.new("char[4096]")
+local file_mode = ffi.cast("uint16_t *", status + 0x1c)
 local file_bytes = ffi.cast("uint32_t *", status + 0x28)
 local modified_s, modified_ns = ffi.cast("uint32_t *", status + 0x70), ffi.cast("uint32_t *", status + 0x78)
 local TAG_BYTES = 19
@@ -65,13 +75,17 @@ local function write_hex(place, number)
     end
 end
 
--- Have the answer carry the tag of the file at `path` below the storage, if it is there; return `path`.
+-- Have the answer carry the tag of the file at `path` below the storage, if it is there; return `path`, nil for a link,
+-- which is no picture.
 local function tagged(path)
     if storage_bytes + #path >= ffi.sizeof(full_path) then
         return path
     end
     copy(full_path + storage_bytes, path)
-    if C.statx(AT_FDCWD, full_path, 0, STATX_MTIME + STATX_SIZE, status) == 0 then
+    if C.statx(AT_FDCWD, full_path, AT_SYMLINK_NOFOLLOW, STATX_TYPE + STATX_MTIME + STATX_SIZE, status) == 0 then
+        if band(file_mode[0], TYPE_BITS) ~= REGULAR_FILE then
+            return nil
+        end
         -- Without nanoseconds, on an odd file system, the seconds must do.
         write_hex(1, modified_ns[0] ~= 0 and modified_ns[0] or modified_s[0])
         write_hex(10, file_bytes[0])
@@ -110,9 +124,9 @@ local function key_of(url)
     return ffi.string(hex, 64)
 end
 
-local function path_of(url, name)
+local function folder_of(url)
     local key = key_of(url)
-    return "/variants/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/" .. key .. "/" .. name
+    return "/variants/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/" .. key
 end
 
 -- Queries --------------------------------------------------------------------------------------
@@ -154,29 +168,56 @@ end
 
 -- Verdicts -------------------------------------------------------------------------------------
 
--- Say whether the header X-Image-Cloud-Token came more than once.
+local HEADER, HEADER_BYTES = "x-image-cloud-token", 19
+local headers_type = ffi.typeof("ngx_http_lua_ffi_table_elt_t *")
+local one_header_bytes = ffi.sizeof("ngx_http_lua_ffi_table_elt_t")
+local truncated = ffi.new("int[1]")
+
+-- Say whether the header X-Image-Cloud-Token came more than once: nginx before 1.23 shows only the first. As
+-- ngx.req.get_headers() does, but without a table of all headers.
 local function is_repeated()
-    local value = get_headers(0)["x-image-cloud-token"]
-    return type(value) == "table"
+    local request, seen = get_request(), 0
+    local count = C.ngx_http_lua_ffi_req_get_headers_count(request, 0, truncated)
+    local headers = ffi.cast(headers_type, get_buffer(count * one_header_bytes))
+    if C.ngx_http_lua_ffi_req_get_headers(request, headers, count, 1) ~= 0 then
+        return true
+    end
+    for place = 0, count - 1 do
+        local name = headers[place].key
+        if name.len == HEADER_BYTES and C.strncasecmp(name.data, HEADER, HEADER_BYTES) == 0 then
+            seen = seen + 1
+        end
+    end
+    return seen > 1
 end
 
--- Return a request's token; nil where it has none, several, or one in an odd form (falcon_app/middleware.py).
-local function token_of(found)
-    local authorization, header, parameter = var.http_authorization, var.http_x_image_cloud_token, found.token
+-- Return a request's credential in its plain form and the token in it; nil where it has none, several, or one in an
+-- odd form (falcon_app/middleware.py). `parameter` is the token of its query.
+local function credential_of(parameter)
+    local authorization, header = var.http_authorization, var.http_x_image_cloud_token
     if authorization then
-        return not header and not parameter and match(authorization, "^[Bb]earer ([%w_~+/.=-]+)$") or nil
+        local token = not header and not parameter and match(authorization, "^[Bb]earer ([%w_~+/.=-]+)$")
+        return token and authorization, token
     end
     if header then
-        -- nginx before 1.23 shows only the first of several headers of this name.
-        return not parameter and find(header, "^[%w_~+/.=-]+$") and not is_repeated() and header or nil
+        local is_plain = not parameter and find(header, "^[%w_~+/.=-]+$") and not is_repeated()
+        return is_plain and header, header
     end
-    return parameter and find(parameter, "^[%w_~.-]+$") and parameter or nil
+    return parameter and find(parameter, "^[%w_~.-]+$") and parameter, parameter
 end
 
-local function may_read(found)
-    local token = token_of(found)
-    local good_until = token and verdicts[token]
-    return good_until and now() < good_until
+-- Say whether the front pool let the request's one credential read a moment ago. Only plain ones have a verdict; the
+-- blank in an Authorization header keeps them apart from tokens.
+local function may_read(parameter)
+    local authorization, header = var.http_authorization, var.http_x_image_cloud_token
+    local good_until = verdicts[authorization or header or parameter]
+    if not good_until or now() >= good_until then
+        return false
+    end
+    if authorization then
+        return not header and not parameter
+    end
+    return not header or (not parameter and not is_repeated())
 end
 
 -- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
@@ -188,16 +229,6 @@ local function plain(request_uri)
         return nil
     end
     return read(sub(request_uri, mark + 1))
-end
-
--- Return the parameters and the URL where nginx may answer by itself, else nothing.
-local function asked()
-    local method = get_method()
-    local found = (method == "GET" or method == "HEAD") and plain(var.request_uri)
-    if not found or not found.url or found.signature or not may_read(found) then
-        return nil
-    end
-    return found, decoded(found.url)
 end
 
 -- Variants -------------------------------------------------------------------------------------
@@ -239,6 +270,61 @@ local function variant(found, only)
     return (width or "0") .. "x" .. (height or "0") .. "-" .. mode .. up .. "-q" .. quality .. "." .. extension
 end
 
+-- Names ---------------------------------------------------------------------------------------
+
+-- Return what a request's address asks for: the path of a variant below the storage (nothing where nginx may not
+-- answer by itself) and the token in the query. Nothing at all where the address is not plain.
+local function read_name(request_uri, name_of)
+    local found = plain(request_uri)
+    if not found then
+        return nil
+    end
+    local url = found.url and not found.signature and decoded(found.url)
+    local name = url and name_of(found)
+    return { path = name and folder_of(url) .. "/" .. name, token = found.token, plain_until = 0 }
+end
+
+-- Say whether a folder on the way to a variant is a link.
+local link_target = ffi.new("char[1]")
+local function leads_through_a_link(path)
+    for _, length in ipairs({ 9, 12, 15, #match(path, ".+/") - 1 }) do -- /variants, /ab, /cd, /KEY
+        if C.readlink(settings.storage .. sub(path, 1, length), link_target, 1) >= 0 then
+            return true
+        end
+    end
+    return false
+end
+
+local function path_of(name)
+    if not name.path then
+        return NO_FILE
+    end
+    if now() >= name.plain_until then
+        if leads_through_a_link(name.path) then
+            return NO_FILE
+        end
+        name.plain_until = now() + FOLDERS_ARE_BELIEVED_S
+    end
+    return tagged(name.path) or NO_FILE
+end
+
+-- Return a function that names the file for the request at hand. Reading an address costs more than all else here, and
+-- popular pictures are asked for again and again: each worker remembers what good clients asked for last.
+local function named(name_of)
+    local known = generations.new(MOST_NAMES)
+    return function()
+        local method, request_uri = get_method(), var.request_uri
+        local name = known.get(request_uri) or read_name(request_uri, name_of)
+        if not name or (method ~= "GET" and method ~= "HEAD") or not may_read(name.token) then
+            return NO_FILE
+        end
+        if #request_uri <= LONGEST_REMEMBERED then
+            known.put(request_uri, name)
+        end
+        return path_of(name)
+    end
+end
+
 -- Misses ---------------------------------------------------------------------------------------
 
 local function is_there(path)
@@ -278,18 +364,15 @@ function M.configure(given)
 end
 
 -- Return the path of the wanted thumbnail below the storage.
-function M.thumbnail()
-    local found, url = asked()
-    local name = url and settings.thumbnails[found.size or settings.thumbnail_size]
-    return name and tagged(path_of(url, name)) or NO_FILE
-end
+M.thumbnail = named(function(found)
+    return settings.thumbnails[found.size or settings.thumbnail_size]
+end)
 
--- Return the path of the wanted resized picture below the storage; only one of `extension`, if given.
-function M.image(extension)
-    local found, url = asked()
-    local name = url and variant(found, extension)
-    return name and tagged(path_of(url, name)) or NO_FILE
-end
+-- Return the path of the wanted resized picture below the storage, of any format or a JPEG alone.
+M.image = named(variant)
+M.image_as_jpeg = named(function(found)
+    return variant(found, "jpg")
+end)
 
 -- Have the answer carry the tag of the file that an internal address names: /_files/originals/...
 function M.tag()
@@ -320,6 +403,37 @@ function M.skip_front()
     end
 end
 
+-- Return `cache_control` for what may be cached for `left_s` seconds at most.
+local function within(cache_control, left_s)
+    local kept, has_age = {}, false
+    for directive in cache_control:gmatch("[^,%s][^,]*") do
+        local name, seconds = match(directive, "^([%w-]+)=(%d+)")
+        name = (name or directive):lower()
+        if name == "max-age" or name == "s-maxage" then
+            has_age = has_age or name == "max-age"
+            kept[#kept + 1] = name .. "=" .. math.min(tonumber(seconds), left_s)
+        elseif not find(name, "^stale%-") and not find(name, "^immutable") then
+            kept[#kept + 1] = match(directive, "^(.-)%s*$")
+        end
+    end
+    if not has_age then
+        kept[#kept + 1] = "max-age=" .. left_s
+    end
+    return table.concat(kept, ", ")
+end
+
+-- Keep the picture that a signed URL opened from being cached for longer than the URL is good.
+function M.bound()
+    local expires = tonumber(match(var.image_cloud_expires or "", "%d+"))
+    if not expires or ngx.status >= 400 then
+        return
+    end
+    local cache_control = ngx.header["Cache-Control"] or var.image_cloud_file_cache_control
+    if not find(cache_control, "no-store", 1, true) then
+        ngx.header["Cache-Control"] = within(cache_control, math.max(0, expires - ngx.time()))
+    end
+end
+
 -- Return all that came in the header X-Image-Cloud-Token, joined with commas, for the front pool to judge.
 function M.tokens()
     local value = var.http_x_image_cloud_token and get_headers(0)["x-image-cloud-token"]
@@ -329,7 +443,11 @@ end
 -- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.
 function M.client()
     local found = plain(var.request_uri) or {}
-    return may_read(found) and ngx.md5(token_of(found)) or ""
+    if not may_read(found.token) then
+        return ""
+    end
+    local _, token = credential_of(found.token)
+    return ngx.md5(token)
 end
 
 -- The front pool has just let this request's token read: believe it for a while.
@@ -344,10 +462,10 @@ function M.learn()
     if verdict_count >= MOST_VERDICTS then
         verdicts, verdict_count = {}, 0
     end
-    local token = token_of(found)
-    if token then
-        verdict_count = verdict_count + (verdicts[token] and 0 or 1)
-        verdicts[token] = now() + settings.verdict_s
+    local credential = credential_of(found.token)
+    if credential then
+        verdict_count = verdict_count + (verdicts[credential] and 0 or 1)
+        verdicts[credential] = now() + settings.verdict_s
     end
 end
 

@@ -65,16 +65,14 @@ class Ways:
 
     def by_nginx_alone(self) -> int:
         log = (self.stack.home / "log/nginx/access.log").read_bytes()
-        return log.count(b'"path":"/variants/')
+        return log.count(b'"cache":"HIT","client"')
 
     def misses(self, client: str = "127.0.0.1") -> list[str]:
         """Return by which pools each miss of `client` became a picture: `fetch`, or `front, fetch`."""
         log = (self.stack.home / "log/nginx/access.log").read_text()
         lines = [json.loads(line) for line in log.splitlines() if '"cache":"RESIZED"' in line]
         ways = {1: "fetch", 2: "front, fetch"}
-        return [
-            ways[one["upstream_status"].count("200")] for one in lines if one["client"] == client
-        ]
+        return [ways[one["upstream_status"].count(200)] for one in lines if one["client"] == client]
 
     def check_miss(self, target: bytes, headers: dict[str, str] | None = None) -> bool:
         """Compare the answer to `target` with what the front pool decides; say whether it sends to fetch."""

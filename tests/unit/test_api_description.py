@@ -54,7 +54,7 @@ def test_nginx_uses_the_same_words(name: str, attribute: str) -> None:
 
 
 def test_nginx_logs_the_address_of_every_endpoint() -> None:
-    text = (ROOT / "nginx/nginx.conf.in").read_text()
+    text = (ROOT / "nginx/maps/access_log.conf").read_text()
     known = re.search(r"/\((get_image.*?)\)\?\)", text)
     assert known
     logged = {f"/{name}" for name in known[1].replace("\\", "").split("|")}

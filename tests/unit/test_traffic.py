@@ -13,14 +13,14 @@ KEY = "ab" * 32
 def hit(name: str = "200x200-fit-q85.jpg", status: int = 200, size: int = 1000) -> str:
     path = f"/variants/ab/ab/{KEY}/{name}"
     return (
-        f'{{"time":"2026-11-22T18:29:26+00:00","method":"GET","path":"{path}","status":{status},"bytes":{size},'
+        f'{{"time":"2026-11-22T18:29:26+00:00","request_id":"1-2.3-4-5","method":"GET","route":"/get_thumbnail","file":"{path}","status":{status},"bytes":{size},'
         '"seconds":0.000,"cache":"HIT"}\n'
     )
 
 
 def miss(status: int = 200) -> str:
     return (
-        f'{{"time":"2026-11-22T18:29:26+00:00","path":"/get_thumbnail","status":{status},"bytes":10,"seconds":0.5,'
+        f'{{"time":"2026-11-22T18:29:26+00:00","route":"/get_thumbnail","file":"","status":{status},"bytes":10,"seconds":0.5,'
         '"cache":"RESIZED","upstream_status":"200 : 200"}\n'
     )
 
