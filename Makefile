@@ -84,6 +84,7 @@ bench-new: setup-test ## measure new thumbnails beside thumbor's (AGAINST=CHECKO
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk
 	@sh bench/setup.sh
 	.venv/bin/python -m bench.new $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+	.venv/bin/python -m bench.fetch_parts
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=67108864 .venv/bin/python -m bench.steps
 
 bench-prefetch: setup-test ## measure claims with a million URLs waiting, then URLs a second

@@ -48,6 +48,7 @@ def end() -> None:
     """Finish what the pool's threads have begun, when its worker ends in order."""
     if os.environ["IMAGE_CLOUD_POOL"] == "fetch":
         node().recorder.stop()
+        node().unstored.clear()
 
 
 def module_of(pool: str) -> ModuleType:

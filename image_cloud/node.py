@@ -26,6 +26,7 @@ from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache
+from image_cloud.fetch.unstored import Unstored, folder_of
 from image_cloud.origin import Origin
 from image_cloud.origin.origins_file import OriginsFile
 from image_cloud.politeness.breaker import Domains
@@ -133,7 +134,14 @@ class Node:
             arrivals=self._arrivals(),
             peers=self.peers,
             clock=self.clock,
+            unstored=self.unstored,
         )
+
+    @cached_property
+    def unstored(self) -> Unstored:
+        """The pictures that a full storage left in memory."""
+        s = self.config.storage
+        return Unstored(folder_of(self.config.node.run), s.unstored_kept_bytes, s.unstored_keep)
 
     def _lock_file(self, name: str) -> LockFile:
         return LockFile(self.storage / "incoming" / f".{name}", self.run / "pools" / f"{name}.lock")

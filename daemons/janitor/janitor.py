@@ -18,6 +18,7 @@ from daemons.loop import Runner
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
+from image_cloud.fetch.unstored import Unstored
 from image_cloud.node import Node
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
@@ -49,6 +50,7 @@ class Janitor:
         self,
         store: Store,
         failures: Failures,
+        unstored: Unstored,
         database: Database,
         traffic: TrafficReader,
         eviction: Eviction,
@@ -61,6 +63,7 @@ class Janitor:
         self.idle_s = idle_s
         self._store = store
         self._failures = failures
+        self._unstored = unstored
         self._database = database
         self._traffic = traffic
         self._eviction = eviction
@@ -119,6 +122,7 @@ class Janitor:
             if modified(path) < before:
                 path.unlink(missing_ok=True)
         self._failures.expire(self._go_on)
+        self._unstored.expire()
 
     def _left_overs(self) -> Iterator[Path]:
         """Yield what is left over if it is old."""
@@ -152,6 +156,7 @@ def create(node: Node, runner: Runner) -> Janitor:
     return Janitor(
         node.store,
         node.failures,
+        node.unstored,
         node.database,
         TrafficReader(Path(config.node.access_log), node.run / "pools" / "traffic.json"),
         Eviction(node.storage, config.storage.variants_max_bytes, node.store.space),

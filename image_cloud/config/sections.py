@@ -55,6 +55,14 @@ class Storage:
         1000 * GB,
         "Memory in each fetch process for pictures passed through while the storage is full.",
     )
+    unstored_keep: float = f.duration(
+        60.0, 0.0, 3600.0,
+        "How long such a picture is kept in memory (/dev/shm), so that its origin is not asked again for\n"
+        "each request; 0 s: not at all.",
+    )  # fmt: skip
+    unstored_kept_bytes: int = f.size(
+        64 * MB, 0, 1000 * GB, "Memory of the node for these; the oldest make room."
+    )
     variants_max_bytes: int = f.size(
         100 * GB,
         0,

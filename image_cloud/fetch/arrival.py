@@ -69,6 +69,7 @@ class Arrived:
 
     record: Record
     original: Original
+    delivery: Delivery
     data: bytes | None = None
 
 
@@ -151,13 +152,14 @@ def _receive(
         incoming.start_sync()
         record = describe(incoming, delivery)
         try:
-            return Arrived(record, _place(store, incoming, record, delivery, must_last))
+            original = _place(store, incoming, record, delivery, must_last)
+            return Arrived(record, original, delivery)
         except StorageUnavailable:
             if must_last:
                 raise
         store.tombstones.check(record.key, record.stored_at)
         original = record.original(is_private=delivery.is_private)
-        return Arrived(record, original, incoming.data())
+        return Arrived(record, original, delivery, incoming.data())
 
 
 def _is_whole(incoming: Incoming) -> bool:

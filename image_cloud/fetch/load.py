@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import math
 import time
 
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
 from image_cloud.errors import Blocked, DeletedMeanwhile, ImageCloudError, NotLocal
-from image_cloud.fetch.arrival import ORIGIN, Arrivals, Delivery, Sink
+from image_cloud.fetch.arrival import ORIGIN, Arrivals, Arrived, Deliver, Delivery, Sink
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
+from image_cloud.fetch.unstored import Kept, Unstored
 from image_cloud.origin import Origin
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
@@ -48,6 +48,7 @@ class Cache:
         arrivals: Arrivals,
         peers: Peers,
         clock: ClusterClock,
+        unstored: Unstored,
     ) -> None:
         self._store = store
         self._failures = failures
@@ -57,6 +58,7 @@ class Cache:
         self._arrivals = arrivals
         self._peers = peers
         self._clock = clock
+        self._unstored = unstored
 
     def load(self, url: Url, purpose: Purpose = VISITOR, *, use_peers: bool = False) -> Found:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
@@ -103,11 +105,31 @@ class Cache:
         original = self._store.originals.find(url.key)
         if original:
             return Found(original, HIT)
-        self._store.tombstones.check_blocked(url.key)
-        found = self._from_peers(url, purpose, self._store_time(url)) if use_peers else None
-        return found or self._from_origin(url, purpose)
+        earliest = self._store.tombstones.earliest(url.key)
+        found = self._from_memory(url, purpose)
+        if use_peers and not found:
+            found = self._from_peers(url, purpose, self._store_time(earliest))
+        return found or self._from_origin(url, purpose, earliest)
 
-    def _from_origin(self, url: Url, purpose: Purpose) -> Found:
+    def _from_memory(self, url: Url, purpose: Purpose) -> Found | None:
+        """Take what came a moment ago and was not stored; the disk may take it now."""
+        kept = self._unstored.find(url.key)
+        if kept is None:
+            return None
+        delivery, data = kept.delivery, kept.data
+
+        def deliver(sink: Sink) -> Delivery:
+            sink.write(data)
+            return delivery
+
+        try:
+            arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+        except DeletedMeanwhile:
+            self._unstored.forget(url.key)
+            return None
+        return Found(arrived.original, MISS, arrived.data)
+
+    def _from_origin(self, url: Url, purpose: Purpose, earliest: float) -> Found:
         """Ask the origin, unless it failed a moment ago; remember how it goes.
 
         What the settings forbid is told anew each time: it costs nothing, and they may change.
@@ -115,20 +137,15 @@ class Cache:
         self._origin.check(url)
         self._failures.check(url.key)
         try:
-            found = self._download(url, purpose, self._store_time(url))
+            found = self._download(url, purpose, self._store_time(earliest))
         except ImageCloudError as error:
             self._failures.remember(url.key, error)
             raise
         self._failures.forget(url.key)
         return found
 
-    def _store_time(self, url: Url) -> float:
-        """Return the time that a store begun now gets: a later second than every delete known here.
-
-        If-Modified-Since and Last-Modified count in seconds.
-        """
-        tombstone = self._store.tombstones.find(url.key)
-        earliest = math.floor(tombstone.deleted_at) + 1.0 if tombstone else 0.0
+    def _store_time(self, earliest: float) -> float:
+        """Return the time that a store begun now gets."""
         return round(max(self._clock.now(), earliest), 6)
 
     def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
@@ -141,12 +158,19 @@ class Cache:
             known, private = came.length_known, came.is_private
             return Delivery(came.sha256, stored_at, ORIGIN, known, private)
 
-        arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+        arrived = self._take(url, deliver, purpose)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
             url.key, url.host, arrived.record.bytes, time.monotonic() - started, arrived.data is None,
         )  # fmt: skip
         return Found(arrived.original, MISS, arrived.data)
+
+    def _take(self, url: Url, deliver: Deliver, purpose: Purpose) -> Arrived:
+        """Store what `deliver` writes; what the disk does not take is kept in memory for others."""
+        arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+        if arrived.data is not None:
+            self._unstored.keep(url.key, Kept(arrived.delivery, arrived.data))
+        return arrived
 
     def _from_peers(self, url: Url, purpose: Purpose, stored_at: float) -> Found | None:
         for peer in self._peers.candidates(url.key):
@@ -167,7 +191,7 @@ class Cache:
             stored = sent.stored_at or stored_at
             return Delivery(sent.sha256, stored, peer.name, True, sent.is_private)
 
-        arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+        arrived = self._take(url, deliver, purpose)
         log.info(
             "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, url.key, arrived.record.bytes, time.monotonic() - started,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 from image_cloud.config.sections import Download
 from image_cloud.errors import UrlForbidden
 from image_cloud.origin import addresses
 from image_cloud.picture.url import Url, is_address
+
+ADDRESSES = 4096  # of which is remembered whether they are allowed
 
 
 class Policy:
@@ -18,6 +22,10 @@ class Policy:
         self._settings = settings
         address, _, port = settings.sample_origin.rpartition(":")
         self._sample = (address, int(port)) if address else None
+        # Shops have few addresses, and each look at one compares it with every closed network.
+        self._is_allowed = functools.lru_cache(ADDRESSES)(
+            functools.partial(addresses.is_allowed, allow_networks=settings.allow_networks)
+        )
 
     def check_url(self, url: Url) -> None:
         """Raise UrlForbidden where the host's name, port or literal address is excluded."""
@@ -31,9 +39,7 @@ class Policy:
     def check_addresses(self, host: str, port: int, found: list[str]) -> None:
         """Raise UrlForbidden unless all addresses that were `found` for `host` may be dialled."""
         for address in found:
-            if (address, port) != self._sample and not addresses.is_allowed(
-                address, self._settings.allow_networks
-            ):
+            if (address, port) != self._sample and not self._is_allowed(address):
                 raise UrlForbidden(f"url: {host} leads to an address that may not be fetched from")
 
     def _check_domain(self, host: str) -> None:

@@ -211,7 +211,7 @@ class Domains:
             yield
 
     def _path(self, domain: str) -> Path:
-        return self._folder / _file_name(domain)
+        return _file(self._folder, domain)
 
     def _write(self, trouble: Trouble) -> None:
         """Write the file; a disk that is full must not be an error of its own."""
@@ -224,8 +224,8 @@ class Domains:
 
 
 @functools.lru_cache(maxsize=1024)  # a few shops are asked again and again
-def _file_name(domain: str) -> str:
-    return hashlib.sha256(domain.encode()).hexdigest()[:16] + ".json"
+def _file(folder: Path, domain: str) -> Path:
+    return folder / (hashlib.sha256(domain.encode()).hexdigest()[:16] + ".json")
 
 
 def _with(before: Trouble, error: ImageCloudError, **changes: float) -> Trouble:

@@ -60,7 +60,7 @@ class Locks:
     `lock_file` is created where it is missing.
     """
 
-    def __init__(self, lock_file: Path | LockFile) -> None:
+    def __init__(self, lock_file: str | Path | LockFile) -> None:
         known = lock_file
         self._descriptor = known.open() if isinstance(known, LockFile) else _open(known)
 
@@ -123,7 +123,7 @@ class Locks:
         return fcntl.fcntl(self._descriptor, command, request)
 
 
-def _open(path: Path) -> int:
+def _open(path: str | Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
@@ -136,7 +136,7 @@ def exclusive(lock_file: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(lock_file: Path | LockFile, key: str, patience_s: float) -> Iterator[None]:
+def locked(lock_file: str | Path | LockFile, key: str, patience_s: float) -> Iterator[None]:
     """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
     offset = int(key[:15], 16)
     deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S

@@ -83,7 +83,7 @@ class Incoming:
     def write(self, chunk: bytes) -> None:
         """Append `chunk`.  Raises StorageUnavailable where neither disk nor memory takes it."""
         if len(self.head) < HEAD_BYTES:
-            self.head = (self.head + chunk)[:HEAD_BYTES]
+            self.head += chunk[: HEAD_BYTES - len(self.head)]
         self._first = self._first or chunk
         if self.file is None:
             self._take(len(chunk))

@@ -147,4 +147,5 @@ class Store:
         return was_here
 
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:
-        return locked(self.root / "cluster" / ".placing", key, PLACING_PATIENCE_S)
+        # Text, not Path: making one of those costs more than the lock.
+        return locked(f"{self.root}/cluster/.placing", key, PLACING_PATIENCE_S)

@@ -9,6 +9,7 @@ A picture whose store is older than its tombstone may not come back, however lat
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,18 @@ class Tombstones:
         tombstone = self.find(key)
         if tombstone and tombstone.blocked:
             raise Blocked()
+
+    def earliest(self, key: str) -> float:
+        """Return when a store of `key` may be, at the earliest: a later second than its delete.
+
+        Last-Modified and If-Modified-Since count in seconds.  Raises Blocked.
+        """
+        tombstone = self.find(key)
+        if tombstone is None:
+            return 0.0
+        if tombstone.blocked:
+            raise Blocked()
+        return math.floor(tombstone.deleted_at) + 1.0
 
     def check(self, key: str, stored_at: float) -> None:
         """Raise Blocked or DeletedMeanwhile where a picture of `stored_at` may not come back."""

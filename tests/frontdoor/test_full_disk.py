@@ -82,14 +82,20 @@ def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
         assert answer.headers["Cache-Control"] == "public, max-age=86400"
         assert answer.headers["ETag"] == tag_of(content)
         assert "Accept-Ranges" not in answer.headers
+    assert origin.count("/new.jpg") == 1
     if not leave_bytes:
         for unseen in ({}, {"resize_width": 34}):
             made_sure = get(small, "/get_image", url=url, no_image=1, **unseen)
             problem(made_sure, 503, "storage_unavailable")
         of_kept = get(small, "/get_image", url=kept, no_image=1, resize_width=34)
         problem(of_kept, 503, "storage_unavailable")
-        thumbnail = get(small, "/get_thumbnail", url=url)
-        assert picture(thumbnail).size == (200, 150)
+        for _ in range(14):
+            thumbnail = get(small, "/get_thumbnail", url=url)
+            assert picture(thumbnail).size == (200, 150)
+        assert origin.count("/new.jpg") == 1
+        assert get(small, "/delete_image", "DELETE", url=url).status_code == 200
+        assert get(small, "/get_image", url=url).content == content
+        assert origin.count("/new.jpg") == 2
         eventually(lambda: "full" in get(small, "/ready").json()["storage"], "/ready says so")
         assert get(small, "/ready").status_code == 200
     assert get(small, "/get_image", url=kept).headers["X-Cache"] == "HIT"

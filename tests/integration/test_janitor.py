@@ -45,7 +45,7 @@ class Parts:
         self.goes_on = True
         node = self.node
         self.janitor = Janitor(
-            node.store, node.failures, node.database,
+            node.store, node.failures, node.unstored, node.database,
             TrafficReader(self.log, node.run / "pools" / "traffic.json"),
             Eviction(node.storage, 1000, node.store.space, self.clock), IDLE_S, node.clock,
             tombstones_keep_s=100.0, go_on=lambda: self.goes_on, clock=self.clock,

@@ -16,6 +16,7 @@ from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.errors import (
+    Blocked,
     Busy,
     DeletedMeanwhile,
     ImageCloudError,
@@ -29,6 +30,7 @@ from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache, Found
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
+from image_cloud.fetch.unstored import Unstored
 from image_cloud.origin import Downloaded
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
@@ -144,6 +146,7 @@ class Node:
             store, self.failures, origin, gate, self.flights,
             Arrivals(store, FORMATS, self.told.append, MemoryBudget(10**6)), peers,
             ClusterClock(store.root / "cluster" / "clock.json", lambda: NOW),
+            Unstored(store.root / "memory", 10**6, 60.0),
         )  # fmt: skip
 
 
@@ -167,6 +170,28 @@ def test_a_full_storage_serves_visitors_alone(
     node = Node(Store.at(tmp_path, FULL))
     with contextlib.nullcontext() if is_sent else pytest.raises(StorageUnavailable):
         assert node.cache.load(URL, who).data == JPEG
+
+
+def test_a_full_storage_costs_the_origin_one_request(tmp_path: Path, store: Store) -> None:
+    full = Store.at(tmp_path, FULL)
+    nodes = [Node(full), Node(full)]  # two processes
+    for number in range(14):
+        assert nodes[number % 2].cache.load(URL).data == JPEG
+    assert [node.origin.asked for node in nodes] == [1, 0]
+    stored = Node(store)  # there is room again
+    assert (stored.cache.load(URL).data, stored.origin.asked) == (None, 0)
+    assert [one.stored_at for one in stored.told] == [NOW]
+
+
+def test_what_was_deleted_does_not_come_from_memory(tmp_path: Path, store: Store) -> None:
+    node = Node(Store.at(tmp_path, FULL))
+    node.cache.load(URL)
+    store.bury(Tombstone(URL.key, URL.text, NOW), now=NOW)
+    assert node.cache.load(URL).data == JPEG
+    assert node.origin.asked == 2
+    store.bury(Tombstone(URL.key, URL.text, NOW + 10, blocked=True), now=NOW + 10)
+    with pytest.raises(Blocked):
+        node.cache.load(URL)
 
 
 def test_a_visitor_waits_for_another_process_and_a_prefetch_does_not(store: Store) -> None:
