@@ -1,149 +1,188 @@
-"""URLs a second end to end: a stack, an nginx that is 50 shops, and where the CPU's time went.
+"""URLs a second of prefetch beside img2dataset and others, in turns, and where the CPU's time goes.
 
-python -m bench.prefetch [URLS]
+python -m bench.prefetch [URLS [ROUNDS]]
+
+50 shops, each of which takes 200 ms over each answer; without thumbnails, and with one of each.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import os
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import requests
 
-from tests.frontdoor.client import jpeg
-from tests.stack.running import Stack, free_port
+from bench import pictures, procs
+from bench.shops import SHOPS, shops
+from bench.systems import CACHE
+from tests.stack.running import CHECKOUT, Stack
 
-SHOPS = 50
-TICKS = os.sysconf("SC_CLK_TCK")
+DELAY_S, SIDE = 0.2, 200
+CLOUD = "Image Cloud"
+RIVALS = {
+    "img2dataset": "img2dataset",
+    "requests": "requests, 64 threads",
+    "aiohttp": "aiohttp, 400 connections",
+}
 PROGRAMS = (
-    "image-cloud-prefetch",
-    "image-cloud-control",
-    "image-cloud-decoder",
-    "postgres",
-    "image-cloud-janitor",
-)
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; keepalive_requests 100000;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{ {listen} root {folder}; location / {{ default_type image/jpeg; try_files /a.jpg =404; }} }}
-}}
-"""
+    "image-cloud-prefetch", "image-cloud-control", "image-cloud-decoder", "image-cloud-janitor",
+    "image-cloud-front", "nginx", "postgres",
+)  # fmt: skip
+SETTINGS = "download.allow_networks=127.0.0.0/8"
 
 
-@contextlib.contextmanager
-def shops(folder: Path) -> Iterator[tuple[list[str], int]]:
-    """Run an nginx on 127.0.2.1 and so on; give the shops' addresses and its process id."""
-    port = free_port()
-    hosts = [f"127.0.2.{number}:{port}" for number in range(1, SHOPS + 1)]
-    (folder / "a.jpg").write_bytes(jpeg(400, 400))
-    folder.chmod(0o755)
-    (folder / "conf").write_text(
-        NGINX.format(folder=folder, listen=" ".join(f"listen {h};" for h in hosts))
-    )
-    process = subprocess.Popen(["/usr/sbin/nginx", "-e", "stderr", "-c", str(folder / "conf")])
-    try:
-        yield hosts, process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+@dataclasses.dataclass
+class Measured:
+    """The runs of one system: URLs a second, and milliseconds of CPU per URL."""
+
+    rates: list[float] = dataclasses.field(default_factory=list)
+    cpu_ms: list[float] = dataclasses.field(default_factory=list)
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process and its children, living ones and those that ended."""
-    with contextlib.suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return sum(map(int, fields[11:15])) / TICKS + sum(cpu_s(int(child)) for child in children)
-    return 0.0
+class Cloud:
+    """A stack that works lists of URLs off."""
 
+    def __init__(self, stack: Stack) -> None:
+        self.pids = {name: stack.pid(name) for name in PROGRAMS}
+        self.used_s = dict.fromkeys(self.pids, 0.0)
+        self._address = f"{stack.url}/fire_and_forget"
+        self._session = requests.Session()
+        self._session.headers["X-Image-Cloud-Token"] = stack.token
 
-def rss_mb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
-
-
-class Run:
-    """One stack that is measured."""
-
-    def __init__(self, stack: Stack, hosts: list[str], shops_pid: int) -> None:
-        self.stack = stack
-        self.hosts = hosts
-        self.pids = {name: stack.pid(name) for name in PROGRAMS} | {"the shops' nginx": shops_pid}
+    def work_off(self, urls: list[str], side: int) -> None:
+        """Hand `urls` over and wait until all are done."""
+        before = self._cpu_s()
+        batch = self.post(urls, thumbnails=[side] if side else [])
+        while (state := self._progress(batch))["waiting"]:
+            time.sleep(0.1)
+        assert state["done"] == len(urls), state
+        self.used_s = {name: used - before[name] for name, used in self._cpu_s().items()}
 
     def post(self, urls: list[str], **more: object) -> str:
+        """Hand `urls` over; return the batch."""
         body = json.dumps({"urls": urls, **more}).encode()
-        began = time.monotonic()
-        answer = requests.post(
-            f"{self.stack.url}/fire_and_forget", data=body, headers=self.headers(), timeout=120
-        )
+        answer = self._session.post(self._address, data=body, timeout=120)
         assert answer.status_code == 202, answer.text
-        print(f"{len(urls)} URLs taken in {time.monotonic() - began:.2f} s")
         return str(answer.json()["batch"])
 
-    def work_off(self, urls: list[str], **more: object) -> None:
-        """Hand `urls` over, wait, print the rate and each part's CPU time per URL."""
-        before = {name: cpu_s(pid) for name, pid in self.pids.items()}
-        began = time.monotonic()
-        batch = self.post(urls, **more)
-        while (state := self.progress(batch))["waiting"]:
-            time.sleep(0.2)
-        took_s = time.monotonic() - began
-        print(f"{state['done']} done, {state['failed']} failed: {len(urls) / took_s:.0f} URLs/s")
-        used = {name: cpu_s(pid) - before[name] for name, pid in self.pids.items()}
-        for name, seconds in sorted(used.items(), key=lambda pair: -pair[1]):
-            share = seconds / sum(used.values())
-            print(f"  {name:22} {share:5.0%}  {seconds * 1000 / len(urls):5.2f} ms CPU per URL")
+    def memory(self) -> None:
+        """Print what daemon and intake hold while 100,000 URLs of shops that do not exist wait."""
+        self.post([f"http://shop{n % 5000}.invalid/{n}.jpg" for n in range(100_000)])
+        for name in ("image-cloud-prefetch", "image-cloud-control"):
+            megabytes = procs.memory_mb(procs.family(self.pids[name]))
+            print(f"{name}: {megabytes:.0f} MB with 100,000 URLs waiting")
 
-    def progress(self, batch: str) -> dict[str, int]:
-        answer = requests.get(
-            f"{self.stack.url}/fire_and_forget",
-            params={"batch": batch},
-            headers=self.headers(),
-            timeout=30,
-        )
+    def _progress(self, batch: str) -> dict[str, int]:
+        answer = self._session.get(self._address, params={"batch": batch}, timeout=30)
         state: dict[str, int] = answer.json()
         return state
 
-    def headers(self) -> dict[str, str]:
-        return {"X-Image-Cloud-Token": self.stack.token}
+    def _cpu_s(self) -> dict[str, float]:
+        return {name: procs.cpu_s(procs.family(pid)) for name, pid in self.pids.items()}
 
-    def memory(self) -> None:
-        """Print what daemon and control pool hold while 100,000 URLs of a shop that never answers wait."""
-        self.post([f"http://shop{n % 5000}.invalid/{n}.jpg" for n in range(100_000)])
-        for name in ("image-cloud-prefetch", "image-cloud-control"):
-            pid = self.pids[name]
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            print(f"{name}: {sum(rss_mb(one) for one in [pid, *map(int, children)])} MB resident")
+
+class Rival:
+    """Another program that downloads lists of URLs; its files go to `folder`."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._runs = 0
+        self.cpu_s = 0.0
+
+    def work_off(self, urls: list[str], side: int) -> None:
+        """Run it to its end."""
+        self._runs += 1
+        listed = self._folder / f"{self._kind}-{self._runs}.txt"
+        listed.write_text("\n".join(urls))
+        script = str(CHECKOUT / "bench/prefetch_rivals.py")
+        target = str(self._folder / f"{self._kind}-{self._runs}")
+        command = [
+            str(CACHE / "venv/bin/python"),
+            script,
+            self._kind,
+            str(listed),
+            target,
+            str(side),
+        ]
+        before = _children_cpu_s()
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        self.cpu_s = _children_cpu_s() - before
+        kept = sum(1 for _ in Path(target).rglob("*.jpg"))
+        assert kept == len(urls), f"{self._kind} kept {kept} of {len(urls)}"
+
+
+def _children_cpu_s() -> float:
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Comparison:
+    """All systems in turns, with URLs that none had before."""
+
+    def __init__(self, cloud: Cloud, folder: Path, addresses: list[str]) -> None:
+        self._cloud = cloud
+        self._rivals = {title: Rival(kind, folder) for kind, title in RIVALS.items()}
+        self._addresses = addresses
+        self._lists = 0
+
+    def run(self, title: str, count: int, rounds: int, side: int) -> None:
+        """Run `rounds`, and print a table: medians of rates and of ratios of each round."""
+        found = {name: Measured() for name in (CLOUD, *self._rivals)}
+        for _ in range(rounds):
+            for name, one in found.items():
+                self._measure(name, one, count, side)
+        print(f"\n{title}, {count} URLs, {SHOPS} domains, {DELAY_S * 1000:.0f} ms\n")
+        print("| system | URLs/s | ms of CPU per URL | ours / theirs |\n|---|---|---|---|")
+        ours = found[CLOUD].rates
+        for name, one in found.items():
+            ratio = statistics.median(a / b for a, b in zip(ours, one.rates, strict=True))
+            rate, cpu_ms = statistics.median(one.rates), statistics.median(one.cpu_ms)
+            print(f"| {name} | {rate:.0f} | {cpu_ms:.2f} | {ratio:.2f} |")
+        for name, used_s in sorted(self._cloud.used_s.items(), key=lambda pair: -pair[1]):
+            print(f"  {name:22} {used_s * 1000 / count:5.2f} ms of CPU per URL")
+
+    def _measure(self, name: str, into: Measured, count: int, side: int) -> None:
+        urls, began = self._new_urls(count), time.monotonic()
+        if name == CLOUD:
+            self._cloud.work_off(urls, side)
+            cpu_s = sum(self._cloud.used_s.values())
+        else:
+            self._rivals[name].work_off(urls, side)
+            cpu_s = self._rivals[name].cpu_s
+        into.rates.append(count / (time.monotonic() - began))
+        into.cpu_ms.append(cpu_s * 1000 / count)
+
+    def _new_urls(self, count: int) -> list[str]:
+        self._lists += 1
+        return [f"http://{self._addresses[n % SHOPS]}/{self._lists}-{n}.jpg" for n in range(count)]
 
 
 def main() -> None:
     """Run it all."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    settings = "download.allow_networks=127.0.0.0/8"
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    products = CACHE / "pictures-300"
+    names, _ = pictures.make(products, 300, 0)
+    picture = min((products / name for name in names), key=lambda path: path.stat().st_size)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        (folder / "shops").mkdir()
-        hosts, pid = stack.enter_context(shops(folder / "shops"))
-        run = Run(stack.enter_context(Stack(folder / "home", settings=settings)), hosts, pid)
-        urls = [f"http://{hosts[n % SHOPS]}/{n}.jpg" for n in range(count)]
-        print("originals:")
-        run.work_off(urls)
-        print("a thumbnail of each:")
-        run.work_off(urls, thumbnails=[200])
-        run.memory()
+        addresses, _ = stack.enter_context(shops(folder / "shops", picture.read_bytes(), DELAY_S))
+        cloud = Cloud(stack.enter_context(Stack(folder / "home", settings=SETTINGS)))
+        comparison = Comparison(cloud, folder, addresses)
+        comparison.run("originals", count, rounds, 0)
+        comparison.run("a thumbnail of each", count, rounds, SIDE)
+        cloud.memory()
 
 
 if __name__ == "__main__":

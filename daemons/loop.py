@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from image_cloud.config import config_from_environment
+from daemons.processes import listen_again
+from image_cloud.config import Config, config_from_environment
 from image_cloud.node import Node
 from image_cloud.process import heartbeat
 from image_cloud.process.heartbeat import Heartbeat
@@ -31,11 +32,13 @@ log = logging.getLogger(__name__)
 FINISH_S, FINISH_LAST_S = 27.0, 4.0
 
 Workers = dict[threading.Thread, Worker]
+Create = Callable[[Node, "Runner"], Worker]
 
 
 class Runner:
     """Runs the workers of one process; their heartbeats stand below the folder `run`.
 
+    `process` tells processes of one program apart, and names the heartbeat of its main thread.
     With `once` each worker does one step, and no heartbeat is touched.
     """
 
@@ -43,12 +46,14 @@ class Runner:
         self,
         program: str,
         run: str | Path,
+        process: str = "",
         *,
         once: bool = False,
         finish_s: float = FINISH_S,
     ) -> None:
         self._program = program
         self._run = run
+        self._process = process
         self._once = once
         self._finish_s = finish_s
         self._stop = threading.Event()
@@ -120,7 +125,8 @@ class Runner:
         return started
 
     def _work(self, name: str, worker: Worker, stop: threading.Event, once: bool) -> None:
-        beat = Heartbeat(heartbeat.path_of(self._run, self._program, name))
+        thread = ".".join(filter(None, (self._process, name)))
+        beat = Heartbeat(heartbeat.path_of(self._run, self._program, thread))
         self._of_thread.mark = mark = _nothing if self._once else beat.mark
         if not self._once:
             beat.start()
@@ -129,7 +135,7 @@ class Runner:
         except BaseException:
             log.critical("event=thread_died thread=%s", name or "main", exc_info=True)
             self._died = True
-        if name and not self._once:
+        if thread and not self._once:
             beat.end()
         if self._died or not name:
             self.end()
@@ -139,21 +145,35 @@ def _nothing() -> None:
     return
 
 
-def main(program: str, create: Callable[[Node, Runner], Worker]) -> None:
+def main(program: str, create: Create) -> None:
     """Read the configuration, wire the daemon, and run it in the foreground until SIGTERM."""
+    config, once = start(program)
+    sys.exit(serve(program, create, config, once=once))
+
+
+def start(program: str) -> tuple[Config, bool]:
+    """Read configuration and command line; return the former, and whether one step was asked for."""
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
     set_up_logging(config.node.log_level, config.node.log_format)
     os.umask(0o007)
     if not once:
         heartbeat.forget_threads(config.node.run, program)
-    runner = Runner(program, config.node.run, once=once)
+    return config, once
+
+
+def serve(
+    program: str, create: Create, config: Config, process: str = "", *, once: bool = False
+) -> int:
+    """Wire the daemon and run it in this process until SIGTERM; return the exit status."""
+    runner = Runner(program, config.node.run, process, once=once)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.end())
+    listen_again()
     log.info("event=started daemon=%s", program)
     status = runner.run(create(Node(config), runner))
     log.info("event=stopped daemon=%s", program)
-    sys.exit(status)
+    return status
 
 
 def _asked_for_one_step(program: str) -> bool:

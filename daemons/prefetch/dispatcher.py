@@ -1,38 +1,27 @@
 """The prefetch daemon: works `prefetch_requests` off, fairly, within the limits of each domain.
 
-Run it with `python -m daemons.prefetch`.  The dispatcher takes turns, slots and leases and writes outcomes
-down; other threads download.  Any number of these daemons may run at once.
+The dispatcher takes turns, slots and leases and writes outcomes down; other threads download.  Each process
+of the daemon has one; any number of them may run at once.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import resource
-import threading
 import time
 from collections.abc import Callable
 
-from daemons.loop import Runner
 from daemons.prefetch.claims import SLOT_AGAIN_S, Claims
-from daemons.prefetch.downloads import Downloads, Start
-from daemons.prefetch.giving_up import GivingUp
-from daemons.prefetch.grouping import Grouping
+from daemons.prefetch.downloads import Downloads
 from daemons.prefetch.housekeeping import Housekeeping
-from daemons.prefetch.job import Job
 from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import StoragePause
-from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.errors import DatabaseUnavailable
-from image_cloud.node import Node
-from image_cloud.process.locks import Locks
-from image_cloud.process.steps import GoOn
 
 log = logging.getLogger(__name__)
 
 FINISH_S = 22.0  # and then some to write outcomes down: daemons.loop.FINISH_S
-NICENESS = 5
+FEW = 4
 
 
 class Dispatcher:
@@ -72,6 +61,10 @@ class Dispatcher:
             self._gather(wait_s=SLOT_AGAIN_S)
         return bool(begun or self._downloads.under_way)
 
+    def is_busy(self) -> bool:
+        """Say whether so much is under way that further processes are of use."""
+        return self._downloads.under_way.total() > max(FEW, self._downloads.most // 8)
+
     def finish(self) -> None:
         """Let downloads end, write down what became of them, and give the rest back.
 
@@ -94,33 +87,3 @@ class Dispatcher:
             self._claims.slot_is_free(claimed.domain)
             self._outcomes.add(outcome)
             self._pause.learn(outcome)
-
-
-def wire(node: Node, start: Start, go_on: GoOn) -> Dispatcher:
-    """Wire the dispatcher of `node`; `start` runs a worker in a thread of its own."""
-    settings, database = node.config.prefetch, node.database
-    job = Job(node.cache, node.store.tombstones, _thumbnails(node), node.domains, settings)
-    downloads = Downloads(job.work, settings.threads, start)
-    grouping = Grouping(database, node.limits, go_on)
-    leases = Leases(database, Locks(node.slots_file), settings.lease)
-    claims = Claims(database, node.gate.slots, node.domains, grouping, leases, downloads)
-    giving_up = GivingUp(database, node.domains, settings.give_up_after, go_on)
-    house = Housekeeping(database, node.domains, grouping, leases, giving_up, settings.keep_batches)
-    pause = StoragePause(node.store.space)
-    return Dispatcher(
-        downloads, claims, Outcomes(database), house, leases, pause, idle_s=settings.idle
-    )
-
-
-def _thumbnails(node: Node) -> Thumbnails:
-    return Thumbnails(node.maker, node.config.resize, node.config.prefetch.resizes)
-
-
-def create(node: Node, runner: Runner) -> Dispatcher:
-    """Wire the prefetch daemon of this node; users come first at the processor, too."""
-    os.nice(NICENESS)
-    threading.stack_size(512 * 1024)
-    memory = node.config.prefetch.memory
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    runner.start_last("recorder", node.recorder)
-    return wire(node, runner.start, runner.go_on)

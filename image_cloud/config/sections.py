@@ -261,8 +261,13 @@ class Politeness:
 class Prefetch:
     """POST /fire_and_forget, and the daemon that fetches what it takes."""
 
-    threads: int = f.whole(64, 1, 1000, "Downloads that the daemon runs at once, over all domains.")
-    resizes: int = f.whole(1, 1, 256, "Thumbnails that the daemon has made at once.")
+    processes: int = f.whole(
+        0, 0, 64, "Processes that download, as long as there is work for them; 0: one per core."
+    )
+    threads: int = f.whole(256, 1, 1000, "Downloads that these run at once, over all domains.")
+    resizes: int = f.whole(
+        0, 0, 256, "Thumbnails that these have made at once, at least one each; 0: one per core."
+    )
     tries: int = f.whole(4, 1, 100, "Tries after which a URL counts as failed.")
     first_wait: float = f.duration(30.0, 0.05, DAY, "Wait before the second try.")
     longest_wait: float = f.duration(

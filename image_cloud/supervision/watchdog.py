@@ -139,7 +139,8 @@ class DaemonWatch:
         return Hung(self._name, self._limit_s, reason)
 
     def _is_stopped_for_long(self) -> bool:
-        if not is_stopped(path_of(self._run, self._name)):
+        holders = {holder(beat) for beat in self._beats().values()} - {None}
+        if not any(is_stopped(pid) for pid in holders):
             self._stopped = None
             return False
         self._stopped = self._clock() if self._stopped is None else self._stopped
@@ -147,16 +148,19 @@ class DaemonWatch:
 
     def _late_threads(self) -> dict[str, float]:
         """Return for how long each thread has been at a step, of those that are at it for too long."""
-        beats = {"main": path_of(self._run, self._name), **threads_of(self._run, self._name)}
-        marks = {thread: modified(beat) for thread, beat in beats.items()}
+        marks = {thread: modified(beat) for thread, beat in self._beats().items()}
         taken = {thread: self._clock() - mark for thread, mark in marks.items() if mark is not None}
         return {thread: taken_s for thread, taken_s in taken.items() if taken_s > self._limit_s}
 
+    def _beats(self) -> dict[str, Path]:
+        """Return the heartbeats of all threads of all its processes."""
+        return {"main": path_of(self._run, self._name), **threads_of(self._run, self._name)}
 
-def is_stopped(beat: Path) -> bool:
-    """Say whether the process that a heartbeat's file names is stopped by a signal."""
+
+def is_stopped(pid: int | None) -> bool:
+    """Say whether a process is stopped by a signal."""
     with contextlib.suppress(OSError, IndexError):
-        stat = Path(f"/proc/{holder(beat)}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "T"
     return False
 

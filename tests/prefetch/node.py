@@ -80,19 +80,20 @@ class Node:
         return answers[-1]
 
     def set_limits(self, limits: object) -> None:
-        """Write the limits file (text as it is) and wait until the daemon has looked."""
+        """Write the limits file (text as it is) and wait until the daemon's processes have looked."""
         text = limits if isinstance(limits, str) else json.dumps(limits)
         path = self.stack.home / "max_downloads.json"
         before = path.read_text()
         if text == before:
             return
         said = self.log("image-cloud-prefetch").count("event=limits_")
+        readers = len(self.workers("image-cloud-prefetch"))
         new = path.with_name("new")
         new.write_text(text)
         new.chmod(0o644)
         new.replace(path)
         eventually(
-            lambda: self.log("image-cloud-prefetch").count("event=limits_") > said,
+            lambda: self.log("image-cloud-prefetch").count("event=limits_") >= said + readers,
             "limits are read",
         )
 
@@ -119,10 +120,16 @@ class Node:
         eventually(lambda: self.stack.pid(program) not in (0, pid), f"{program} is back")
 
     def kill_worker(self, program: str) -> None:
-        """kill -9 one worker of a gunicorn pool."""
+        """kill -9 one worker of a gunicorn pool, or one process of the daemon that has several."""
+        os.kill(self.workers(program)[-1], signal.SIGKILL)
+
+    def workers(self, program: str) -> list[int]:
+        """Return the ids of a program's worker processes, the oldest first."""
         master = self.stack.pid(program)
-        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        return [
+            int(child)
+            for child in Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        ]
 
     def kill_everything(self) -> None:
         """kill -9 every process of the stack, and start it again."""

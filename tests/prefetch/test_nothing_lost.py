@@ -29,6 +29,10 @@ def kill_worker(node: Node) -> None:
     node.kill_worker("image-cloud-decoder")
 
 
+def kill_process_of_daemon(node: Node) -> None:
+    node.kill_worker("image-cloud-prefetch")
+
+
 def kill_postgresql(node: Node) -> None:
     node.kill("postgres")
 
@@ -37,7 +41,7 @@ def kill_stack(node: Node) -> None:
     node.kill_everything()
 
 
-KILLS = [kill_daemon, kill_worker, kill_postgresql, kill_stack]
+KILLS = [kill_daemon, kill_process_of_daemon, kill_worker, kill_postgresql, kill_stack]
 
 
 @pytest.mark.parametrize("kill", KILLS)
