@@ -78,7 +78,8 @@ prefetch-soak: setup-test ## kill everything in turn, ten times, in the middle o
 bench: setup-test ## compare with bare nginx, libvips, thumbor, image_filter and ipx (QUICK=1: under 5 minutes)
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk libnginx-mod-http-image-filter
 	@sh bench/setup.sh
-	@exec .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
+	@.venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
+	@exec .venv/bin/python -m bench.prefetch $(if $(QUICK),500)
 
 bench-new: setup-test ## measure new thumbnails beside thumbor's (AGAINST=CHECKOUT: and beside that build)
 	@sh image_cloud/stack/system_packages.sh $(TEST_PACKAGES) wrk
