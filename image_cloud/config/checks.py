@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 
-from image_cloud.config.sections import Config
+from image_cloud.config.sections import Config, Database
+
+NAMED = re.compile(r"[a-z_]+")
 
 
 def _clients(config: Config) -> Iterator[str]:
@@ -29,12 +32,21 @@ def _is_local(url: str) -> bool:
     return url.partition("//")[2].startswith(("127.", "[::1]"))
 
 
-def contradictions(config: Config) -> Iterator[str]:
-    """Yield one line for each pair of options that cannot hold together."""
+def contradictions(config: Config, unread: Set[str] = frozenset()) -> Iterator[str]:
+    """Yield one line for each pair of options that cannot hold together.
+
+    What names one of the `unread` options is left out: they have their defaults, not what was meant.
+    """
+    for line in _contradictions(config):
+        if not unread & set(NAMED.findall(line)):
+            yield line
+
+
+def _contradictions(config: Config) -> Iterator[str]:
     resize, failures = config.resize, config.failures
     if resize.thumbnail_size not in resize.thumbnail_sizes:
         sizes = ", ".join(map(str, resize.thumbnail_sizes))
-        yield f"[resize] thumbnail_size = {resize.thumbnail_size}: expected one of {sizes}"
+        yield f"[resize] thumbnail_size = {resize.thumbnail_size}: expected one of {sizes} (thumbnail_sizes)"
     if failures.first_keep > failures.longest_keep:
         yield "[failures] first_keep: expected no more than longest_keep"
     if config.politeness.first_pause > config.politeness.longest_pause:
@@ -48,3 +60,15 @@ def contradictions(config: Config) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"[cluster] peers: {name} stands there {names.count(name)} times, expected is once"
     yield from _clients(config)
+    yield from _database(config)
+
+
+def _database(config: Config) -> Iterator[str]:
+    if config.database.dsn == Database().dsn.replace("{home}", config.home):
+        return
+    import psycopg2.extensions  # not every process with a configuration has a database
+
+    try:
+        psycopg2.extensions.parse_dsn(config.database.dsn)
+    except psycopg2.ProgrammingError:  # its text repeats the value, and so a password
+        yield "[database] dsn: expected a libpq connection string (name=value ... or postgresql://...)"

@@ -53,9 +53,9 @@ def load_config(file: Path | None, *, home: str = "", overrides: str = "") -> Co
     settings = _read_file(file, problems) if file else {}
     for section, values in _read_overrides(overrides, problems).items():
         settings.setdefault(section, {}).update(values)
-    config = _build(settings, home, problems)
-    if not problems:
-        problems.extend(contradictions(config))
+    unread: set[str] = set()
+    config = _build(settings, home, problems, unread)
+    problems.extend(contradictions(config, unread))
     if problems:
         raise ConfigError(str(file) if file else "configuration", problems)
     return config
@@ -106,7 +106,8 @@ def _read_overrides(overrides: str, problems: list[str]) -> Settings:
     return settings
 
 
-def _build(settings: Settings, home: str, problems: list[str]) -> Config:
+def _build(settings: Settings, home: str, problems: list[str], unread: set[str]) -> Config:
+    """Read every section; note in `unread` the options that keep their default for a mistake."""
     sections: dict[str, Any] = {}
     types = section_types()
     problems.extend(
@@ -115,12 +116,18 @@ def _build(settings: Settings, home: str, problems: list[str]) -> Config:
         if name not in types
     )
     for name, section_type in types.items():
-        sections[name] = _build_section(name, section_type, settings.get(name, {}), home, problems)
+        given = settings.get(name, {})
+        sections[name] = _build_section(name, section_type, given, home, problems, unread)
     return Config(home=home, **sections)
 
 
 def _build_section(
-    name: str, section_type: type, raw: Mapping[str, str], home: str, problems: list[str]
+    name: str,
+    section_type: type,
+    raw: Mapping[str, str],
+    home: str,
+    problems: list[str],
+    unread: set[str],
 ) -> Any:
     known = options(section_type)
     values: dict[str, Any] = {}
@@ -134,6 +141,7 @@ def _build_section(
             values[option_name] = option.parse(" ".join(raw_value.split()))
         except ValueError:
             problems.append(f"[{name}] {option_name} = {raw_value!r}: expected {option.form}")
+            unread.add(option_name)
     section = section_type(**values)
     homes = {
         field: value.replace("{home}", home)

@@ -60,6 +60,26 @@ def test_options_that_contradict_each_other(tmp_path: Path) -> None:
     )[0]  # fmt: skip
 
 
+def test_contradictions_are_reported_beside_other_mistakes(tmp_path: Path) -> None:
+    found = problems(
+        "[resize]\nquality = high\n"
+        "[failures]\nfirst_keep = 2 h\nlongest_keep = 1 h\n"
+        "[prefetch]\nfirst_wait = 2 h\nlongest_wait = soon\n"
+        "[database]\ndsn = who knows password=secret\n",
+        tmp_path,
+    )
+    for start in (
+        "[resize] quality",
+        "[failures] first_keep",
+        "[prefetch] longest_wait",
+        "[database] dsn",
+    ):
+        assert [line for line in found if line.startswith(start)], found
+    # What longest_wait was meant to be is not known.
+    assert not [line for line in found if line.startswith("[prefetch] first_wait")]
+    assert "secret" not in "".join(found)
+
+
 def test_home_is_filled_in() -> None:
     assert load_config(None, home="/srv/ic").storage.path == "/srv/ic/storage"
     assert Config().storage.path.startswith("{home}")

@@ -50,3 +50,13 @@ def test_a_mode_that_lets_others_read(home: Path, capsys: pytest.CaptureFixture[
     origins(home, "{}", 0o644)
     assert check(home) == 1
     assert "0600" in capsys.readouterr().err
+
+
+def test_without_a_file_the_homes_own_is_read(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "run").mkdir()
+    (home / "run/image_cloud.ini").write_text("")
+    (home / "image_cloud.ini").write_text("[resize]\nquality = high\n")
+    assert main(["config", "check"]) == 1
+    assert "quality" in capsys.readouterr().err
