@@ -119,6 +119,15 @@ class Rival:
         assert kept == len(urls), f"{self._kind} kept {kept} of {len(urls)}"
 
 
+def is_here(kind: str) -> bool:
+    """Say whether the bench's environment has a rival's package."""
+    python = str(CACHE / "venv/bin/python")
+    found = subprocess.run([python, "-c", f"import {kind}"], capture_output=True).returncode == 0
+    if not found:
+        print(f"{kind} is not installed: left out")
+    return found
+
+
 def _children_cpu_s() -> float:
     import resource
 
@@ -131,7 +140,9 @@ class Comparison:
 
     def __init__(self, cloud: Cloud, folder: Path, addresses: list[str]) -> None:
         self._cloud = cloud
-        self._rivals = {title: Rival(kind, folder) for kind, title in RIVALS.items()}
+        self._rivals = {
+            title: Rival(kind, folder) for kind, title in RIVALS.items() if is_here(kind)
+        }
         self._addresses = addresses
         self._lists = 0
 
