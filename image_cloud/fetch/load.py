@@ -16,6 +16,7 @@ from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
 from image_cloud.fetch.unstored import Kept, Unstored
 from image_cloud.origin import Origin
+from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
@@ -149,11 +150,27 @@ class Cache:
         return round(max(self._clock.now(), earliest), 6)
 
     def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
+        """Fetch from the origin; one that sends AVIF or HEIC without a picture is asked for older formats.
+
+        Such servers believe Accept more than they can keep.
+        """
+        arrived = self._receive(url, purpose, stored_at)
+        if arrived.record.width is None and FORMATS[arrived.record.format].is_heif:
+            again, later = dataclasses.replace(purpose, slot=None), round(stored_at + TICK_S, 6)
+            with contextlib.suppress(ImageCloudError):
+                arrived = self._receive(url, again, later, as_older=True)
+        return Found(arrived.original, MISS, arrived.data)
+
+    def _receive(
+        self, url: Url, purpose: Purpose, stored_at: float, *, as_older: bool = False
+    ) -> Arrived:
         started = time.monotonic()
 
         def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
-                came = self._origin.download(url, sink.write, visit.enter, sink.is_whole)
+                came = self._origin.download(
+                    url, sink.write, visit.enter, sink.is_whole, as_older=as_older
+                )
             self._clock.wait(stored_at)
             known, private = came.length_known, came.is_private
             return Delivery(came.sha256, stored_at, ORIGIN, known, private)
@@ -163,7 +180,7 @@ class Cache:
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
             url.key, url.host, arrived.record.bytes, time.monotonic() - started, arrived.data is None,
         )  # fmt: skip
-        return Found(arrived.original, MISS, arrived.data)
+        return arrived
 
     def _take(self, url: Url, deliver: Deliver, purpose: Purpose) -> Arrived:
         """Store what `deliver` writes; what the disk does not take is kept in memory for others."""

@@ -28,6 +28,7 @@ from image_cloud.origin.http1.response import Response
 from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.request_headers import Extra, RequestHeaders
+from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.url import Url
 
 Write = Callable[[bytes], object]
@@ -92,7 +93,9 @@ class Origin:
         self._settings = settings
         self._policy = Policy(settings)
         self._dialer = Dialer(self._policy, resolve)
+        older = [name for name in formats if not FORMATS[name].is_heif]
         self._outgoing = Outgoing(settings.user_agent, formats)
+        self._as_older = Outgoing(settings.user_agent, older)
         self._headers = headers
         self._connect()
 
@@ -110,8 +113,12 @@ class Origin:
         write: Write,
         enter: Enter = lambda _url: None,
         is_whole: IsWhole = lambda: False,
+        *,
+        as_older: bool = False,
     ) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
+
+        With `as_older` as a browser that asks for neither AVIF nor HEIC.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
         may wait, and what it waits for the first does not count as the origin's time.  Where the
@@ -127,7 +134,8 @@ class Origin:
         deadline = Deadline(self._settings.total_timeout)
         deadlines().add(deadline)
         try:
-            with self._found(url, deadline, enter) as found:
+            outgoing = self._as_older if as_older else self._outgoing
+            with self._found(url, deadline, enter, outgoing) as found:
                 return self._take(found, deadline, write, is_whole)
         except OriginFailed as error:
             if deadline.passed:  # what broke was cut for its time
@@ -137,7 +145,9 @@ class Origin:
             deadlines().discard(deadline)
 
     @contextlib.contextmanager
-    def _found(self, url: Url, deadline: Deadline, enter: Enter) -> Iterator[_Found]:
+    def _found(
+        self, url: Url, deadline: Deadline, enter: Enter, outgoing: Outgoing
+    ) -> Iterator[_Found]:
         """Follow redirects to an answer whose status is 200."""
         most, is_private = self._settings.max_redirects, False
         for hop in range(most + 1):
@@ -146,7 +156,7 @@ class Origin:
                 enter(url)
             extra = self._headers.of(url)
             is_private = is_private or extra.is_private
-            with self._answered(url, extra, deadline) as response:
+            with self._answered(url, outgoing, extra, deadline) as response:
                 if response.status not in redirects.STATUSES:
                     self._check(response, extra)
                     yield _Found(url, response, is_private)
@@ -155,15 +165,17 @@ class Origin:
         raise TooManyRedirects(f"the origin redirects more than {most} times")
 
     @contextlib.contextmanager
-    def _answered(self, url: Url, extra: Extra, deadline: Deadline) -> Iterator[Response]:
+    def _answered(
+        self, url: Url, outgoing: Outgoing, extra: Extra, deadline: Deadline
+    ) -> Iterator[Response]:
         """Give the answer; a server that refuses what browsers send is asked in RFC 3986's letters."""
-        request = self._outgoing.get(url, extra)
+        request = outgoing.get(url, extra)
         with self._connections.exchange(url, request, deadline) as response:
             strict = url.strict if response.status in REFUSES_THE_TARGET else None
             if not strict:
                 yield response
                 return
-        request = self._outgoing.get(strict, extra)
+        request = outgoing.get(strict, extra)
         with self._connections.exchange(strict, request, deadline) as response:
             yield response
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from tests import heif_files
-from tests.frontdoor.client import eventually, get, picture
-from tests.origin import Origin
+from tests.frontdoor.client import eventually, get, jpeg, picture, problem
+from tests.origin import Call, Origin
 from tests.stack.running import Stack
 from tests.unit.pictures import BLUE, GREEN, RED, WHITE, close, corners, quarters
 
@@ -49,3 +49,29 @@ def test_avif_is_made_and_then_sent_by_nginx(stack: Stack, origin: Origin) -> No
     image = picture(again)
     assert (image.format, image.size, image.mode) == ("AVIF", (100, 67), "RGBA")
     assert close(image.getpixel((50, 30)), (*RED, 120), 14)
+
+
+STUB = b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + bytes(36)
+
+
+@pytest.mark.parametrize("has_another", [True, False])
+def test_an_origin_that_sends_no_picture_to_whoever_takes_avif(
+    has_another: bool, stack: Stack, origin: Origin
+) -> None:
+    asked: list[str] = []
+
+    def negotiate(call: Call) -> None:
+        asked.append(call.request.headers["accept"])
+        is_new = "image/avif" in asked[-1] or not has_another
+        mime = "image/avif" if is_new else "image/jpeg"
+        call.reply(STUB if is_new else jpeg(), headers={"Content-Type": mime, "Vary": "Accept"})
+
+    url = origin.behave(f"/negotiated-{has_another}.jpg", negotiate)
+    thumbnail = get(stack, "/get_thumbnail", url=url)
+    if has_another:
+        assert picture(thumbnail).size == (200, 150)
+        assert get(stack, "/get_image", url=url).content == jpeg()
+    else:
+        problem(thumbnail, 422, "truncated_image")
+    assert ["image/avif" in one for one in asked] == [True, False]
+    assert "image/webp" in asked[1]

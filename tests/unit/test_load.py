@@ -82,7 +82,13 @@ class Origin:
             raise UrlForbidden
 
     def download(
-        self, url: Url, write: Callable[[bytes], object], enter: Any, is_whole: Any
+        self,
+        url: Url,
+        write: Callable[[bytes], object],
+        enter: Any,
+        is_whole: Any,
+        *,
+        as_older: bool = False,
     ) -> Downloaded:
         self.asked += 1
         self._before()
