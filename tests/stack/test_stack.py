@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,10 +33,20 @@ SECRETS = ("token", "tokens.json", "image_cloud.ini", "run/image_cloud.ini", "ru
 LOOPBACK = "download.allow_networks=127.0.0.0/8"
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of root's alone, 0700; pytest's own would be closed again by the next pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="image-cloud-") as name:
+        yield Path(name)
+
+
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack for tests that start, stop and kill; pytest's folders are 0700 root's already."""
-    with Stack(tmp_path_factory.mktemp("own") / "home", settings=LOOPBACK) as running:
+def own() -> Iterator[Stack]:
+    """A stack for tests that start, stop and kill."""
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-") as name,
+        Stack(Path(name) / "home", settings=LOOPBACK) as running,
+    ):
         yield running
 
 
@@ -206,8 +217,8 @@ def test_changed_settings_are_applied_by_the_next_up(own: Stack) -> None:
     assert answer.status_code == 200
 
 
-def test_two_stacks_side_by_side(own: Stack, tmp_path: Path) -> None:
-    with Stack(tmp_path / "b") as other:
+def test_two_stacks_side_by_side(own: Stack, folder: Path) -> None:
+    with Stack(folder / "b") as other:
         assert is_ready(other)
         assert is_ready(own)
         assert other.token != own.token
@@ -371,10 +382,10 @@ def is_logged(session: requests.Session, stack: Stack, ids: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    stack = Stack(tmp_path / "h")
+def test_run_serves_until_it_is_told_to_stop(folder: Path, number: signal.Signals) -> None:
+    stack = Stack(folder / "h")
     process = subprocess.Popen(
-        [CHECKOUT / "run"], cwd=tmp_path, env=stack.env() | {"IMAGE_CLOUD_HOME": "h"}, text=True,
+        [CHECKOUT / "run"], cwd=folder, env=stack.env() | {"IMAGE_CLOUD_HOME": "h"}, text=True,
         stdout=subprocess.PIPE, process_group=0,
     )  # fmt: skip
     assert process.stdout
@@ -385,8 +396,8 @@ def test_run_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Sign
         if name == "stop":
             break
     assert stack.token in said["token"]
-    subprocess.run(["sh", "-ec", said["try"]], cwd=tmp_path, check=True, capture_output=True)
-    assert (tmp_path / "dusk.jpg").read_bytes().startswith(b"\xff\xd8")
+    subprocess.run(["sh", "-ec", said["try"]], cwd=folder, check=True, capture_output=True)
+    assert (folder / "dusk.jpg").read_bytes().startswith(b"\xff\xd8")
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does
     else:
