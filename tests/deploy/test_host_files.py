@@ -38,7 +38,7 @@ def host(tmp_path: Path) -> Host:
     home.ini.write_text(
         "[node]\nlisten = 127.0.0.1:5999\n[download]\nsample_origin = 127.0.0.1:5998\n"
     )
-    let_through(accounts, home.root)
+    let_through(accounts.run, home.root)
     return Host(home, release, Path("/opt/image_cloud/current/bin"), accounts)
 
 
