@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from image_cloud.storage.recorder import commit_records
 
 AT_ONCE = 200
 Row = tuple[int, str, str]
+QUOTED = re.compile(r'"([^"]*)"[ \t]+(.*)')
+SEPARATED = (
+    "URL and path separated by a tab; blanks do, too, after a URL that has none or is quoted"
+)
 
 
 def add_commands(commands: Any) -> None:
@@ -31,7 +36,9 @@ def add_commands(commands: Any) -> None:
         "import",
         help="take over pictures of an older store; run it again to go on after an interruption",
     )
-    command.add_argument("file", nargs="?", help="lines of URL and path, separated by a tab")
+    command.add_argument(
+        "file", nargs="?", help="lines of URL and path, separated by a tab or blanks"
+    )
     command.add_argument("--sqlite", metavar="FILE", help="an sqlite database instead")
     command.add_argument("--query", metavar="SQL", help="what gives rows of URL and path")
     command.add_argument(
@@ -49,13 +56,14 @@ def run_import(arguments: argparse.Namespace) -> int:
         raise CommandError("expected either FILE, or --sqlite FILE with --query SQL")
     root = Path(arguments.root).absolute()
     rows, total = _from_sqlite(arguments) if arguments.sqlite else _from_lines(arguments.file)
+    form = "URL and path, neither empty" if arguments.sqlite else SEPARATED
     act_as_run_user(node.config)
     counts: Counter[str] = Counter()
     waiting: list[Record] = []
     importer = Importer(node.store, Arrivals(node.store, FORMATS, waiting.append))
     with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
-        for number, url, path in rows:
-            counts[_take(importer, number, url, root / path)] += 1
+        for row in rows:
+            counts[_take(importer, root, row, form)] += 1
             if len(waiting) >= AT_ONCE:
                 _commit(node, waiting)
             bar.update()
@@ -64,16 +72,19 @@ def run_import(arguments: argparse.Namespace) -> int:
     return 1 if counts["not taken"] else 0
 
 
-def _take(importer: Importer, number: int, url: str, path: Path) -> str:
+def _take(importer: Importer, root: Path, row: Row, form: str) -> str:
+    number, url, path = row
     try:
+        if not (url and path):
+            raise ValueError(f"expected {form}")
         with with_own_rights():  # the older store may be root's alone
-            source = open(path, "rb")  # noqa: SIM115
+            source = open(root / path, "rb")  # noqa: SIM115
         with source:
             return importer.take(Url.parse(url), source)
     except StorageUnavailable:
         raise
     except (ImageCloudError, OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else error
         tqdm.write(f"{number}: not taken: {url}: {reason}")
         return "not taken"
 
@@ -89,7 +100,7 @@ def _commit(node: Node, waiting: list[Record]) -> None:
 
 
 def _from_lines(name: str) -> tuple[Iterator[Row], int]:
-    file = open(name, encoding="utf-8", errors="surrogateescape", newline="\n")  # noqa: SIM115
+    file = open(name, encoding="utf-8-sig", errors="surrogateescape", newline="\n")  # noqa: SIM115
     total = sum(1 for line in file if line.strip())
     file.seek(0)
 
@@ -97,10 +108,20 @@ def _from_lines(name: str) -> tuple[Iterator[Row], int]:
         with file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    url, tab, path = line.rstrip("\r\n").partition("\t")
-                    yield number, url, path if tab else "no tab separates URL and path"
+                    yield number, *_split(line.rstrip("\r\n").lstrip(" "))
 
     return rows(), total
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return URL and path; the path is empty where nothing separates them, and keeps its own blanks."""
+    if quoted := QUOTED.fullmatch(line):
+        return quoted[1], quoted[2]
+    if "\t" in line:
+        url, _, path = line.partition("\t")
+        return url.rstrip(), path.lstrip("\t")
+    url, _, path = line.rstrip().partition(" ")
+    return url, path.lstrip()
 
 
 def _from_sqlite(arguments: argparse.Namespace) -> tuple[Iterator[Row], int]:
@@ -118,5 +139,7 @@ def _from_sqlite(arguments: argparse.Namespace) -> tuple[Iterator[Row], int]:
         raise CommandError(
             f"--query: gives {len(cursor.description)} columns, expected URL and path"
         )
-    rows = ((number, str(url), str(path)) for number, (url, path) in enumerate(cursor, 1))
+    rows = (
+        (number, str(url or ""), str(path or "")) for number, (url, path) in enumerate(cursor, 1)
+    )
     return rows, total
