@@ -107,9 +107,7 @@ class Parent:
     # --- workers -------------------------------------------------------------------------------
 
     def _hand_out(self) -> None:
-        while self._idle and len(self._waiting):
-            request = self._waiting.take()
-            assert request
+        while self._idle and (request := self._waiting.take(self._may_run)):
             worker = self._idle.pop()
             if worker.send(request.message, request.descriptors):
                 request.begin(worker)
@@ -117,6 +115,10 @@ class Parent:
             else:
                 self._waiting.put_back(request.kind, request)
                 worker.kill()
+
+    def _may_run(self, request: Request) -> bool:
+        """Say no to a second large picture at a time."""
+        return not request.is_large or not any(one.is_large for one in self._running.values())
 
     def _listen_to(self, worker: Worker) -> None:
         """A worker is done, or has ended."""

@@ -40,6 +40,11 @@ class Request:
         return self.message[0]
 
     @property
+    def is_large(self) -> bool:
+        """Whether the picture takes so much memory that it is decoded without another like it."""
+        return bool(self.message[1])
+
+    @property
     def asks_for_status(self) -> bool:
         """Whether an operator, or the watchdog, asks in HTTP."""
         return self.message.startswith(HTTP) and b"\r\n\r\n" in self.message

@@ -44,16 +44,18 @@ class Waiting(Generic[T]):
         """Queue `one` again, before all others of its class: its worker was gone."""
         self._queues[kind].appendleft(one)
 
-    def take(self) -> T | None:
-        """Return whose turn it is, and take it out."""
-        visitors, others = self._queues[VISITOR], self._queues[PREFETCH]
-        if others and (not visitors or self._in_a_row >= IN_A_ROW):
+    def take(self, may: Callable[[T], bool] = lambda _: True) -> T | None:
+        """Return whose turn it is among those that `may` go, and take it out; None without one."""
+        visitor = next(filter(may, self._queues[VISITOR]), None)
+        other = next(filter(may, self._queues[PREFETCH]), None)
+        if other is not None and (visitor is None or self._in_a_row >= IN_A_ROW):
             self._in_a_row = 0
-            return others.popleft()
-        if not visitors:
-            return None
-        self._in_a_row += 1
-        return visitors.popleft()
+            self._queues[PREFETCH].remove(other)
+        elif visitor is not None:
+            self._in_a_row += 1
+            self._queues[VISITOR].remove(visitor)
+            return visitor
+        return other
 
     def take_first(self, is_due: Callable[[T], bool]) -> list[T]:
         """Take out the first of each class for as long as `is_due` says so, and return them."""

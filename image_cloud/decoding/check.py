@@ -6,6 +6,7 @@ import io
 from typing import BinaryIO
 
 from image_cloud.config.sections import Resize
+from image_cloud.decoding.plan import LARGE_PIXELS
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture import formats, structure
 from image_cloud.picture.geometry import Size, layout
@@ -26,6 +27,11 @@ class Expected:
     def __init__(self, original: BinaryIO, settings: Resize) -> None:
         self._settings = settings
         self._upright = _upright_sizes(original)
+
+    @property
+    def is_large(self) -> bool:
+        """Say whether the original, if its header tells, takes much memory."""
+        return any(width * height > LARGE_PIXELS for width, height in self._upright)
 
     def most_bytes(self, recipe: Recipe) -> int:
         """Return how many bytes a file of `recipe` may have."""

@@ -43,7 +43,9 @@ class Decoder:
         self._path = path
         self._patience_s = patience_s
 
-    def ask(self, plan: Plan, files: Sequence[int], kind: int = VISITOR) -> Exchange:
+    def ask(
+        self, plan: Plan, files: Sequence[int], kind: int = VISITOR, *, is_large: bool = False
+    ) -> Exchange:
         """Send a plan and the descriptors of picture and ladder; return what gives the answer.
 
         Raises Busy where there is no daemon.
@@ -54,7 +56,8 @@ class Decoder:
         try:
             connection.settimeout(self._patience_s)
             connection.connect(self._path)
-            socket.send_fds(connection, [plan.message(kind)], [writing, *files])
+            message = plan.message(kind, is_large=is_large)
+            socket.send_fds(connection, [message], [writing, *files])
         except OSError as error:
             os.close(reading)
             connection.close()

@@ -108,10 +108,10 @@ class Maker:
     ) -> dict[str, bytes]:
         """Return the plan's files; a daemon that went away meanwhile is asked once more."""
         try:
-            with self._decoder.ask(plan, descriptors, kind) as exchange:
+            with self._decoder.ask(plan, descriptors, kind, is_large=expected.is_large) as exchange:
                 return _received(exchange, plan, expected)
         except DecoderAway:
-            with self._decoder.ask(plan, descriptors, kind) as exchange:
+            with self._decoder.ask(plan, descriptors, kind, is_large=expected.is_large) as exchange:
                 return _received(exchange, plan, expected)
 
     @contextlib.contextmanager

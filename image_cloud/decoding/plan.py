@@ -1,6 +1,7 @@
 """What a decoder is asked for.
 
-A plan is one message on the daemon's unix socket: a head (class of the request, length), then JSON.  With it
+A plan is one message on the daemon's unix socket: a head (class of the request, whether the picture is large,
+length), then JSON.  With it
 come descriptors: where the answer goes, the picture, and its ladder where there is one.
 """
 
@@ -12,9 +13,11 @@ import struct
 
 from image_cloud.picture.variant import Recipe
 
-HEAD = struct.Struct("!BI")
+HEAD = struct.Struct("!B?I")
 VISITOR, PREFETCH = 0, 1
 """The classes of requests: somebody waits for the first."""
+LARGE_PIXELS = 20_000_000
+"""Pictures of more take hundreds of megabytes: the daemon decodes one of them at a time."""
 MOST_BYTES = 16 * 1024
 MOST_RECIPES = 100
 LEAST_DESCRIPTORS, MOST_DESCRIPTORS = 2, 3
@@ -33,11 +36,11 @@ class Plan:
     ladder: str = NO_STEPS
     request_id: str = "-"
 
-    def message(self, kind: int) -> bytes:
+    def message(self, kind: int, *, is_large: bool = False) -> bytes:
         """Return what goes over the socket for a request of the class `kind`."""
         names = [recipe.name for recipe in self.recipes]
         text = json.dumps([names, self.ladder, self.request_id]).encode()
-        return HEAD.pack(kind, len(text)) + text
+        return HEAD.pack(kind, is_large, len(text)) + text
 
     @classmethod
     def read(cls, text: bytes) -> Plan:
@@ -56,7 +59,7 @@ def complete(received: bytes) -> bool:
     """Say whether a message has come in full.  Raises ValueError for what can never be one."""
     if len(received) < HEAD.size:
         return False
-    kind, length = HEAD.unpack_from(received)
+    kind, _, length = HEAD.unpack_from(received)
     if kind not in (VISITOR, PREFETCH) or length > MOST_BYTES:
         raise ValueError("not a plan")
     return len(received) >= HEAD.size + int(length)

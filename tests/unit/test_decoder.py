@@ -64,13 +64,13 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def ask(
     client: Decoder, content: bytes | None = None, recipes: tuple[Recipe, ...] = (RECIPE,),
-    kind: int = VISITOR,
+    kind: int = VISITOR, *, is_large: bool = False,
 ) -> list[bytes]:  # fmt: skip
     """Return all that the decoder makes of `content`."""
     file = os.memfd_create("picture")
     try:
         os.write(file, quick() if content is None else content)
-        with client.ask(Plan(recipes), [file], kind) as exchange:
+        with client.ask(Plan(recipes), [file], kind, is_large=is_large) as exchange:
             made = []
             while (frame := exchange.read(MOST_BYTES))[0] != frames.END:
                 made.append(frame[1])
@@ -87,15 +87,22 @@ class Asking:
         self._client = client
         self._threads: list[threading.Thread] = []
 
-    def start(self, count: int, content: bytes | None = None, kind: int = VISITOR) -> None:
+    def start(
+        self,
+        count: int,
+        content: bytes | None = None,
+        kind: int = VISITOR,
+        *,
+        is_large: bool = False,
+    ) -> None:
         for _ in range(count):
-            thread = threading.Thread(target=self._ask, args=(content, kind))
+            thread = threading.Thread(target=self._ask, args=(content, kind, is_large))
             thread.start()
             self._threads.append(thread)
 
-    def _ask(self, content: bytes | None, kind: int) -> None:
+    def _ask(self, content: bytes | None, kind: int, is_large: bool) -> None:
         try:
-            self.answers.append(ask(self._client, content, kind=kind))
+            self.answers.append(ask(self._client, content, kind=kind, is_large=is_large))
         except ImageCloudError as error:
             self.answers.append(error)
 
@@ -248,6 +255,27 @@ def test_one_that_has_left_is_not_decoded(daemon: Daemon) -> None:
     eventually(lambda: (daemon.count("done"), daemon.count("running")) == (1, 0), "it alone")
 
 
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path) -> None:
+    with Daemon(configured(tmp_path, "pools.resize_workers=2")) as daemon:
+        asking = Asking(daemon.client())
+        with stopped(daemon):
+            asking.start(3, is_large=True)
+            eventually(lambda: (daemon.count("running"), daemon.count("waiting")) == (1, 2))
+            asking.start(1)
+            eventually(lambda: daemon.count("running") == 2, "a small one passes them")
+            assert daemon.count("waiting") == 2
+        assert all(isinstance(answer, list) for answer in asking.all())
+
+
+def test_who_may_not_go_yet_is_passed_over() -> None:
+    waiting: Waiting[str] = Waiting(10)
+    for kind, name in ((VISITOR, "large"), (VISITOR, "small"), (PREFETCH, "large, too")):
+        assert waiting.add(kind, name)
+    assert waiting.take(lambda one: "large" not in one) == "small"
+    assert waiting.take(lambda one: "large" not in one) is None
+    assert [waiting.take(), waiting.take(), waiting.take()] == ["large", "large, too", None]
+
+
 # --- restarts -------------------------------------------------------------------------------------
 
 
@@ -293,7 +321,7 @@ MESSAGE = Plan((RECIPE,)).message(VISITOR)
 SEND: dict[str, Callable[[socket.socket, int], object]] = {
     "nothing": lambda client, _: None,
     "noise": lambda client, _: client.send(b"\xff" * 5000),
-    "too long": lambda client, _: client.send(HEAD.pack(VISITOR, 10**6)),
+    "too long": lambda client, _: client.send(HEAD.pack(VISITOR, False, 10**6)),
     "no descriptors": lambda client, _: client.send(MESSAGE),
     "one descriptor": lambda client, file: socket.send_fds(client, [MESSAGE], [file]),
     "many descriptors": lambda client, file: socket.send_fds(client, [MESSAGE[:9]], [file] * 50),
@@ -301,7 +329,7 @@ SEND: dict[str, Callable[[socket.socket, int], object]] = {
     "half of HTTP": lambda client, _: client.send(b"GET /"),
     "refused": lambda client, _: client.send(REFUSED),
     "no plan": lambda client, file: socket.send_fds(
-        client, [HEAD.pack(VISITOR, 4) + b"{}[]"], [os.open("/dev/null", os.O_WRONLY), file]
+        client, [HEAD.pack(VISITOR, False, 4) + b"{}[]"], [os.open("/dev/null", os.O_WRONLY), file]
     ),
 }
 
