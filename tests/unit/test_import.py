@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -78,3 +79,22 @@ def test_empty_values_of_an_sqlite_row_are_told(
     query = ["--query", "select url, path from pictures"]
     assert main(["import", "--sqlite", str(home / "old.db"), *query]) == 1
     assert f"1: not taken: {URL}: expected URL and path" in capsys.readouterr().out
+
+
+def test_the_documented_query_takes_an_old_schema_over(home: Path) -> None:
+    """The first row of a URL counts: the newest."""
+    legacy = (Path(__file__).parents[2] / "docs/legacy.md").read_text()
+    schema, query = re.findall(r"(create table images .*?;)|--query \"(.*?)\"", legacy, re.DOTALL)
+    (home / "ab/cd").mkdir(parents=True)
+    (home / "old one.jpg").rename(home / "ab/cd/abcdef.jpg")
+    failed = "http://old.example/failed.jpg"
+    with sqlite3.connect(home / "old.db") as database:
+        database.execute(schema[0])
+        rows = [(URL, "gone", 200, 1), (URL, "abcdef", 200, 2), (failed, "abcdef", 404, 3)]
+        database.executemany("insert into images values (?, ?, 'jpg', ?, ?)", rows)
+    source = ["--sqlite", str(home / "old.db"), "--root", str(home)]
+    assert (
+        main(["import", *source, "--query", query[1]]) == 1
+    )  # its older row names a file that is gone
+    assert has(home, URL)
+    assert not has(home, failed)
