@@ -26,6 +26,7 @@ flock 9
 sources="image_cloud falcon_app daemons setup.cfg pyproject.toml README.md"
 shipped="nginx supervisor.d"
 requirements="requirements.txt requirements-codecs.txt requirements-build.txt requirements-$IMAGING.txt"
+built_by="ansible/build_release.sh ansible/check_libraries.sh ansible/roles/image_cloud/vars/main.yml"
 made_of() { # file names and contents; no times, no owners
     # shellcheck disable=SC2086
     find "$@" -name __pycache__ -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum
@@ -33,7 +34,7 @@ made_of() { # file names and contents; no times, no owners
     echo "$IMAGING $FLAGS $(uname -m)"
 }
 # shellcheck disable=SC2086
-digest=$(made_of $sources $shipped $requirements ansible/build_release.sh | sha256sum | cut -c1-8)
+digest=$(made_of $sources $shipped $requirements $built_by | sha256sum | cut -c1-8)
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' image_cloud/__init__.py)
 release=$version-$digest
 archive=$folder/image-cloud-$release.tar.gz
@@ -85,7 +86,10 @@ mkdir "$work/code"
 cp -r $sources "$work/code"
 pip wheel -q --no-deps --no-build-isolation --no-index -w "$wheels" "$work/code"
 
-# 4. all of it in one archive, beside its place first
+# 4. the controller may have libraries that hosts do not
+sh ansible/check_libraries.sh "$wheels"/*.whl
+
+# 5. all of it in one archive, beside its place first
 # shellcheck disable=SC2086
 cp -r $shipped "$work/release"
 sh image_cloud/stack/wheel_hashes.sh "$wheels" >"$work/release/requirements.txt"

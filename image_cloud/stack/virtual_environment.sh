@@ -34,7 +34,7 @@ for file in requirements-build.txt requirements.txt requirements-codecs.txt "$@"
 done
 
 # 3. PIL: pillow-simd is compiled once a user and kind of processor, then kept
-wanted=$(echo "$version" | cat - "requirements-$IMAGING.txt" | sha256sum)
+wanted=$(echo "$version" | cat - "requirements-$IMAGING.txt" image_cloud/stack/compile_pillow_simd.sh | sha256sum)
 if ! is_stamped imaging "$wanted"; then
     quietly .venv/bin/python -m pip uninstall -q -y pillow pillow-simd
     if [ "$IMAGING" = pillow-simd ]; then

@@ -18,7 +18,7 @@ ROLES = (
     "acl", "ca-certificates", "curl", "logrotate", "python3-venv", "postgresql-15", "postgresql-client-15",
     "nginx",
     "libnginx-mod-http-ndk", "libnginx-mod-http-lua", "libjpeg62-turbo", "libtiff6", "libwebp7",
-    "libwebpmux3", "libwebpdemux2", "liblcms2-2", "libopenjp2-7", "libxcb1", "zlib1g",
+    "libwebpmux3", "libwebpdemux2", "liblcms2-2", "libopenjp2-7", "zlib1g",
 )  # fmt: skip
 INSTALL = """
 set -e
