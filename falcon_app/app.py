@@ -14,12 +14,13 @@ from types import ModuleType
 from falcon_app.http_errors import App
 from image_cloud.config import Config, config_from_environment
 from image_cloud.node import Node
+from image_cloud.request.writable import format_problems
 
 
 @functools.cache
 def configuration() -> Config:
     """Return the configuration as it was when the master started."""
-    return config_from_environment()
+    return config_from_environment([format_problems])
 
 
 @functools.cache

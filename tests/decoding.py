@@ -104,3 +104,13 @@ def maker_of(store: Store, path: str, settings: Resize, failures: Failures | Non
     turns: Flights[Made] = Flights(store.root / "incoming" / ".decoding", DEADLINE_S)
     known = failures or Failures(store.root, FailureSettings())
     return Maker(store, known, Decoder(path, DEADLINE_S), turns, settings)
+
+
+def library_without_webp(folder: Path) -> str:
+    """Make what looks like a build of PIL that writes JPEG and PNG alone; return it as a PYTHONPATH."""
+    library = folder / "library/PIL"
+    library.mkdir(parents=True)
+    (library / "__init__.py").touch()
+    (library / "Image.py").write_text("SAVE = {'JPEG': 1, 'PNG': 1}\ndef init(): pass\n")
+    (library / "features.py").write_text("def check(name): return False\n")
+    return str(library.parent)

@@ -6,10 +6,10 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from image_cloud.config import Config, load_config
+from image_cloud.config import Check, Config, load_config
 from image_cloud.node import Node
 
 
@@ -46,13 +46,13 @@ def config_file(arguments: argparse.Namespace) -> Path:
     return running if running.exists() else home() / "image_cloud.ini"
 
 
-def read_config(arguments: argparse.Namespace) -> Config:
-    """Return the node's configuration.  Raises ConfigError, CommandError."""
+def read_config(arguments: argparse.Namespace, checks: Iterable[Check] = ()) -> Config:
+    """Return the node's configuration, with `checks` passed.  Raises ConfigError, CommandError."""
     file = config_file(arguments)
     if not file.exists():
         raise CommandError(f"there is no {file}; start a stack (./run up) or give --config FILE")
     overrides = os.environ.get("IMAGE_CLOUD_SET", "")
-    return load_config(file, home=str(home()), overrides=overrides)
+    return load_config(file, home=str(home()), overrides=overrides, checks=checks)
 
 
 def open_node(arguments: argparse.Namespace) -> Node:

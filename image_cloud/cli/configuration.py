@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from image_cloud.cli.access import become_run_user, config_file, home, read_config
-from image_cloud.config import Config, ConfigError
+from image_cloud.config import Config
 from image_cloud.config.sample import render
 from image_cloud.db.connect import Database
 from image_cloud.db.migrate import migrate
 from image_cloud.origin import origins_file, request_headers
 from image_cloud.politeness import limits
-from image_cloud.request.writable import writable_formats
+from image_cloud.request.writable import format_problems
 
 
 def add_commands(commands: Any) -> None:
@@ -41,20 +41,8 @@ def run_check(arguments: argparse.Namespace) -> None:
     own = home() / "image_cloud.ini"
     if arguments.file or (not arguments.config and own.exists()):
         arguments.config = str(Path(arguments.file or own))
-    config = read_config(arguments)
-    problems = [*_format_problems(config), *_limits_problems(config), *_origins_problems(config)]
-    if problems:
-        raise ConfigError("the ini and the files beside it", problems)
+    read_config(arguments, [format_problems, _limits_problems, _origins_problems])
     print(f"{config_file(arguments)}: no mistakes")
-
-
-def _format_problems(config: Config) -> Iterator[str]:
-    name, formats = config.resize.format_when_resize, writable_formats()
-    if name not in formats:
-        yield (
-            f"[resize] format_when_resize = {name}: this installation cannot write it; "
-            f"expected one of {', '.join(formats)}"
-        )
 
 
 def _limits_problems(config: Config) -> Iterator[str]:

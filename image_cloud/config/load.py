@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from image_cloud.config.fields import Option
 from image_cloud.config.sections import Config
 
 Settings = dict[str, dict[str, str]]
+Check = Callable[[Config], Iterable[str]]  # yields a line for each mistake
 
 
 class ConfigError(Exception):
@@ -44,10 +45,13 @@ def options(section: type) -> dict[str, Option]:
     return {field.name: field.metadata["option"] for field in dataclasses.fields(section)}
 
 
-def load_config(file: Path | None, *, home: str = "", overrides: str = "") -> Config:
+def load_config(
+    file: Path | None, *, home: str = "", overrides: str = "", checks: Iterable[Check] = ()
+) -> Config:
     """Read `file` (None: defaults alone) and then `overrides` (`section.option=value;...`).
 
-    `{home}` in a value becomes `home`.  Raises ConfigError that lists every mistake.
+    `{home}` in a value becomes `home`.  `checks` know what the options alone do not tell; one that
+    cannot be read has its default there.  Raises ConfigError that lists every mistake.
     """
     problems: list[str] = []
     settings = _read_file(file, problems) if file else {}
@@ -56,18 +60,20 @@ def load_config(file: Path | None, *, home: str = "", overrides: str = "") -> Co
     unread: set[str] = set()
     config = _build(settings, home, problems, unread)
     problems.extend(contradictions(config, unread))
+    for check in checks:
+        problems.extend(check(config))
     if problems:
         raise ConfigError(str(file) if file else "configuration", problems)
     return config
 
 
-def config_from_environment() -> Config:
+def config_from_environment(checks: Iterable[Check] = ()) -> Config:
     """Read the file that IMAGE_CLOUD_CONFIG names, as a process of a running node does.
 
     Raises KeyError without that variable, ConfigError.
     """
     home = os.environ.get("IMAGE_CLOUD_HOME", "")
-    return load_config(Path(os.environ["IMAGE_CLOUD_CONFIG"]), home=home)
+    return load_config(Path(os.environ["IMAGE_CLOUD_CONFIG"]), home=home, checks=checks)
 
 
 def _read_file(file: Path, problems: list[str]) -> Settings:

@@ -30,6 +30,7 @@ from image_cloud.node_files.accounts import Accounts, find_accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
+from image_cloud.request.writable import format_problems
 
 NOT_ON_HOSTS = {"postgres.conf", "nginx.conf"}  # of supervisor.d/local: systemd runs these two
 NGINX = "/usr/sbin/nginx"
@@ -49,7 +50,7 @@ class Host:
 
     def config(self) -> Config:
         """Read the home's ini.  Raises ConfigError with every mistake."""
-        return load_config(self.home.ini, home=str(self.home.root))
+        return load_config(self.home.ini, home=str(self.home.root), checks=[format_problems])
 
     def plan(self) -> list[Planned]:
         """Return every file that the processes of this host run with."""

@@ -13,6 +13,7 @@ from image_cloud.node_files.accounts import Accounts
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
 from image_cloud.request import tokens
+from image_cloud.request.writable import format_problems
 
 FIRST_LIMITS = {"default": 8}
 
@@ -57,7 +58,9 @@ def load(home: Home, environment: Mapping[str, str], sample_origin: str) -> Conf
         f"download.sample_origin={sample_origin}",
         environment.get("IMAGE_CLOUD_SET", ""),
     ]
-    return load_config(home.ini, home=str(home.root), overrides=";".join(overrides))
+    return load_config(
+        home.ini, home=str(home.root), overrides=";".join(overrides), checks=[format_problems]
+    )
 
 
 def plan(home: Home, config: Config, accounts: Accounts) -> list[Planned]:

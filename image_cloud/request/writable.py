@@ -6,11 +6,12 @@ import functools
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
-from image_cloud.config.sections import ENCODABLE
+from image_cloud.config.sections import ENCODABLE, Config
 
 OPTIONAL = {"webp": "webp", "tiff": "libtiff"}
+IN_EVERY_BUILD = "jpeg"
 
 
 @functools.cache
@@ -22,6 +23,16 @@ def writable_formats() -> tuple[str, ...]:
     command = [sys.executable, "-P", "-m", "image_cloud.request.writable"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     return tuple(done.stdout.split())
+
+
+def format_problems(config: Config) -> Iterator[str]:
+    """Yield a line where this installation cannot write the default format."""
+    name = config.resize.format_when_resize
+    if name != IN_EVERY_BUILD and name not in writable_formats():
+        yield (
+            f"[resize] format_when_resize = {name}: this installation cannot write it; "
+            f"expected one of {', '.join(writable_formats())}"
+        )
 
 
 def _formats_of_pil() -> tuple[str, ...]:

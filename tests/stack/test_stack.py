@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.decoding import library_without_webp
 from tests.stack.running import CHECKOUT, Refused, Stack
 
 PROGRAMS = (
@@ -308,6 +309,17 @@ def test_every_mistake_in_the_settings_is_listed(tmp_path: Path) -> None:
     assert "[resize] quality" in said
     assert "[nonsense]" in said
     assert "[download] max_bytes" in said
+
+
+def test_a_format_that_the_build_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", library_without_webp(tmp_path))
+    settings = "resize.format_when_resize=webp;resize.quality=1000"
+    said = refusal(Stack(tmp_path / "h", settings=settings))
+    assert "[resize] format_when_resize = webp: this installation cannot write it" in said
+    assert "expected one of jpeg, png" in said
+    assert "[resize] quality" in said
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from image_cloud.cli import main
+from tests.decoding import library_without_webp
 
 SECRET = "s3cr3t-value"
 
@@ -60,3 +64,50 @@ def test_without_a_file_the_homes_own_is_read(
     (home / "image_cloud.ini").write_text("[resize]\nquality = high\n")
     assert main(["config", "check"]) == 1
     assert "quality" in capsys.readouterr().err
+
+
+def test_mistakes_of_the_ini_and_of_the_files_beside_it_are_told_together(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "image_cloud.ini").write_text("[resize]\nquality = high\n[nonsense]\n")
+    (home / "max_downloads.json").write_text('{"shop.example": 0}')
+    origins(home, '{"shop.example": {"Host": "x"}}')
+    assert check(home) == 1
+    said = capsys.readouterr().err
+    assert "4 mistakes" in said
+    told = ("[resize] quality", "[nonsense]", "max_downloads.json", "origins.json")
+    assert all(what in said for what in told)
+
+
+@pytest.fixture
+def without_webp(home: Path) -> dict[str, str]:
+    """Return the environment of programs whose imaging library was built without WebP; the ini wants WebP."""
+    (home / "image_cloud.ini").write_text("[resize]\nformat_when_resize = webp\nquality = high\n")
+    return os.environ | {
+        "PYTHONPATH": library_without_webp(home),
+        "IMAGE_CLOUD_CONFIG": str(home / "image_cloud.ini"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pool"),
+    [
+        (["-c", "from falcon_app import app; app.create_app()"], "front"),
+        (["-c", "from falcon_app import app; app.create_app()"], "fetch"),
+        (
+            ["-c", "from image_cloud.cli import main; raise SystemExit(main(['config', 'check']))"],
+            "",
+        ),
+    ],
+)
+def test_a_format_that_the_build_cannot_write_is_refused(
+    arguments: list[str], pool: str, without_webp: dict[str, str]
+) -> None:
+    environment = without_webp | {"IMAGE_CLOUD_POOL": pool}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "[resize] format_when_resize = webp: this installation cannot write it" in done.stderr
+    assert "expected one of jpeg, png" in done.stderr
+    assert "[resize] quality" in done.stderr
