@@ -10,6 +10,7 @@ from image_cloud.decoding.plan import LARGE_PIXELS
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture import formats, structure
 from image_cloud.picture.geometry import Size, layout
+from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 
 MOST_PIXEL_BYTES = 6
@@ -19,14 +20,16 @@ SIDE_OPEN = 0
 
 
 class Expected:
-    """What each variant of one original has to be; its header says how large that original is.
+    """What each variant of `original` has to be; its header says how large that is.
 
     Where the header does not tell, a variant may have any size that fits into its box.
     """
 
-    def __init__(self, original: BinaryIO, settings: Resize) -> None:
+    def __init__(self, original: Original, file: BinaryIO, settings: Resize) -> None:
         self._settings = settings
-        self._upright = _upright_sizes(original)
+        self._file = file
+        self._is_told = original.size is not None
+        self._upright = _upright_sizes(file, original.size)
 
     @property
     def is_large(self) -> bool:
@@ -52,9 +55,20 @@ class Expected:
         size = structure.size_of(file, format.name)
         if size is None:
             return f"{format.name} without a size"
+        if self._is_of(recipe, size) or (self._look_again() and self._is_of(recipe, size)):
+            return ""
+        return f"{size[0]} x {size[1]} pixels"
+
+    def _is_of(self, recipe: Recipe, size: tuple[int, int]) -> bool:
         sizes = self._sizes(recipe)
-        fits = size in sizes if sizes else self._fits(size, recipe)
-        return "" if fits else f"{size[0]} x {size[1]} pixels"
+        return size in sizes if sizes else self._fits(size, recipe)
+
+    def _look_again(self) -> bool:
+        """Read the header where the size was only told: another original may have come meanwhile."""
+        was_told, self._is_told = self._is_told, False
+        if was_told:
+            self._upright = _upright_sizes(self._file)
+        return was_told
 
     def why_wrong_ladder(self, content: bytes) -> str:
         """Return what `content` is instead of a ladder."""
@@ -83,11 +97,11 @@ class Expected:
         return size[0] * size[1] <= self._settings.max_pixels
 
 
-def _upright_sizes(original: BinaryIO) -> list[Size]:
+def _upright_sizes(file: BinaryIO, told: tuple[int, int] | None = None) -> list[Size]:
     """Return the sizes that an original may have upright: its header does not say how it is turned."""
-    original.seek(0)
-    format = formats.sniff(original.read(formats.HEAD_BYTES))
-    size = structure.size_of(original, format.name) if format else None
+    file.seek(0)
+    format = formats.sniff(file.read(formats.HEAD_BYTES))
+    size = told or (structure.size_of(file, format.name) if format else None)
     if format is None or size is None:
         return []
     width, height = size

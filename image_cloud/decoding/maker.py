@@ -69,7 +69,7 @@ class Maker:
         """Return a variant of `data`, the bytes of an original that is on no disk."""
         self._failures.check(original.key, RESIZE)
         with _in_memory(data) as source, self._remembered(original):
-            expected = Expected(io.BytesIO(data), self._settings)
+            expected = Expected(original, io.BytesIO(data), self._settings)
             plan = Plan((recipe,), request_id=current_id.get())
             files = self._decoded(plan, [source.fileno()], expected, VISITOR)
         return files[recipe.name]
@@ -101,7 +101,9 @@ class Maker:
                 with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
                     path = self._store.variants.path(original.stem, LADDER)
                     descriptors.append(stack.enter_context(path.open("rb")).fileno())
-            return self._decoded(plan, descriptors, Expected(source, self._settings), kind)
+            return self._decoded(
+                plan, descriptors, Expected(original, source, self._settings), kind
+            )
 
     def _decoded(
         self, plan: Plan, descriptors: list[int], expected: Expected, kind: int

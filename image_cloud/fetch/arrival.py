@@ -106,9 +106,13 @@ class Arrivals:
 
         budget = NO_MEMORY if must_last else self._budget
         arrived = _receive(self._store, budget, deliver, describe, must_last=must_last)
+        record = arrived.record
         if arrived.data is None:
-            self._tell(arrived.record)
-        return arrived
+            self._tell(record)
+        if not record.width or not record.height:
+            return arrived
+        seen = dataclasses.replace(arrived.original, size=(record.width, record.height))
+        return dataclasses.replace(arrived, original=seen)
 
     def _describe(self, url: Url, incoming: Incoming, delivery: Delivery) -> Record:
         fmt = self._format(incoming, delivery)

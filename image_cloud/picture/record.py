@@ -28,6 +28,7 @@ PRIVATE = ".private"
 class Original:
     """One original on disk; `relative` is its path below the storage root.
 
+    `size` is what its header says, in pixels, where that was just read.
     One that `is_private` was fetched with credentials: its name says so, and that of what is made
     from it, so that nobody who sends it has to ask.
     """
@@ -35,6 +36,7 @@ class Original:
     key: str
     extension: str
     is_private: bool = False
+    size: tuple[int, int] | None = dataclasses.field(default=None, compare=False)
 
     @property
     def stem(self) -> str:

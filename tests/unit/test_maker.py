@@ -95,6 +95,15 @@ def test_a_variant_that_cannot_be_kept_is_returned(
     assert loaded(data).size == (200, 133)
 
 
+@pytest.mark.parametrize("told", [(300, 200), (200, 300), (1, 1)])
+def test_a_size_that_is_no_longer_the_originals_costs_nothing(
+    told: tuple[int, int], store: Store, maker: Maker
+) -> None:
+    original = dataclasses.replace(keep(store, jpeg()), size=told)
+    assert maker.make(original, RECIPE) is None
+    assert store.variants.has(original.stem, RECIPE.name)
+
+
 def test_a_picture_that_cannot_be_resized_is_remembered(
     store: Store, maker: Maker, failures: Failures
 ) -> None:
