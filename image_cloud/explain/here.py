@@ -81,9 +81,11 @@ def together(facts: Facts, rows: Facts | None, error: str = "") -> Facts:
 
 
 def differences(facts: Facts) -> list[str]:
-    """Return in which facts record and row of a picture disagree."""
+    """Return in which facts record and row of a picture disagree; a row that is still to come is none."""
     record, row = facts["record"], facts["catalogue"]
     is_live = bool(row) and row["deleted_at"] is None
+    if facts["unrecorded"] and not is_live:
+        return []
     if record is None or not is_live:
         return ["record" if is_live else "catalogue"] if is_live or record else []
     return [name for name in COMPARED if not _alike(record[name], row[name])]

@@ -63,11 +63,21 @@ def test_a_row_that_says_something_else(fact: str, store: Store, failures: Failu
     assert f"differ: {fact}" in told(store, failures, catalogue=wrong)["verdict"]
 
 
-def test_a_record_without_row_and_a_row_without_record() -> None:
-    assert differences({"record": vars(RECORD), "catalogue": None}) == ["catalogue"]
-    assert differences({"record": None, "catalogue": ROW}) == ["record"]
-    assert differences({"record": None, "catalogue": ROW | {"deleted_at": 1.0}}) == []
-    assert differences({"record": None, "catalogue": None}) == []
+@pytest.mark.parametrize(
+    ("record", "row", "unrecorded", "expected"),
+    [
+        (vars(RECORD), None, False, ["catalogue"]),
+        (vars(RECORD), None, True, []),
+        (None, ROW, False, ["record"]),
+        (None, ROW | {"deleted_at": 1.0}, False, []),
+        (None, None, False, []),
+    ],
+)
+def test_a_record_without_row_and_a_row_without_record(
+    record: Any, row: Any, unrecorded: bool, expected: list[str]
+) -> None:
+    facts = {"record": record, "catalogue": row, "unrecorded": unrecorded}
+    assert differences(facts) == expected
 
 
 def test_why_a_picture_is_not_here(store: Store, failures: Failures) -> None:
