@@ -33,6 +33,7 @@ from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.crowd import Crowd
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
+from image_cloud.politeness.overview import Overview
 from image_cloud.politeness.slots import Slots
 from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
@@ -236,7 +237,12 @@ class Node:
         """What explains why a picture is here or not."""
         logs = Path(self.config.node.access_log).parents[1]
         here = Here(
-            self.config.node.name, self.store, self.failures, self.database, self.gate, logs
+            self.config.node.name,
+            self.store,
+            self.failures,
+            self.database,
+            Overview(self.gate),
+            logs,
         )
         return Everywhere(here, self.peers)
 

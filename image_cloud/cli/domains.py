@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.people import printable
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +33,7 @@ def run_domains(arguments: argparse.Namespace) -> None:
         print(json.dumps(answer, indent=2))
         return
     for one in answer["domains"]:
-        print(line(one))
+        print(printable(line(one)))
     if not answer["domains"]:
         print("no domain is paused or failing")
 
@@ -47,12 +48,16 @@ def run_resume(arguments: argparse.Namespace) -> None:
 
 
 def line(one: dict[str, Any]) -> str:
-    """Return a line about one domain in trouble."""
-    why, slots = one["why"], one["slots"]
+    """Return a line about one domain."""
+    slots = one["slots"]
+    used = f"{slots['used']} of {slots['allowed']} slots used"
+    if "why" not in one:
+        return f"{one['domain']}: {one['state']}, {used}"
+    why = one["why"]
     facts = [f"{one['domain']}: {one['state']} since {one['since']}"]
     if one["next_try"]:
         facts.append(f"next try {one['next_try']}")
         if one["next_try_interactive"] != one["next_try"]:
             facts.append(f"for users {one['next_try_interactive']}")
-    facts.append(f"{slots['used']} of {slots['allowed']} slots used")
+    facts.append(used)
     return f"{', '.join(facts)}: {why['detail']} ({why['code']}, {one['failures']} failures)"

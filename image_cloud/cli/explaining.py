@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from image_cloud.cli import domains
 from image_cloud.cli.node_client import NodeClient
 from image_cloud.cli.people import ago, printable
 
@@ -50,9 +51,5 @@ def _facts(told: dict[str, Any], now: float) -> Iterator[str]:
     if told["record"]:
         record = told["record"]
         yield f"  from {record['stored_from']}, sha256 {record['sha256']}"
-    domain = told["domain"]
-    yield f"domain {domain['name']}: {domain['slots_in_use']} of {domain['slots']} slots in use"
-    if domain["trouble"]:
-        trouble = domain["trouble"]
-        yield f"  {trouble['state']}: {trouble['failures']} failures, {printable(trouble['detail'])}"
+    yield printable(f"domain {domains.line(told['domain'])}")
     yield from map(printable, told["log"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from image_cloud.explain.disk import Facts, on_disk
 from image_cloud.explain.log_lines import lines_about
 from image_cloud.explain.verdict import verdict
 from image_cloud.picture.url import Url
-from image_cloud.politeness.gate import Gate
+from image_cloud.politeness.overview import Overview
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.store import Store
 
@@ -29,14 +28,14 @@ class Here:
         store: Store,
         failures: Failures,
         database: Database,
-        gate: Gate,
+        domains: Overview,
         logs: Path,
     ) -> None:
         self._name = name
         self._store = store
         self._failures = failures
         self._database = database
-        self._gate = gate
+        self._domains = domains
         self._logs = logs
 
     def without_database(self, url: Url) -> Facts:
@@ -47,7 +46,7 @@ class Here:
             "key": url.key,
             "at": time.time(),
             **on_disk(self._store, self._failures, url.key),
-            "domain": self._domain(url),
+            "domain": self._domains.of(url),
             "log": lines_about(self._logs, url.key),
         }
 
@@ -55,21 +54,6 @@ class Here:
         """Return what the database says.  Raises DatabaseUnavailable."""
         with self._database.transaction() as cursor:
             return one_picture.rows_of(cursor, url.key)
-
-    def _domain(self, url: Url) -> Facts:
-        domain = self._gate.limits.current().domain_of(url)
-        trouble = self._gate.domains.trouble(domain.name)
-        shown = (
-            {"state": trouble.state(time.time()), **dataclasses.asdict(trouble)}
-            if trouble
-            else None
-        )
-        return {
-            "name": domain.name,
-            "slots": domain.most,
-            "slots_in_use": self._gate.slots.used(domain),
-            "trouble": shown,
-        }
 
 
 def together(facts: Facts, rows: Facts | None, error: str = "") -> Facts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from image_cloud.politeness.trouble import BROKEN, PAUSED
+
 
 def verdict(facts: dict[str, Any]) -> str:
     """Return the sentence; the first reason that holds is the one that counts."""
@@ -44,11 +46,11 @@ def _here(facts: dict[str, Any]) -> str:
 
 
 def _trouble(facts: dict[str, Any]) -> str:
-    trouble = facts["domain"]["trouble"]
-    if not trouble or trouble["until"] <= facts["at"]:
+    domain = facts["domain"]
+    until = domain.get("next_try_interactive") or ""
+    if domain["state"] not in (PAUSED, BROKEN) or until <= _time(facts["at"]):
         return ""
-    until = _time(trouble["until"])
-    return f"not here: {facts['domain']['name']} is paused until {until}: {trouble['detail']}"
+    return f"not here: {domain['domain']} is paused until {until}: {domain['why']['detail']}"
 
 
 def _time(seconds: float) -> str:

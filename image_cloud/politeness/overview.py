@@ -10,6 +10,7 @@ from typing import Any
 
 from image_cloud.errors import BadParameter
 from image_cloud.picture import host as hosts
+from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import Domain
 from image_cloud.politeness.trouble import FAILING, Trouble
@@ -46,8 +47,11 @@ class Overview:
 
     def one(self, name: str) -> dict[str, Any]:
         """Return the domain that `name` counts for as JSON.  Raises BadParameter."""
-        domain = self._domain(name)
-        return self._described(domain, self._gate.domains.trouble(domain.name))
+        return self._looked_up(self._domain(name))
+
+    def of(self, url: Url) -> dict[str, Any]:
+        """Return the domain that a request to `url` counts for as JSON."""
+        return self._looked_up(self._gate.limits.current().domain_of(url))
 
     def resume(self, name: str) -> dict[str, Any]:
         """Lift the pause of the domain that `name` counts for; return what became of it as JSON.
@@ -57,6 +61,9 @@ class Overview:
         domain = self._domain(name)
         resumed = self._gate.domains.resume(domain.name)
         return {"domain": domain.name, "resumed": resumed}
+
+    def _looked_up(self, domain: Domain) -> dict[str, Any]:
+        return self._described(domain, self._gate.domains.trouble(domain.name))
 
     def _domain(self, name: str) -> Domain:
         host, slash, port = name.strip().partition("/")

@@ -82,6 +82,14 @@ def modified(path: str | os.PathLike[str]) -> float:
         return math.inf
 
 
+def count_in(folder: Path) -> int:
+    """Return how many files are in `folder`, hidden ones aside; 0 where it does not read."""
+    try:
+        return sum(not name.startswith(".") for name in os.listdir(folder))
+    except OSError:
+        return 0
+
+
 def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a file.  Raises OSError."""
     with open(path, "rb") as file:

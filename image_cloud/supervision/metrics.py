@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from image_cloud.decoding.client import Decoder
 from image_cloud.errors import DatabaseUnavailable
 from image_cloud.politeness.breaker import Domains
 from image_cloud.process import traffic
+from image_cloud.storage.files import count_in
 from image_cloud.supervision.readiness import OK, Readiness
 
 MOST_DOMAINS = 1000
@@ -66,7 +66,7 @@ class NodeMetrics:
         up = {part: int(state == OK) for part, state in states.items()}
         yield from _metric("up", "gauge", "1 where the part works.", "part", up)
         yield from self._of_pools()
-        unrecorded = {"": _count(self._storage / "unrecorded")}
+        unrecorded = {"": count_in(self._storage / "unrecorded")}
         yield from _metric(
             "unrecorded_originals",
             "gauge",
@@ -82,7 +82,7 @@ class NodeMetrics:
 
     def _of_pools(self) -> Iterator[str]:
         """Report how busy the pools are; of the decoder nothing while it is away."""
-        running = {"fetch": _count(self._storage / "incoming")}
+        running = {"fetch": count_in(self._storage / "incoming")}
         limits = {"fetch": self._pools.fetch_queue}
         status = self._decoder.status()
         if status:
@@ -128,10 +128,3 @@ def _metric(name: str, kind: str, help: str, label: str, values: dict[str, int])
     for key, value in sorted(values.items()):
         labels = f'{{{label}="{key}"}}' if label else ""
         yield f"image_cloud_{name}{labels} {value}"
-
-
-def _count(folder: Path) -> int:
-    try:
-        return sum(not name.startswith(".") for name in os.listdir(folder))
-    except OSError:
-        return 0

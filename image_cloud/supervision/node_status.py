@@ -18,6 +18,7 @@ from image_cloud.errors import ImageCloudError
 from image_cloud.politeness import limits
 from image_cloud.politeness.overview import Overview
 from image_cloud.process import traffic
+from image_cloud.storage.files import count_in
 from image_cloud.storage.space import Space
 from image_cloud.supervision.readiness import OK, Readiness
 
@@ -61,7 +62,7 @@ class NodeStatus:
             "pools": parts.readiness.pools(),
             "disk": _disk(parts.storage),
             "traffic": _traffic(parts.run),
-            "unrecorded": _count(parts.storage / "unrecorded"),
+            "unrecorded": count_in(parts.storage / "unrecorded"),
             "prefetch_paused": not parts.space.has_room(),
             "limits": limits_state(parts.limits_file),
             "domains": list(itertools.islice(parts.domains.all(), MOST_DOMAINS)),
@@ -138,10 +139,3 @@ def _uptime_s(run: Path) -> float | None:
     except (OSError, ValueError):
         return None
     return round(time.time() - started, 1)
-
-
-def _count(folder: Path) -> int:
-    try:
-        return sum(not name.startswith(".") for name in os.listdir(folder))
-    except OSError:
-        return 0

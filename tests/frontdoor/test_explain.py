@@ -43,7 +43,7 @@ def test_a_picture_from_its_first_request_to_its_end(stack: Stack, origin: Origi
     assert told["differences"] == []
     assert "200x200-fit-q85.jpg" in [one["name"] for one in told["variants"]]
     assert any("event=downloaded" in line and " id=" in line for line in told["log"])
-    assert told["domain"]["slots_in_use"] == 0
+    assert (told["domain"]["state"], told["domain"]["slots"]["used"]) == ("healthy", 0)
     assert told["peers"] == {}
     assert get(stack, "/delete_image", "DELETE", url=url, block="true").status_code == 200
     assert explained(stack, url)["verdict"].startswith("blocked since")

@@ -21,7 +21,7 @@ from tests.cloning import keep
 URL = Url.parse("http://shop.example/a.jpg")
 RECORD = Record(URL.key, URL.text, URL.host, "jpeg", 1, 1, 3, "0" * 64, 10.0, "origin")
 NOW = 1000.0
-HEALTHY = {"name": "shop.example", "slots": 8, "slots_in_use": 0, "trouble": None}
+HEALTHY = {"domain": "shop.example", "state": "healthy", "slots": {"used": 0, "allowed": 8}}
 NO_ROWS: dict[str, Any] = {
     "catalogue": None,
     "prefetch": None,
@@ -97,6 +97,26 @@ def test_why_a_picture_is_not_here(store: Store, failures: Failures) -> None:
     assert "the origin answered 404 (origin_not_found)" in told(store, failures)["verdict"]
     store.tombstones.write(Tombstone(URL.key, URL.text, NOW, blocked=True))
     assert told(store, failures)["verdict"].startswith("blocked since 1970-01-01T00:16:40")
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "said"),
+    [
+        (
+            "broken",
+            "1970-01-01T00:17:40+00:00",
+            "is paused until 1970-01-01T00:17:40+00:00: silent",
+        ),
+        ("paused", "1970-01-01T00:16:00+00:00", "nobody has asked"),
+        ("failing", None, "nobody has asked"),
+    ],
+)
+def test_a_domain_in_trouble(
+    state: str, until: str | None, said: str, store: Store, failures: Failures
+) -> None:
+    trouble = {"state": state, "next_try_interactive": until, "why": {"detail": "silent"}}
+    facts = on_disk(store, failures, URL.key) | {"at": NOW, "domain": HEALTHY | trouble}
+    assert said in together(facts, NO_ROWS)["verdict"]
 
 
 def test_a_database_that_is_away(store: Store, failures: Failures) -> None:
