@@ -14,6 +14,8 @@ from tests.decoding import library_without_webp
 
 SECRET = "s3cr3t-value"
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -84,7 +86,8 @@ def without_webp(home: Path) -> dict[str, str]:
     """Return the environment of programs whose imaging library was built without WebP; the ini wants WebP."""
     (home / "image_cloud.ini").write_text("[resize]\nformat_when_resize = webp\nquality = high\n")
     return os.environ | {
-        "PYTHONPATH": library_without_webp(home),
+        # `make unit` installs no package.
+        "PYTHONPATH": os.pathsep.join((library_without_webp(home), str(ROOT))),
         "IMAGE_CLOUD_CONFIG": str(home / "image_cloud.ini"),
     }
 
