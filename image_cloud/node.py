@@ -17,6 +17,7 @@ from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.cluster.peers import Peers
 from image_cloud.config import Config
 from image_cloud.db.connect import Database
+from image_cloud.db.history import HistoryReader
 from image_cloud.db.listen import Listener
 from image_cloud.decoding.client import Decoder
 from image_cloud.decoding.maker import Made, Maker
@@ -245,6 +246,11 @@ class Node:
             logs,
         )
         return Everywhere(here, self.peers)
+
+    @cached_property
+    def history(self) -> HistoryReader:
+        """What daemons/sampler has written of the last days."""
+        return HistoryReader(Path(self.config.node.history))
 
     def _own_file(self, name: str) -> Path:
         """Return a file of this node alone: nodes that share a storage have one each."""

@@ -8,10 +8,12 @@ from falcon_app.control.batches import FireAndForget
 from falcon_app.control.changes import ChangesAnswer
 from falcon_app.control.deletes import DeleteAnswer
 from falcon_app.control.explain import ExplainAnswer
+from falcon_app.control.history import HistoryAnswer
 from falcon_app.control.node_status import NodeStatusAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
+from image_cloud.history.windows import History
 from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
 from image_cloud.prefetch.intake import Intake
@@ -36,6 +38,7 @@ def create_control(node: Node) -> App:
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
     app.add_route("/_node_status", NodeStatusAnswer(_status(node)))
+    app.add_route("/_history", HistoryAnswer(History(config.node.name, node.history)))
     app.add_route("/health", Health())
     return app
 

@@ -9,6 +9,7 @@ from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
 from falcon_app.front.description import Description
 from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.explain import Explain
+from falcon_app.front.history import HistoryAsked
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.front.node_status import NodeStatusRequest
@@ -71,5 +72,6 @@ def _add_cluster(app: App, node: Node) -> None:
     app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
     app.add_route("/explain", Explain())
     app.add_route("/node_status", NodeStatusRequest())
+    app.add_route("/history", HistoryAsked())
     app.add_route("/changes", Changes())
     app.add_route("/alternative_clouds", AlternativeClouds(own, others, states))

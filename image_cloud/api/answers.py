@@ -129,5 +129,13 @@ NODE_STATUS = json_of(
         pictures_about=or_none(COUNT), clone_backlog=or_none(COUNT),
     ),
 )  # fmt: skip
+HISTORY = json_of(
+    200,
+    "a row for each step, the oldest first, in the order of `columns`; null is what is not known",
+    record(
+        node=TEXT, window=TEXT, at=NUMBER, step=COUNT, columns=listing(TEXT),
+        rows=listing(listing(or_none(NUMBER))),
+    ),
+)  # fmt: skip
 METRICS = Answer(200, "Prometheus's text format", {"text/plain": TEXT})
 OPENAPI = json_of(200, "an OpenAPI 3.1 document", {"type": "object"})

@@ -12,6 +12,7 @@ from image_cloud.api.problems import Problem, of_the_server, problem_of
 from image_cloud.cluster.feed_page import PageParameters
 from image_cloud.config.sections import Resize
 from image_cloud.explain.request import ExplainParameters
+from image_cloud.history.windows import HistoryParameters
 from image_cloud.politeness.overview import DomainParameters
 from image_cloud.prefetch.intake import ProgressParameters
 from image_cloud.request.parameter import Parameter, Parameters
@@ -164,6 +165,14 @@ def _state() -> list[Operation]:
             "How this node is, in all detail; the scope `peer` is enough.",
             "ops",
             (answers.NODE_STATUS,),
+        ),
+        Operation(
+            "GET",
+            "/history",
+            "The last hours or days of this node, for charts.",
+            "ops",
+            (answers.HISTORY,),
+            tuple(HistoryParameters().all()),
         ),
         Operation("GET", "/metrics", "Prometheus metrics.", "ops", (answers.METRICS,)),
         Operation("GET", "/openapi.json", "This description.", "read", (answers.OPENAPI,)),

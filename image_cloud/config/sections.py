@@ -38,6 +38,10 @@ class Node:
     access_log: str = f.path(
         "{home}/log/nginx/access.log", "nginx's access log; /metrics counts its lines."
     )
+    history: str = f.path(
+        "{home}/history/history.sqlite",
+        "The node's last 14 days, on a local disk: an SQLite file of at most 50 MB.",
+    )
     log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Lowest level to log.")
     log_format: str = f.choice(
         "logfmt", ("logfmt", "json"), "Lines of key=value facts, or the same facts as JSON."

@@ -16,7 +16,7 @@ ROWS = [
     ["image_cloud.origin", "image_cloud.db", "image_cloud.politeness"],
     ["image_cloud.storage"],
     ["image_cloud.cluster", "image_cloud.prefetch", "image_cloud.decoding"],
-    ["image_cloud.fetch", "image_cloud.explain"],
+    ["image_cloud.fetch", "image_cloud.explain", "image_cloud.history"],
     ["image_cloud.api"],
     ["image_cloud.node", "image_cloud.node_files"],
     ["image_cloud.supervision"],
@@ -91,7 +91,7 @@ def test_no_folder_is_too_full_or_holds_one_module() -> None:
     for package in ("image_cloud", "falcon_app", "daemons"):
         for folder in (ROOT / package).rglob("__init__.py"):
             parts = [path for path in folder.parent.iterdir() if path != folder and _is_code(path)]
-            most = 22 if folder.parent.name == "image_cloud" else MOST_MODULES
+            most = 26 if folder.parent.name == "image_cloud" else MOST_MODULES
             assert 2 <= len(parts) <= most, folder.parent
 
 
