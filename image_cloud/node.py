@@ -38,6 +38,8 @@ from image_cloud.politeness.overview import Overview
 from image_cloud.politeness.slots import Slots
 from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
+from image_cloud.refresh.gone import GonePictures
+from image_cloud.refresh.refresher import Refresher
 from image_cloud.request.tokens import TokenStore
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
@@ -46,6 +48,7 @@ from image_cloud.storage.space import Room
 from image_cloud.storage.store import Store
 
 GRACE_S = 5.0
+TELL_EVERY_S = 60.0
 FILES_EACH = 8  # of one download: sockets of both sides, locks, the file itself
 DECODER_QUEUE_S = 30.0  # that a picture may wait for its turn (daemons/decoder/parent.py)
 
@@ -84,7 +87,12 @@ class Node:
     @cached_property
     def recorder(self) -> Recorder:
         """The thread that tells the database what was stored."""
-        return Recorder(self.store, self.database)
+        return Recorder(self.store, self.database, self._tell_every_s())
+
+    def _tell_every_s(self) -> float:
+        """Return how often peers hear of a picture's checks at most: so often that they need not ask."""
+        after_s = self.config.refresh.after
+        return min(TELL_EVERY_S, after_s / 4) if after_s else TELL_EVERY_S
 
     @cached_property
     def deletes(self) -> Deletes:
@@ -157,6 +165,24 @@ class Node:
         config = self.config
         asking_s = len(self.peers.all) * config.cluster.read_timeout + config.politeness.slot_wait
         return asking_s + config.download.total_timeout + GRACE_S
+
+    @cached_property
+    def refresher(self) -> Refresher:
+        """What asks origins again."""
+        settings, name = self.config.refresh, self.config.node.name
+        checks = self.store.checks
+        gone = GonePictures(checks, self.failures, self.deletes, self.brake, name, settings)
+        return Refresher(
+            store=self.store,
+            failures=self.failures,
+            cache=self.cache,
+            flights=Flights(self._lock_file("flights"), self._patience_s()),
+            gate=self.gate,
+            gone=gone,
+            clock=self.clock,
+            tell=self.recorder.add,
+            settings=settings,
+        )
 
     @cached_property
     def auditor(self) -> Auditor:

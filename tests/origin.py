@@ -356,6 +356,29 @@ def slow_start(seconds: float, then: Behaviour) -> Behaviour:
     return behaviour
 
 
+class Versions:
+    """One picture after another at the same place, and a 304 for who has the one that is there now."""
+
+    def __init__(self, body: bytes, **validators: str) -> None:
+        self.sent: list[int] = []
+        self.put(body, **validators)
+
+    def put(self, body: bytes, **validators: str) -> None:
+        """Put `body` there, with `ETag` and `Last_Modified`."""
+        self._body = body
+        self._headers = {name.replace("_", "-"): value for name, value in validators.items()}
+
+    def __call__(self, call: Call) -> None:
+        asked, has = call.request.headers, self._headers
+        pairs = (("if-none-match", "ETag"), ("if-modified-since", "Last-Modified"))
+        given = next(
+            ((asked[name], has.get(header)) for name, header in pairs if name in asked), None
+        )
+        status = 304 if given and given[0] == given[1] else 200
+        self.sent.append(status)
+        call.reply(self._body if status == 200 else b"", status=status, headers=has)
+
+
 class Gate:
     """Holds every request back until `open()`; `waiting` says how many stand before it."""
 

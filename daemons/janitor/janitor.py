@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemons.janitor.audit import Audit
+from daemons.janitor.eviction import Eviction
 from daemons.loop import Runner
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db import catalog
@@ -23,7 +24,6 @@ from image_cloud.node import Node
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
 from image_cloud.process.traffic import TrafficReader
-from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.files import modified
 from image_cloud.storage.recorder import commit_deletes, commit_records

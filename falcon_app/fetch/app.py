@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from falcon_app.fetch.originals import Fetch
+from falcon_app.fetch.refresh import RefreshAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
+from image_cloud.refresh.answer import RefreshAnswers
 
 
 def create_fetch(node: Node) -> App:
@@ -21,4 +23,5 @@ def create_fetch(node: Node) -> App:
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
         app.add_route(address, Fetch(fetcher))
+    app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

@@ -13,6 +13,7 @@ from falcon_app.front.history import HistoryAsked
 from falcon_app.front.images import GetImage, GetThumbnail
 from falcon_app.front.metrics import Metrics
 from falcon_app.front.node_status import NodeStatusRequest
+from falcon_app.front.refresh import RefreshImage
 from falcon_app.health import Health, Ready
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
@@ -70,6 +71,7 @@ def _add_cluster(app: App, node: Node) -> None:
     others = [peer for peer in cluster.peers if peer.name != own]
     deleting = DeleteImageByGet if cluster.legacy_get_delete else DeleteImage
     app.add_route("/delete_image", deleting(accepts=cluster.accept_deletes, peers=states))
+    app.add_route("/refresh_image", RefreshImage())
     app.add_route("/explain", Explain())
     app.add_route("/node_status", NodeStatusRequest())
     app.add_route("/history", HistoryAsked())

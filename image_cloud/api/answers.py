@@ -53,6 +53,14 @@ DELETED = json_of(
     "the picture is gone",
     record(url=TEXT, deleted=YES_OR_NO, blocked=YES_OR_NO, recorded=YES_OR_NO),
 )
+REFRESHED = json_of(
+    200,
+    "the origin has been asked",
+    record(
+        url=TEXT, key=TEXT, changed=YES_OR_NO, sha256=TEXT, format=TEXT, bytes=COUNT,
+        stored_at=NUMBER, checked_at=NUMBER,
+    ),
+)  # fmt: skip
 BATCH = {
     **record(urls={"type": "array", "items": TEXT, "maxItems": 100_000}),
     "example": {"urls": ["https://shop.example/a.jpg"], "thumbnails": [200, 250], "priority": 0},

@@ -16,7 +16,12 @@ from image_cloud.history.windows import HistoryParameters
 from image_cloud.politeness.overview import DomainParameters
 from image_cloud.prefetch.intake import ProgressParameters
 from image_cloud.request.parameter import Parameter, Parameters
-from image_cloud.request.params import DeleteParameters, ImageParameters, ThumbnailParameters
+from image_cloud.request.params import (
+    DeleteParameters,
+    ImageParameters,
+    RefreshParameters,
+    ThumbnailParameters,
+)
 
 ErrorClass = type[errors.ImageCloudError]
 
@@ -68,6 +73,7 @@ def operations(settings: Resize, formats: tuple[str, ...]) -> list[Operation]:
     return [
         *_pictures(image, thumbnail),
         *_deletes(),
+        *_refreshes(),
         *_batches(),
         *_domains(),
         *_cluster(),
@@ -107,6 +113,15 @@ def _deletes() -> list[Operation]:
         )
         for method in ("DELETE", "POST")
     ]
+
+
+def _refreshes() -> list[Operation]:
+    return [
+        Operation(
+            "POST", "/refresh_image", "Ask the origin now whether it has changed a picture.", "prefetch",
+            (answers.REFRESHED,), tuple(RefreshParameters().all()), URL + DOWNLOAD,
+        ),
+    ]  # fmt: skip
 
 
 def _batches() -> list[Operation]:

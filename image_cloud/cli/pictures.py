@@ -1,8 +1,9 @@
-"""`image-cloud get`: ask the node for one picture."""
+"""`image-cloud get` and `image-cloud refresh`: ask the node for one picture, or about it."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from typing import Any
@@ -16,7 +17,7 @@ TIMEOUT_S = 120
 
 
 def add_commands(commands: Any) -> None:
-    """Add `get`."""
+    """Add `get` and `refresh`."""
     get = commands.add_parser("get", help="get a picture through the node")
     get.add_argument("url")
     get.add_argument(
@@ -26,6 +27,22 @@ def add_commands(commands: Any) -> None:
         "parameters", nargs="*", metavar="NAME=VALUE", help="more of /get_image's parameters"
     )
     get.set_defaults(run=run_get)
+    refresh = commands.add_parser(
+        "refresh", help="ask the origin now whether it has changed a picture"
+    )
+    refresh.add_argument("url")
+    refresh.add_argument("--json", action="store_true", help="print the node's answer, as JSON")
+    refresh.set_defaults(run=run_refresh)
+
+
+def run_refresh(arguments: argparse.Namespace) -> None:
+    """Print what came of it."""
+    client = NodeClient.of(arguments)
+    told = client.json("POST", "/refresh_image", TIMEOUT_S, url=arguments.url)
+    if arguments.json:
+        print(json.dumps(told, indent=2))
+    else:
+        print(f"{'changed' if told['changed'] else 'unchanged'}  sha256 {told['sha256']}")
 
 
 def run_get(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable
 from image_cloud.picture.record import TICK_S, Tombstone
 from image_cloud.picture.url import Url
-from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.failures import CHECK, FETCH, RESIZE, Failures
 from image_cloud.storage.recorder import commit_deletes
 from image_cloud.storage.space import unavailable
 from image_cloud.storage.store import Store
@@ -65,7 +65,7 @@ class Deletes:
         """
         try:
             was_here = self._store.bury(tombstone, self._clock.now())
-            for kind in (FETCH, RESIZE):
+            for kind in (FETCH, RESIZE, CHECK):
                 self._failures.forget(tombstone.key, kind)
         except OSError as error:
             raise unavailable(error) from error

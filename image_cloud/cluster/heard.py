@@ -8,6 +8,7 @@ from typing import Any
 from image_cloud.db.feed import Change, Position
 from image_cloud.picture.record import Record, Tombstone, check_time
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import Validators, checked
 from image_cloud.process.typed import fit
 
 MOST_AHEAD_S = 7 * 86400.0
@@ -65,6 +66,7 @@ def read_change(row: Any, now: float) -> Change:
         record = record_of(change, "")
         record.check()
         check_time(record.stored_at, latest)
+        check_time(change.checked_at or 0.0, latest)
     else:
         tombstone_of(change).check()
         check_time(change.deleted_at, latest)
@@ -76,8 +78,9 @@ def read_change(row: Any, now: float) -> Change:
 def record_of(change: Change, peer: str) -> Record:
     """Return the record of a picture that `peer` tells of.  Raises ValueError."""
     values = dataclasses.asdict(change)
-    del values["deleted_at"], values["blocked"]
-    return fit(Record, {**values, "stored_from": peer})
+    del values["deleted_at"], values["blocked"], values["checked_at"]
+    told = checked(Validators(change.etag, change.last_modified, change.final_key))
+    return fit(Record, {**values, **vars(told), "stored_from": peer})
 
 
 def tombstone_of(change: Change) -> Tombstone:

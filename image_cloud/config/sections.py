@@ -309,6 +309,28 @@ class Prefetch:
 
 
 @dataclasses.dataclass(frozen=True)
+class Refresh:
+    """When origins are asked whether they have changed a picture."""
+
+    after: float = f.duration(
+        0.0,
+        0.0,
+        3650 * DAY,
+        "Age at which a picture is asked for again in the background, at the lowest priority and within\n"
+        "its domain's limits; one that somebody asks for is sent at once and comes first. 0 s: never.",
+    )
+    least_age: float = f.duration(
+        1.0, 0.0, 3600.0, "Shortest time between two checks of one URL, whatever max_age says."
+    )
+    gone_after: int = f.whole(
+        3, 1, 1000, "Checks in a row with 404 or 410 after which a picture counts as gone."
+    )
+    delete_gone: bool = f.flag(
+        False, "Whether such a picture is then deleted, on every node; else it is only shown."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Failures:
     """How long failed URLs are remembered, so that many requests cost the origin only one."""
 
@@ -579,6 +601,7 @@ class Config:
     download: Download = Download()
     politeness: Politeness = Politeness()
     prefetch: Prefetch = Prefetch()
+    refresh: Refresh = Refresh()
     failures: Failures = Failures()
     database: Database = Database()
     tokens: Tokens = Tokens()

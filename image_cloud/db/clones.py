@@ -14,9 +14,11 @@ from image_cloud.picture.record import Record
 
 ADD = """
     INSERT INTO clone_requests
-        (key, url, host, format, width, height, bytes, sha256, stored_at, peer)
+        (key, url, host, format, width, height, bytes, sha256, stored_at, peer,
+         etag, last_modified, final_key, checked_at)
     SELECT %(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
-           to_timestamp(%(stored_at)s), %(peer)s
+           to_timestamp(%(stored_at)s), %(peer)s,
+           %(etag)s, %(last_modified)s, %(final_key)s, to_timestamp(%(checked_at)s)
     WHERE NOT EXISTS (
         SELECT FROM images WHERE key = %(key)s AND CASE
             WHEN deleted_at IS NULL
@@ -25,7 +27,9 @@ ADD = """
     ON CONFLICT (key) DO UPDATE SET
         format = excluded.format, width = excluded.width, height = excluded.height,
         bytes = excluded.bytes, sha256 = excluded.sha256, stored_at = excluded.stored_at,
-        peer = excluded.peer, not_before = now(), attempts = 0
+        peer = excluded.peer, not_before = now(), attempts = 0, etag = excluded.etag,
+        last_modified = excluded.last_modified, final_key = excluded.final_key,
+        checked_at = excluded.checked_at
     WHERE (clone_requests.stored_at, clone_requests.sha256) < (excluded.stored_at, excluded.sha256)
 """
 # The lease and the wait for the next try are one column: both mean "not before".
@@ -36,7 +40,8 @@ CLAIM = """
         SELECT key FROM clone_requests WHERE not_before <= now()
         ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
     RETURNING key, url, host, format, width, height, bytes, sha256,
-              extract(epoch FROM stored_at)::float8, peer, attempts
+              extract(epoch FROM stored_at)::float8, peer, etag, last_modified, final_key,
+              extract(epoch FROM checked_at)::float8, attempts
 """
 DONE = """
     DELETE FROM clone_requests
@@ -74,11 +79,15 @@ KEEP_ONLY = "DELETE FROM peers WHERE NOT name = ANY(%(names)s)"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One claimed request: the picture, the peer that announced it, the number of this try (from 1)."""
+    """One claimed request: the picture, the peer that announced it, the number of this try (from 1).
+
+    `checked_at` is when a node last saw the picture at its origin, None where none has since its store.
+    """
 
     wanted: Record
     peer: str
     attempts: int
+    checked_at: float | None = None
 
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
@@ -90,7 +99,7 @@ def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
 def claim(cursor: Cursor, limit: int, lease_s: float) -> list[Request]:
     """Take up to `limit` requests that are due; unless they are done they are due after the lease."""
     cursor.execute(CLAIM, {"limit": limit, "lease_s": lease_s})
-    return [Request(Record(*row[:10]), row[9], row[10]) for row in cursor.fetchall()]
+    return [Request(Record(*row[:13]), row[9], row[14], row[13]) for row in cursor.fetchall()]
 
 
 def done(cursor: Cursor, wanted: Sequence[Record]) -> None:

@@ -15,7 +15,8 @@ from psycopg2.extensions import cursor as Cursor
 CHANNEL = "image_cloud_changes"
 READ = """
     SELECT xid::text, change, key, url, host, format, width, height, bytes, sha256,
-           extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked
+           extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked,
+           etag, last_modified, final_key, extract(epoch FROM checked_at)::float8
     FROM images
     WHERE (xid, change) > (%(xid)s::xid8, %(change)s)
       AND xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -24,7 +25,8 @@ READ = """
 """
 ONE = """
     SELECT key, url, host, format, width, height, bytes, sha256,
-           extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked
+           extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked,
+           etag, last_modified, final_key, extract(epoch FROM checked_at)::float8
     FROM images WHERE key = %(key)s
 """
 STATE = "SELECT epoch::text, pg_snapshot_xmax(pg_current_snapshot())::text FROM feed"
@@ -67,7 +69,10 @@ class Position:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One entry: a picture that is there (`deleted_at` None) or a tombstone.  Times in seconds."""
+    """One entry: a picture that is there (`deleted_at` None) or a tombstone.  Times in seconds.
+
+    The last four tell of its origin; nodes of the release before do not.
+    """
 
     key: str
     url: str
@@ -80,6 +85,10 @@ class Change:
     stored_at: float | None
     deleted_at: float | None
     blocked: bool
+    etag: str | None = None
+    last_modified: str | None = None
+    final_key: str | None = None
+    checked_at: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

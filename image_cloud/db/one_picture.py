@@ -10,7 +10,8 @@ from psycopg2.extras import RealDictCursor
 CATALOGUE = """
     SELECT url, format, width, height, bytes, sha256, stored_from, blocked,
            extract(epoch FROM stored_at)::float8 AS stored_at,
-           extract(epoch FROM deleted_at)::float8 AS deleted_at
+           extract(epoch FROM deleted_at)::float8 AS deleted_at,
+           extract(epoch FROM checked_at)::float8 AS checked_at, etag, last_modified, gone
     FROM images WHERE key = %(key)s
 """
 # How many are before it is counted up to a bound: a shop may have a million.

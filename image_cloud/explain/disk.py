@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from image_cloud.picture.record import Original
-from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.failures import CHECK, FETCH, RESIZE, Failures
 from image_cloud.storage.store import Store
 
 Facts = dict[str, Any]
@@ -23,7 +23,7 @@ def on_disk(store: Store, failures: Failures, key: str) -> Facts:
         "record": dataclasses.asdict(record) if record else None,
         "unrecorded": store.records.is_unrecorded(key),
         "tombstone": dataclasses.asdict(tombstone) if tombstone else None,
-        "failures": {kind: _failure(failures, key, kind) for kind in (FETCH, RESIZE)},
+        "failures": {kind: _failure(failures, key, kind) for kind in (FETCH, RESIZE, CHECK)},
     }
 
 

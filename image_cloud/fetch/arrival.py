@@ -16,6 +16,7 @@ from image_cloud.errors import (
 from image_cloud.picture import formats, structure
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import NONE, Validators
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.space import RETRY_AFTER_S, unavailable
 from image_cloud.storage.store import Store
@@ -36,6 +37,7 @@ class Delivery:
 
     `is_in_full` says that their length was told and all of it came.  Without that only the picture's
     own end tells whether it was cut off.  `is_private` says that credentials were sent for them.
+    `validators` are those that came with them.
     """
 
     sha256: str
@@ -43,6 +45,7 @@ class Delivery:
     source: str
     is_in_full: bool
     is_private: bool = False
+    validators: Validators = NONE
 
 
 Write = Callable[[bytes], object]
@@ -122,7 +125,7 @@ class Arrivals:
             width, height = structure.size_of(file, fmt.name) or (None, None)
         return Record(
             url.key, url.text, url.host, fmt.name, width, height, incoming.size,
-            delivery.sha256, delivery.stored_at, delivery.source,
+            delivery.sha256, delivery.stored_at, delivery.source, **vars(delivery.validators),
         )  # fmt: skip
 
     def _format(self, incoming: Incoming, delivery: Delivery) -> formats.Format:

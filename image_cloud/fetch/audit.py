@@ -26,6 +26,7 @@ from image_cloud.storage.store import Store
 log = logging.getLogger(__name__)
 
 DAMAGED, TRUNCATED, MISSING, UNRECORDED = "damaged", "truncated", "missing", "unrecorded"
+MAY_DIFFER = ("stored_from", "etag", "last_modified", "final_key")
 INCONSISTENT = "inconsistent"
 """The file is whole, but its record or its row says something else of it."""
 
@@ -218,11 +219,14 @@ def _as_file_says(record: Record, path: Path) -> Record:
 
 
 def _differences(truth: Record, known: Sequence[Record]) -> tuple[str, ...]:
-    """Return the fields in which one of `known` is not like `truth`; who sent a picture may differ."""
+    """Return the fields in which one of `known` is not like `truth`.
+
+    Who sent a picture may differ, and what its origin last said of it: that is no matter of the bytes.
+    """
     return tuple(
         field.name
         for field in dataclasses.fields(Record)
-        if field.name != "stored_from"
+        if field.name not in MAY_DIFFER
         and any(not _is_same(getattr(truth, field.name), getattr(one, field.name)) for one in known)
     )
 

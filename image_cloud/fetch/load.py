@@ -19,6 +19,7 @@ from image_cloud.origin import Origin
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import NONE, Validators
 from image_cloud.politeness.gate import Gate
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
@@ -34,6 +35,14 @@ class Found:
     original: Original
     source: str
     data: bytes | None = None
+
+
+class Unchanged(Exception):
+    """The origin still has the bytes that are here; `validators` are what it says of them now."""
+
+    def __init__(self, validators: Validators) -> None:
+        self.validators = validators
+        super().__init__()
 
 
 class Cache:
@@ -91,6 +100,18 @@ class Cache:
         Raises what `load` raises, and StorageUnavailable where the disk does not take it.
         """
         self._flights.run(record.key, lambda: self._restore_alone(record))
+
+    def load_changed(self, url: Url, known: Record, purpose: Purpose, stored_at: float) -> Found:
+        """Return what the origin has now where that is other bytes than `known`, stored in their place.
+
+        The caller sees to it that nobody else asks for the same URL.
+        Raises Unchanged, DeletedMeanwhile, and what `load` raises.
+        """
+        self._origin.check(url)
+        # The same kind of answer as before: an origin that offers AVIF, too, has not changed the picture.
+        as_older = not FORMATS[known.format].is_heif
+        arrived = self._receive(url, purpose, stored_at, as_older=as_older, known=known)
+        return Found(arrived.original, MISS, arrived.data)
 
     def _restore_alone(self, record: Record) -> Found:
         original = self._store.originals.find(record.key)
@@ -162,18 +183,32 @@ class Cache:
         return Found(arrived.original, MISS, arrived.data)
 
     def _receive(
-        self, url: Url, purpose: Purpose, stored_at: float, *, as_older: bool = False
+        self,
+        url: Url,
+        purpose: Purpose,
+        stored_at: float,
+        *,
+        as_older: bool = False,
+        known: Record | None = None,
     ) -> Arrived:
         started = time.monotonic()
+        validators = known.validators if known else NONE
 
         def deliver(sink: Sink) -> Delivery:
             with self._gate.visit(purpose.slot, urgent=purpose.is_urgent) as visit:
                 came = self._origin.download(
-                    url, sink.write, visit.enter, sink.is_whole, as_older=as_older
+                    url,
+                    sink.write,
+                    visit.enter,
+                    sink.is_whole,
+                    as_older=as_older,
+                    known=validators,
                 )
+            if not came.is_modified or (known and known.sha256 == came.sha256):
+                raise Unchanged(came.validators)
             self._clock.wait(stored_at)
-            known, private = came.length_known, came.is_private
-            return Delivery(came.sha256, stored_at, ORIGIN, known, private)
+            is_known, private = came.length_known, came.is_private
+            return Delivery(came.sha256, stored_at, ORIGIN, is_known, private, came.validators)
 
         arrived = self._take(url, deliver, purpose)
         log.info(

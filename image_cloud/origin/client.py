@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 from image_cloud.config.sections import Download
@@ -28,14 +28,17 @@ from image_cloud.origin.http1.response import Response
 from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.request_headers import Extra, RequestHeaders
+from image_cloud.picture import validators
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import Validators
 
 Write = Callable[[bytes], object]
 Enter = Callable[[Url], object]
 IsWhole = Callable[[], bool]
 # What servers say to a raw %, |, [ or the like in the request line.
 REFUSES_THE_TARGET = (400, 404)
+NOT_MODIFIED = 304
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Downloaded:
 
     `bytes` and `sha256` (hex) are of the whole body, `content_type` is the origin's word, `url`
     where the redirects ended.  Without `length_known` only the format's end tells whether the
-    body is whole.  `is_private` says that credentials were sent for it.
+    body is whole.  `is_private` says that credentials were sent for it.  Unless it `is_modified` the
+    origin said 304, and there is no body.
     """
 
     bytes: int
@@ -53,6 +57,8 @@ class Downloaded:
     url: Url
     length_known: bool
     is_private: bool = False
+    is_modified: bool = True
+    validators: Validators = validators.NONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +121,12 @@ class Origin:
         is_whole: IsWhole = lambda: False,
         *,
         as_older: bool = False,
+        known: Validators = validators.NONE,
     ) -> Downloaded:
         """Fetch `url` and hand the body to `write`, block by block.
 
-        With `as_older` as a browser that asks for neither AVIF nor HEIC.
+        With `as_older` as a browser that asks for neither AVIF nor HEIC.  The origin may say that the
+        bytes with the `known` validators are still good; only the URL that sent them is asked so.
 
         `enter` is called before each request, that of `url` and those that redirects lead to; it
         may wait, and what it waits for the first does not count as the origin's time.  Where the
@@ -135,7 +143,9 @@ class Origin:
         deadlines().add(deadline)
         try:
             outgoing = self._as_older if as_older else self._outgoing
-            with self._found(url, deadline, enter, outgoing) as found:
+            with self._found(url, deadline, enter, outgoing, known) as found:
+                if found.response.status == NOT_MODIFIED:
+                    return _not_modified(found)
                 return self._take(found, deadline, write, is_whole)
         except OriginFailed as error:
             if deadline.passed:  # what broke was cut for its time
@@ -146,9 +156,14 @@ class Origin:
 
     @contextlib.contextmanager
     def _found(
-        self, url: Url, deadline: Deadline, enter: Enter, outgoing: Outgoing
+        self,
+        url: Url,
+        deadline: Deadline,
+        enter: Enter,
+        outgoing: Outgoing,
+        known: Validators,
     ) -> Iterator[_Found]:
-        """Follow redirects to an answer whose status is 200."""
+        """Follow redirects to an answer whose status is 200, or 304 where that was asked for."""
         most, is_private = self._settings.max_redirects, False
         for hop in range(most + 1):
             if hop:
@@ -156,9 +171,10 @@ class Origin:
                 enter(url)
             extra = self._headers.of(url)
             is_private = is_private or extra.is_private
-            with self._answered(url, outgoing, extra, deadline) as response:
+            conditions = known.headers(url.key) if known else {}
+            with self._answered(url, outgoing, extra, conditions, deadline) as response:
                 if response.status not in redirects.STATUSES:
-                    self._check(response, extra)
+                    self._check(response, extra, may_be_unmodified=bool(conditions))
                     yield _Found(url, response, is_private)
                     return
                 url = redirects.follow(url, response.head)
@@ -166,21 +182,27 @@ class Origin:
 
     @contextlib.contextmanager
     def _answered(
-        self, url: Url, outgoing: Outgoing, extra: Extra, deadline: Deadline
+        self,
+        url: Url,
+        outgoing: Outgoing,
+        extra: Extra,
+        conditions: Mapping[str, str],
+        deadline: Deadline,
     ) -> Iterator[Response]:
         """Give the answer; a server that refuses what browsers send is asked in RFC 3986's letters."""
-        request = outgoing.get(url, extra)
+        request = outgoing.get(url, extra, conditions)
         with self._connections.exchange(url, request, deadline) as response:
             strict = url.strict if response.status in REFUSES_THE_TARGET else None
             if not strict:
                 yield response
                 return
-        request = outgoing.get(strict, extra)
+        request = outgoing.get(strict, extra, conditions)
         with self._connections.exchange(strict, request, deadline) as response:
             yield response
 
-    def _check(self, response: Response, extra: Extra) -> None:
-        _check_status(response)
+    def _check(self, response: Response, extra: Extra, *, may_be_unmodified: bool) -> None:
+        if not (may_be_unmodified and response.status == NOT_MODIFIED):
+            _check_status(response)
         respected = self._settings.respect_robots_tags
         robots.check(response.head, respected, self._outgoing.user_agent(extra))
 
@@ -203,6 +225,7 @@ class Origin:
             url=found.url,
             length_known=is_known,
             is_private=found.is_private,
+            validators=_validators(found),
         )
 
     def _decoded(self, response: Response, is_whole: IsWhole) -> Decoded:
@@ -213,6 +236,26 @@ class Origin:
             raise TooManyBytes(f"the picture's file has more than {most} bytes")
         blocks = response.blocks(is_whole)
         return Decoded(blocks, framing.codings, most, is_whole, certain=framing.certain)
+
+
+def _not_modified(found: _Found) -> Downloaded:
+    return Downloaded(
+        bytes=0,
+        sha256="",
+        content_type="",
+        url=found.url,
+        length_known=True,
+        is_private=found.is_private,
+        is_modified=False,
+        validators=_validators(found),
+    )
+
+
+def _validators(found: _Found) -> Validators:
+    head = found.response.head
+    etags = head.fields.get("etag", [])
+    modified, date = head.first("last-modified"), head.first("date")
+    return validators.read(etags, modified, date, found.url.key)
 
 
 def _check_status(response: Response) -> None:

@@ -9,6 +9,7 @@ from image_cloud.picture.formats import MIMES
 from image_cloud.picture.url import Url
 
 LAST_RESORT = "*/*;q=0.1"
+NO_CONDITIONS: Mapping[str, str] = {}
 
 
 def accept_of(formats: Collection[str]) -> str:
@@ -27,11 +28,14 @@ class Outgoing:
         }
         self._lines = _lines(self._usual)
 
-    def get(self, url: Url, extra: Extra) -> bytes:
-        """Return the request for `url`, with `extra` headers beside the usual ones or in their place."""
+    def get(self, url: Url, extra: Extra, conditions: Mapping[str, str] = NO_CONDITIONS) -> bytes:
+        """Return the request for `url`, with `extra` headers beside the usual ones or in their place.
+
+        With `conditions` it asks for the bytes only where they have changed.
+        """
         start = f"GET {url.target} HTTP/1.1\r\nHost: {url.host_header}\r\n"
         lines = _lines(self._with(extra)) if extra.headers else self._lines
-        return f"{start}{lines}\r\n".encode("latin-1")
+        return f"{start}{lines}{_lines(conditions)}\r\n".encode("latin-1")
 
     def user_agent(self, extra: Extra) -> str:
         """Return as whom a request with `extra` headers comes."""

@@ -9,6 +9,7 @@ import re
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import Validators, checked
 from image_cloud.picture.variant import EXTENSIONS
 
 LAST_TIME_S = 4_102_444_800.0
@@ -51,7 +52,10 @@ class Original:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What the catalogue keeps of an original; `stored_at` is seconds since 1970, sizes in bytes."""
+    """What the catalogue keeps of an original; `stored_at` is seconds since 1970, sizes in bytes.
+
+    The last three are the origin's validators (image_cloud/picture/validators.py), as far as it told any.
+    """
 
     key: str
     url: str
@@ -63,6 +67,14 @@ class Record:
     sha256: str
     stored_at: float
     stored_from: str
+    etag: str | None = None
+    last_modified: str | None = None
+    final_key: str | None = None
+
+    @property
+    def validators(self) -> Validators:
+        """Return what the origin recognises these bytes by."""
+        return checked(Validators(self.etag, self.last_modified, self.final_key))
 
     def original(self, *, is_private: bool) -> Original:
         """Return the file that this is about."""
@@ -86,6 +98,24 @@ class Record:
         sides = [side for side in (self.width, self.height) if side is not None]
         _require(all(0 < side <= MOST_SIDE for side in sides), "an impossible size in pixels")
         check_time(self.stored_at)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What asking the origin again has shown of the picture with this SHA-256; times in seconds since 1970.
+
+    `checked_at` is None where the check failed.  From `asked_at` on its age counts for the next one that
+    nobody asks for.  `gone` is how often in a row the origin said that there is none.
+    """
+
+    key: str
+    sha256: str
+    checked_at: float | None
+    asked_at: float
+    gone: int = 0
+    etag: str | None = None
+    last_modified: str | None = None
+    final_key: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

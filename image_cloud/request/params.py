@@ -144,6 +144,13 @@ class ThumbnailParameters(Parameters):
         )
 
 
+class RefreshParameters(Parameters):
+    """The parameters of /refresh_image."""
+
+    def __init__(self) -> None:
+        self.url = PictureUrl()
+
+
 class DeleteParameters(Parameters):
     """The parameters of /delete_image."""
 

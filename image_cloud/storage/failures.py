@@ -1,8 +1,9 @@
 """The failure memory: no process of the node retries a failed URL before its time.
 
 One small JSON file per key and kind (`fetch`: the URL could not be had; `resize`: the original could
-not be resized).  A 404 is remembered for an hour, anything else for 30 s, doubling to 10 min, with
-jitter so that many broken pictures are not tried again all at once.
+not be resized; `check`: the origin could not be asked whether it has changed).  A 404 is remembered for
+an hour, anything else for 30 s, doubling to 10 min, with jitter so that many broken pictures are not
+tried again all at once.
 
 Nothing in these files is believed that no memory can hold.
 """
@@ -39,7 +40,7 @@ from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 REMEMBERED = (
     OriginNotFound, OriginFailed, OriginTimeout, ImageTooLarge, UnusableImage, UrlForbidden, RobotsRefused,
 )  # fmt: skip
-FETCH, RESIZE = "fetch", "resize"
+FETCH, RESIZE, CHECK = "fetch", "resize", "check"
 MOST_BYTES = 64 * 1024
 LEFT_OVER_AGE_S = 3600.0
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable
-from image_cloud.picture.record import Record, Tombstone
+from image_cloud.picture.record import Check, Record, Tombstone
 from image_cloud.process.steps import repeat
 from image_cloud.storage.store import Store
 
@@ -54,14 +54,18 @@ def commit_deletes(
 
 
 class Recorder:
-    """Records what `add` hands it, a batch a step; a pool starts it after forking."""
+    """Records what `add` hands it, a batch a step; a pool starts it after forking.
+
+    Peers hear of a picture's checks once in `tell_every_s` at most.
+    """
 
     idle_s = 0.0
 
-    def __init__(self, store: Store, database: Database) -> None:
+    def __init__(self, store: Store, database: Database, tell_every_s: float = 60.0) -> None:
         self._store = store
         self._database = database
-        self._waiting: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._tell_every_s = tell_every_s
+        self._waiting: queue.SimpleQueue[Record | Check | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=repeat, args=(self, self._stop), name="recorder", daemon=True
@@ -77,8 +81,8 @@ class Recorder:
         self.wake()
         self._thread.join(timeout_s)
 
-    def add(self, record: Record) -> None:
-        """Record soon; the note on disk makes sure of it should this process not live."""
+    def add(self, record: Record | Check) -> None:
+        """Record soon; the note on disk makes sure of a store should this process not live."""
         if self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(record)
 
@@ -90,10 +94,17 @@ class Recorder:
         first = self._next(LOOK_S)
         if first:
             time.sleep(GATHER_S)
-            commit_records(
-                self._store, self._database, [first, *self._waiting_ones(MOST_AT_ONCE - 1)]
-            )
+            self._commit([first, *self._waiting_ones(MOST_AT_ONCE - 1)])
         return True
+
+    def _commit(self, batch: Sequence[Record | Check]) -> None:
+        records = [one for one in batch if isinstance(one, Record)]
+        found = [one for one in batch if isinstance(one, Check)]
+        if records:
+            commit_records(self._store, self._database, records)
+        if found:
+            with self._database.transaction() as cursor:
+                catalog.record_checks(cursor, found, self._tell_every_s)
 
     def wake(self) -> None:
         """End the wait for a record."""
@@ -103,19 +114,19 @@ class Recorder:
         """Record what still waits, as far as that is possible now."""
         try:
             while batch := self._waiting_ones(MOST_AT_ONCE):
-                commit_records(self._store, self._database, batch)
+                self._commit(batch)
         except (DatabaseUnavailable, OSError) as error:
             log.warning("event=record_postponed error=%s", type(error).__name__)
 
-    def _next(self, wait_s: float) -> Record | None:
+    def _next(self, wait_s: float) -> Record | Check | None:
         try:
             return self._waiting.get(timeout=wait_s)
         except queue.Empty:
             return None
 
-    def _waiting_ones(self, most: int) -> list[Record]:
+    def _waiting_ones(self, most: int) -> list[Record | Check]:
         """Return what waits now, all of it or `most`."""
-        found: list[Record] = []
+        found: list[Record | Check] = []
         while len(found) < most and not self._waiting.empty():
             record = self._waiting.get()
             if record:

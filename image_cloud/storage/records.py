@@ -69,6 +69,11 @@ class Records:
         """Write the note of an original that is here already.  Raises OSError."""
         notes.write(self._note(record.key), record)
 
+    def amend(self, record: Record) -> None:
+        """Write what is known of a store by now, where it stands.  Raises OSError."""
+        is_noted = self.is_unrecorded(record.key)
+        notes.write(self._note(record.key) if is_noted else self._settled(record.key), record)
+
     def settle(self, record: Record) -> None:
         """Move the note of `record` to the records: its row is committed."""
         noted = notes.read(self._note(record.key), Record)

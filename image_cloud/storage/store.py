@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from pathlib import Path
 
 from image_cloud.picture.record import Original, Record, Tombstone
+from image_cloud.picture.validators import Validators
 from image_cloud.process.locks import locked
+from image_cloud.storage.checks import Checks, Seen
 from image_cloud.storage.new_file import NewFile, sync_together
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.records import Records
@@ -30,6 +33,7 @@ class Store:
     variants: Variants
     records: Records
     tombstones: Tombstones
+    checks: Checks
     space: Space
 
     @classmethod
@@ -41,6 +45,7 @@ class Store:
             variants=Variants(root),
             records=Records(root),
             tombstones=Tombstones(root),
+            checks=Checks(root),
             space=Space(root, reserve),
         )
 
@@ -64,9 +69,45 @@ class Store:
                 self.records.place(note, record.key)
             original = record.original(is_private=is_private)
             self._place(file, original, record, lasts=lasts)
+            self.checks.forget(record.key)
+            self.checks.forget_gone(record.key)
             if before:
                 self._forget_replaced(before, original)
         return original
+
+    def seen(self, key: str) -> Seen | None:
+        """Return when the origin was last seen to have the picture; None where nobody knows.
+
+        Where no file tells, its record does: from then on a file does.
+        """
+        seen = self.checks.find(key)
+        record = None if seen else self.records.find(key)
+        if record is None:
+            return seen
+        self.checks.mark_store(key, record.stored_at)
+        return Seen(record.stored_at, by_check=False)
+
+    def is_over(self, key: str, max_age_s: float, least_age_s: float) -> bool:
+        """Say whether the origin was last seen to have the picture, if that is here, longer ago."""
+        seen = self.seen(key)
+        return seen is not None and seen.is_over(max_age_s, least_age_s, time.time())
+
+    def confirm(self, record: Record, at: float, validators: Validators) -> Record | None:
+        """Note that the origin had the bytes of `record` at that time, and what it says of them now.
+
+        Return the record as it is then, None where these bytes are here no longer.  Nothing is restamped.
+        """
+        with self._placing(record.key):
+            known = self.records.find(record.key)
+            if known is None or known.sha256 != record.sha256 or not self.originals.find(known.key):
+                return None
+            self.checks.mark(record.key, at)
+            self.checks.forget_gone(record.key)
+            told = dataclasses.replace(known, **vars(validators)) if validators else known
+            if told != known:
+                with contextlib.suppress(OSError):  # a full disk: the next answer tells it again
+                    self.records.amend(told)
+        return told
 
     def _place(self, file: NewFile, original: Original, record: Record, *, lasts: bool) -> None:
         try:
@@ -90,6 +131,7 @@ class Store:
             if original:
                 self.records.note(record)
                 self.originals.restamp(original, record)
+                self.checks.forget(record.key)
 
     def retag(self, record: Record) -> None:
         """Give an original of an earlier release the tag of its bytes, if that can be written."""
@@ -144,6 +186,8 @@ class Store:
         self.originals.remove(key)
         self.records.remove(key)
         self.variants.remove(key)
+        self.checks.forget(key)
+        self.checks.forget_gone(key)
         return was_here
 
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:

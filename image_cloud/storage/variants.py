@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from pathlib import Path
@@ -76,7 +77,11 @@ class Variants:
     def remove(self, key: str) -> None:
         """Remove everything made from originals of `key`."""
         for stem in (key, key + PRIVATE):
-            shutil.rmtree(self._root / "variants" / fan_out(key) / stem, ignore_errors=True)
+            # All at once: nobody finds some of them still there.
+            away = f"{self._root}/variants/.incoming/{secrets.token_hex(16)}"
+            with contextlib.suppress(OSError):
+                os.rename(f"{self._root}/variants/{fan_out(key)}/{stem}", away)
+                shutil.rmtree(away)
 
 
 def variant_path(stem: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from daemons.janitor.audit import Audit, Place
+from daemons.janitor.eviction import Eviction
 from daemons.janitor.janitor import LEFT_OVER_AGE_S, NOTE_AGE_S, Janitor
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
@@ -18,7 +19,6 @@ from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone
 from image_cloud.process import json_file
 from image_cloud.process.traffic import TrafficReader, load
-from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.originals import FOLDERS
 from tests.cloning import keep, picture
 from tests.node import new_node

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from daemons.janitor.eviction import Eviction
 from image_cloud.picture.key import fan_out, key_of
-from image_cloud.storage.eviction import Eviction
 from image_cloud.storage.space import NONE, Room, Space
 
 NOW = 1_800_000_000.0

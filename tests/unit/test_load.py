@@ -35,6 +35,7 @@ from image_cloud.origin import Downloaded
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import NONE, Validators
 from image_cloud.process.locks import locked
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
@@ -89,6 +90,7 @@ class Origin:
         is_whole: Any,
         *,
         as_older: bool = False,
+        known: Validators = NONE,
     ) -> Downloaded:
         self.asked += 1
         self._before()

@@ -1,0 +1,183 @@
+"""Pictures that change at their origins under the same URL."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import origin as behave
+from tests.frontdoor.client import eventually, get, jpeg, problem, tag_of
+from tests.frontdoor.test_command_line import run
+from tests.origin import Origin, Versions
+from tests.stack.running import Stack
+
+OLD, NEW = jpeg(200, 150, seed=1), jpeg(160, 120, seed=2)
+DATE, LATER = "Wed, 25 Nov 2026 10:00:00 GMT", "Wed, 25 Nov 2026 10:00:09 GMT"
+
+
+def refresh(stack: Stack, url: str) -> dict[str, Any]:
+    answer = get(stack, "/refresh_image", "POST", url=url)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def shown(stack: Stack, url: str) -> tuple[bytes, str, str]:
+    answer = get(stack, "/get_image", url=url)
+    return answer.content, answer.headers["ETag"], answer.headers["Last-Modified"]
+
+
+@pytest.mark.parametrize(
+    "validators",
+    [{"ETag": '"1"'}, {"ETag": 'W/"1"'}, {"Last_Modified": DATE}, {"ETag": "1", "Last_Modified": DATE}],
+)  # fmt: skip
+def test_unchanged_costs_no_transfer_and_no_version(
+    stack: Stack, origin: Origin, validators: dict[str, str]
+) -> None:
+    shop = Versions(OLD, **validators)
+    url = origin.behave("/same.jpg", shop)
+    before = shown(stack, url)
+    small = get(stack, "/get_thumbnail", url=url)
+    told = refresh(stack, url)
+    assert (told["changed"], shop.sent) == (False, [200, 304])
+    assert told["checked_at"] > told["stored_at"]
+    assert shown(stack, url) == before
+    again = get(stack, "/get_thumbnail", url=url)
+    assert again.headers["X-Cache"] == "HIT"
+    assert again.headers["Last-Modified"] == small.headers["Last-Modified"]
+
+
+@pytest.mark.parametrize(
+    ("validators", "others"),
+    [({}, {}), ({"ETag": '"1"'}, {"ETag": '"2"'}), ({"Last_Modified": DATE}, {"Last_Modified": LATER})],
+)  # fmt: skip
+def test_changed_is_a_new_version(
+    stack: Stack, origin: Origin, validators: dict[str, str], others: dict[str, str]
+) -> None:
+    shop = Versions(OLD, **validators)
+    url = origin.behave("/changed.jpg", shop)
+    before, small = shown(stack, url), get(stack, "/get_thumbnail", url=url, size=100)
+    shop.put(NEW, **others)
+    assert refresh(stack, url)["changed"]
+    after = shown(stack, url)
+    assert after[:2] == (NEW, tag_of(NEW))
+    assert after[2] != before[2]
+    new_small = get(stack, "/get_thumbnail", url=url, size=100)
+    assert (new_small.headers["X-Cache"], new_small.content != small.content) == ("RESIZED", True)
+    assert not refresh(stack, url)["changed"]
+
+
+def test_validators_that_lie(stack: Stack, origin: Origin) -> None:
+    shop = Versions(OLD, ETag='"0"')
+    url = origin.behave("/lying.jpg", shop)
+    before = shown(stack, url)
+    for number in range(1, 4):  # another tag each time, for the same bytes
+        shop.put(OLD, ETag=f'"{number}"')
+        assert not refresh(stack, url)["changed"]
+    assert shown(stack, url) == before
+    assert not refresh(stack, url)["changed"]  # that tag was recorded
+    assert shop.sent == [200, 200, 200, 200, 304]
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "code"),
+    [
+        (behave.answer_404, 404, "origin_not_found"),
+        (behave.answer(500), 502, "origin_status"),
+        (behave.html, 422, "not_an_image"),
+        (behave.close, 502, "origin_reset"),
+        (behave.short_body(NEW[:900], len(NEW)), 422, "truncated_image"),
+    ],
+)
+def test_a_failing_origin_does_not_cost_the_picture(
+    stack: Stack, origin: Origin, fails: Any, status: int, code: str
+) -> None:
+    url = origin.serve("/failing.jpg", OLD)
+    before = shown(stack, url)
+    origin.behave("/failing.jpg", fails)
+    answer = get(stack, "/refresh_image", "POST", url=url)
+    assert (answer.status_code, answer.json()["code"]) in [(status, code), (502, "origin_reset")]
+    assert shown(stack, url) == before
+    origin.serve("/failing.jpg", NEW)
+    assert refresh(stack, url)["changed"]  # what was remembered does not matter
+
+
+def test_what_is_not_here_is_fetched_and_what_is_blocked_is_not(
+    stack: Stack, origin: Origin
+) -> None:
+    url = origin.serve("/fetched.jpg", OLD)
+    assert refresh(stack, url)["changed"]
+    assert shown(stack, url)[0] == OLD
+    get(stack, "/delete_image", "DELETE", url=url, block="true")
+    problem(get(stack, "/refresh_image", "POST", url=url), 410, "blocked")
+    get(stack, "/delete_image", "DELETE", url=url, block="false")
+    problem(get(stack, "/refresh_image", "POST"), 400, "bad_parameter")
+    problem(get(stack, "/refresh_image", url=url), 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_delete_during_a_check_wins(stack: Stack, origin: Origin, is_changed: bool) -> None:
+    shop = Versions(OLD, ETag='"1"')
+    url = origin.behave("/deleted.jpg", shop)
+    assert shown(stack, url)[0] == OLD
+    if is_changed:
+        shop.put(NEW, ETag='"2"')
+    gate = behave.Gate(shop)
+    origin.behave("/deleted.jpg", gate)
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(get(stack, "/refresh_image", "POST", url=url))
+    )
+    thread.start()
+    gate.await_arrival()
+    assert get(stack, "/delete_image", "DELETE", url=url).json()["deleted"]
+    gate.open()
+    thread.join(30)
+    problem(answers[0], 503, "deleted_meanwhile")
+    assert get(stack, "/get_image", url=url, only_send_if_local="true").status_code == 404
+
+
+def test_one_check_at_a_time(stack: Stack, origin: Origin) -> None:
+    shop = Versions(OLD, ETag='"1"')
+    url = origin.behave("/once.jpg", shop)
+    assert shown(stack, url)[0] == OLD
+    gate = behave.Gate(shop)
+    origin.behave("/once.jpg", gate)
+    threads = [threading.Thread(target=lambda: refresh(stack, url)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    gate.await_arrival()
+    assert origin.most_parallel == 1
+    gate.open()
+    for thread in threads:
+        thread.join(60)
+    assert origin.most_parallel == 1
+
+
+def test_the_command_and_what_is_told_afterwards(
+    stack: Stack, origin: Origin, tmp_path: Path
+) -> None:
+    shop = Versions(OLD, ETag='"1"', Last_Modified=DATE)
+    url = origin.behave("/told.jpg", shop)
+    assert shown(stack, url)[0] == OLD
+    token = tmp_path / "token"
+    token.write_text(stack.token)
+    elsewhere = ["--url", stack.url, "--token-file", str(token)]
+    done = run(tmp_path, *elsewhere, "refresh", url)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "unchanged")
+    shop.put(NEW, ETag='"2"')
+    assert json.loads(run(tmp_path, *elsewhere, "refresh", url, "--json").stdout)["changed"]
+    origin.behave("/told.jpg", behave.answer(410))
+    assert run(tmp_path, *elsewhere, "refresh", url).returncode == 4
+
+    def facts() -> Any:
+        return get(stack, "/explain", url=url).json()
+
+    assert facts()["record"]["etag"] == '"2"'
+    assert facts()["failures"]["check"]["code"] == "origin_not_found"
+    eventually(lambda: (facts()["catalogue"] or {}).get("etag") == '"2"', "the row has it, too")
