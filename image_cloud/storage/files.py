@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import math
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from image_cloud.picture.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
+
+_LOCAL = {
+    0xEF53,
+    0x58465342,
+    0x9123683E,
+    0xF2F52010,
+}  # ext2 to ext4, XFS, Btrfs, F2FS: linux/magic.h
+_STATFS_BYTES, _TYPE_BYTES = 256, ctypes.sizeof(ctypes.c_long)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def move(source: str, target: str, folder_mode: int) -> None:
@@ -52,6 +63,32 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file_system(folder: str) -> bool:
+    """Make sure that all files and names of the file system of `folder` are on disk.
+
+    Say whether that is so: network file systems may do nothing when asked this.  Raises OSError.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _is_local(descriptor):
+            return False
+        if _libc.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        # ext4 without a journal flushes the disk's cache before it has written its folders.
+        os.fsync(descriptor)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _is_local(descriptor: int) -> bool:
+    status = ctypes.create_string_buffer(_STATFS_BYTES)
+    if _libc.fstatfs(descriptor, status):
+        return False
+    return int.from_bytes(status.raw[:_TYPE_BYTES], sys.byteorder) in _LOCAL
 
 
 def stamp(file: int | str, modified_s: float, sha256: str) -> None:

@@ -8,18 +8,27 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from image_cloud.picture.key import KEY_PATTERN, fan_out
 from image_cloud.picture.record import PRIVATE, Original, Record
 from image_cloud.picture.variant import EXTENSIONS
-from image_cloud.storage.files import has_bytes, has_stamp, stamp, sync, unlink
+from image_cloud.storage.files import (
+    has_bytes,
+    has_stamp,
+    stamp,
+    sync,
+    sync_file_system,
+    unlink,
+)
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile
 
 USUAL_EXTENSION = "jpg"
 FOLDERS = 65536
+SHARED_FROM = 4
+"""So many files and folders one by one cost more than the whole file system at once."""
 
 
 class Originals:
@@ -98,6 +107,17 @@ class Originals:
         with contextlib.suppress(FileNotFoundError):
             sync(path)
             sync(os.path.dirname(path))
+
+    def sync_all(self, keys: Sequence[str]) -> None:
+        """Make sure that files and names of those that are here survive a crash of the machine.
+
+        Several share the disk's work, where the file system can do that.  Raises OSError.
+        """
+        if len(keys) >= SHARED_FROM and sync_file_system(f"{self._root}/originals"):
+            return
+        for key in keys:
+            if original := self.find(key):
+                self.sync(original)
 
     def remove(self, key: str) -> None:
         """Remove every file of `key`: an empty or doubled one, too."""

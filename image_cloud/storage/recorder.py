@@ -34,9 +34,7 @@ def commit_records(store: Store, database: Database, records: Sequence[Record]) 
 
     No row says that a picture is here before that is sure to survive a crash of the machine.
     """
-    for one in records:
-        if original := store.originals.find(one.key):
-            store.originals.sync(original)
+    store.originals.sync_all([one.key for one in records])
     with database.transaction() as cursor:
         catalog.upsert(cursor, records)
     for one in records:

@@ -8,12 +8,14 @@ import pytest
 from image_cloud import errors
 from image_cloud.fetch.flights import Flights
 from image_cloud.picture.key import key_of
-from image_cloud.picture.record import Record
+from image_cloud.picture.record import Original, Record
 from image_cloud.process.locks import locked
+from image_cloud.storage.files import sync_file_system
 from image_cloud.storage.folders import PRIVATE_FILE
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import NewFile
 from image_cloud.storage.store import Store
+from tests.storage import put
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
@@ -166,3 +168,27 @@ def test_the_lock_holds_between_processes_and_dies_with_its_holder(tmp_path: Pat
         os.waitpid(child, 0)
     with locked(tmp_path / "lock", KEY, DEADLINE_S):
         pass
+
+
+@pytest.mark.parametrize(("count", "is_shared"), [(3, False), (20, True)])
+def test_many_originals_reach_the_disk_together_where_it_can_do_that(
+    store: Store, monkeypatch: pytest.MonkeyPatch, count: int, is_shared: bool
+) -> None:
+    keys = [put(store, f"http://shop.example/{number}.jpg", 1.0).key for number in range(count)]
+    kept = {f"{store.root}/{Original(key, 'jpg').relative}" for key in keys}
+    folders = {os.path.dirname(file) for file in kept}
+    synced: list[str] = []
+
+    def fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.originals.sync_all(keys)
+    if is_shared and sync_file_system(f"{store.root}/originals"):
+        assert set(synced) == {f"{store.root}/originals"}
+    else:
+        assert set(synced) == kept | folders
+
+
+def test_a_file_system_that_may_do_nothing_is_not_relied_on() -> None:
+    assert not sync_file_system("/proc")
