@@ -23,7 +23,7 @@ INTERNAL = "X-Image-Cloud-Internal"
 
 
 class TokenCheck:
-    """Falcon middleware: 401 without a known token, 403 without the resource's `scope`.
+    """Falcon middleware: 401 without a known token, 403 without the resource's `scope`, or any of several.
 
     A signed URL stands for a token with the scope `read` that opens that one address.
     """
@@ -54,8 +54,10 @@ class TokenCheck:
         """Compare the client's scopes with the one that the resource names; hide what is nginx's own."""
         if getattr(resource, "internal", False) and not req.get_header(INTERNAL):
             raise falcon.HTTPNotFound
-        if resource is not None and resource.scope and resource.scope not in req.context.scopes:
-            raise ScopeMissing(f"the scope {resource.scope} is needed here")
+        needed = resource.scope if resource is not None else None
+        any_of = (needed,) if isinstance(needed, str) else needed or req.context.scopes
+        if any_of and not set(any_of) & set(req.context.scopes):
+            raise ScopeMissing(f"the scope {' or '.join(any_of)} is needed here")
 
     def _take(self, req: falcon.Request, client: Client | None) -> None:
         if client is not None:

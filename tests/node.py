@@ -11,7 +11,7 @@ from image_cloud.node import Node
 from tests.storage import new_store
 
 AWAY = Settings(dsn="host=/nonexistent")
-RUN_FOLDERS = ("pools", "sockets")
+RUN_FOLDERS = ("pools", "sockets", "beats", "metrics")
 
 
 def new_node(home: Path, settings: str = "", database: Settings = AWAY) -> Node:

@@ -19,7 +19,13 @@ from image_cloud.request import tokens
 
 REQUEST_ID = "0123456789abcdef" * 2
 MOST_STEPS = 4
-NEXT = {"/_fetch": "fetch", "/_variant": "fetch", "/_delete": "control", "/_changes": "control"}
+NEXT = {
+    "/_fetch": "fetch",
+    "/_variant": "fetch",
+    "/_delete": "control",
+    "/_changes": "control",
+    "/_metrics": "control",
+}
 
 
 @dataclasses.dataclass(frozen=True)

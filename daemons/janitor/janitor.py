@@ -20,6 +20,7 @@ from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.fetch.unstored import Unstored
+from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
@@ -58,8 +59,10 @@ class Janitor:
         cluster_clock: ClusterClock,
         tombstones_keep_s: float,
         go_on: GoOn,
+        metrics: ProcessFiles,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._metrics = metrics
         self.idle_s = idle_s
         self._store = store
         self._failures = failures
@@ -81,6 +84,7 @@ class Janitor:
             self._forget_tombstones()
         self._eviction.note_use(self._traffic.read())
         evicts = self._eviction.step()
+        self._metrics.merge_ended()
         self._commit_deletes()
         return self._commit_records() or evicts
 
@@ -164,4 +168,5 @@ def create(node: Node, runner: Runner) -> Janitor:
         node.clock,
         config.cluster.tombstone_days * DAY_S,
         runner.go_on,
+        ProcessFiles(node.run / "metrics"),
     )

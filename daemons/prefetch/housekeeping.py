@@ -11,13 +11,14 @@ from daemons.prefetch.leases import Leases
 from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_queue
 from image_cloud.db.connect import Database
 from image_cloud.politeness.breaker import Domains
+from image_cloud.supervision.metrics import queues
 
-PROMOTE_S, TROUBLE_S, CLEAN_UP_S = 0.25, 1.0, 60.0
+PROMOTE_S, TROUBLE_S, MEASURE_S, CLEAN_UP_S = 0.25, 1.0, 15.0, 60.0
 PROMOTED_AT_ONCE, PUT_OFF_AT_ONCE = 1000, 1000
 
 
 class Housekeeping:
-    """Limits, leases, waits and pauses that are over, dead domains, and old batches.
+    """Limits, leases, waits and pauses that are over, dead domains, old batches, and counts.
 
     A batch is old when it ended more than `keep_batches_s` ago.
     """
@@ -55,6 +56,8 @@ class Housekeeping:
             self._giving_up.step()
             self._end_pauses()
             self._due["trouble"] = self._clock() + max(TROUBLE_S, 20 * (self._clock() - began))
+        if self._is_due("measure", MEASURE_S):
+            queues.measure(self._database)
         if self._is_due("clean up", CLEAN_UP_S):
             self._clean_up()
 

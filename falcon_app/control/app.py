@@ -9,6 +9,7 @@ from falcon_app.control.changes import ChangesAnswer
 from falcon_app.control.deletes import DeleteAnswer
 from falcon_app.control.explain import ExplainAnswer
 from falcon_app.control.history import HistoryAnswer
+from falcon_app.control.metrics import MetricsAnswer
 from falcon_app.control.node_status import NodeStatusAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
@@ -19,6 +20,8 @@ from image_cloud.politeness.overview import Overview
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
 from image_cloud.process.sockets import SERVERS
+from image_cloud.supervision.metrics import node as node_metrics
+from image_cloud.supervision.metrics.node import NodeMetrics
 from image_cloud.supervision.node_status import NodeStatus, Parts
 from image_cloud.supervision.readiness import Readiness, pool_checks
 
@@ -37,22 +40,43 @@ def create_control(node: Node) -> App:
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
-    app.add_route("/_node_status", NodeStatusAnswer(_status(node)))
     app.add_route("/_history", HistoryAnswer(History(config.node.name, node.history)))
+    readiness = _readiness(node)
+    app.add_route("/_node_status", NodeStatusAnswer(_status(node, readiness)))
+    app.add_route("/_metrics", MetricsAnswer(_metrics(node, readiness)))
     app.add_route("/health", Health())
     return app
 
 
-def _status(node: Node) -> NodeStatus:
-    config, run = node.config, node.config.node.run
-    others = pool_checks(run, (one for one in SERVERS if one != "control"))
+def _readiness(node: Node) -> Readiness:
+    others = (one for one in SERVERS if one != "control")
+    checks = pool_checks(node.config.node.run, others)
+    return Readiness(node.store.space, node.database, checks)
+
+
+def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
+    return NodeMetrics(
+        node_metrics.Parts(
+            storage=node.storage,
+            run=node.run,
+            readiness=readiness,
+            decoder=node.decoder,
+            pools=node.config.pools,
+            domains=Overview(node.gate),
+            peers=node.peer_states,
+        )
+    )
+
+
+def _status(node: Node, readiness: Readiness) -> NodeStatus:
+    config = node.config
     return NodeStatus(
         Parts(
             name=config.node.name,
             storage=node.storage,
             run=node.run,
             limits_file=Path(config.politeness.limits_file),
-            readiness=Readiness(node.store.space, node.database, others),
+            readiness=readiness,
             space=node.store.space,
             database=node.database,
             domains=Overview(node.gate),

@@ -11,7 +11,7 @@ from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.explain import Explain
 from falcon_app.front.history import HistoryAsked
 from falcon_app.front.images import GetImage, GetThumbnail
-from falcon_app.front.metrics import Metrics
+from falcon_app.front.metrics import MetricsRequest
 from falcon_app.front.node_status import NodeStatusRequest
 from falcon_app.front.refresh import RefreshImage
 from falcon_app.health import Health, Ready
@@ -22,7 +22,6 @@ from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
 from image_cloud.process.sockets import SERVERS
 from image_cloud.request.writable import writable_formats
-from image_cloud.supervision.metrics import NodeMetrics
 from image_cloud.supervision.readiness import Readiness, pool_checks
 
 
@@ -44,26 +43,12 @@ def create_front(node: Node) -> App:
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(node.config.node.name, readiness))
     app.add_route("/openapi.json", Description(node.config.resize, formats))
-    app.add_route("/metrics", Metrics(_metrics(node, readiness)))
+    app.add_route("/metrics", MetricsRequest())
     overview = Overview(node.gate)
     app.add_route("/domains", PausedDomains(overview))
     app.add_route("/domains/resume", ResumeDomain(overview))
     _add_cluster(app, node)
     return app
-
-
-def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
-    pools = node.config.pools
-    return NodeMetrics(
-        readiness,
-        node.storage,
-        node.run,
-        node.decoder,
-        pools,
-        node.domains,
-        node.database,
-        node.peer_states,
-    )
 
 
 def _add_cluster(app: App, node: Node) -> None:

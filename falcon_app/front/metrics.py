@@ -1,26 +1,19 @@
-"""GET /metrics: this node's state and traffic as Prometheus text."""
+"""GET /metrics: the front pool checks who asks, the control pool looks."""
 
 from __future__ import annotations
 
 import falcon
 
-from image_cloud.supervision.metrics import NodeMetrics
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from falcon_app.exchange import hand_on
 
 
-class Metrics:
-    """GET /metrics."""
+class MetricsRequest:
+    """GET /metrics: for Prometheus and operators."""
 
-    scope = "ops"
-
-    def __init__(self, metrics: NodeMetrics) -> None:
-        self._metrics = metrics
+    scope = ("metrics", "ops")
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer with all metrics."""
-        resp.text = self._metrics.text()
-        resp.content_type = CONTENT_TYPE
-        resp.set_header("Cache-Control", "no-store")
+        """Send the request on."""
+        hand_on(resp, "/_metrics", {})
 
     on_head = on_get

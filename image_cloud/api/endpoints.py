@@ -189,6 +189,12 @@ def _state() -> list[Operation]:
             (answers.HISTORY,),
             tuple(HistoryParameters().all()),
         ),
-        Operation("GET", "/metrics", "Prometheus metrics.", "ops", (answers.METRICS,)),
+        Operation(
+            "GET",
+            "/metrics",
+            "Prometheus metrics; the scope `metrics` is enough.",
+            "ops",
+            (answers.METRICS,),
+        ),
         Operation("GET", "/openapi.json", "This description.", "read", (answers.OPENAPI,)),
     ]

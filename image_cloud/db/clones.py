@@ -59,6 +59,16 @@ WAKE = """
 """
 RELEASE = "UPDATE clone_requests SET not_before = now() WHERE not_before > now()"
 COUNT = "SELECT count(*) FROM clone_requests"
+# A request is due from the moment it came, or from its next try on.
+OLDEST = """
+    SELECT greatest(coalesce(extract(epoch FROM now() - min(not_before)), 0), 0)::float8
+    FROM clone_requests
+"""
+BY_PEER = """
+    SELECT name, (SELECT count(*) FROM clone_requests WHERE peer = name),
+           extract(epoch FROM now() - caught_up_at)::float8
+    FROM peers
+"""
 CURSOR = "SELECT cursor FROM peers WHERE name = %(name)s"
 POSITIONS = "SELECT name, cursor FROM peers"
 SAVE = """
@@ -88,6 +98,15 @@ class Request:
     peer: str
     attempts: int
     checked_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PeerQueue:
+    """What is to be cloned that a peer told of, and how long ago (seconds) its feed was read to its end."""
+
+    name: str
+    requests: int
+    lag_s: float | None
 
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
@@ -133,6 +152,19 @@ def count(cursor: Cursor) -> int:
     cursor.execute(COUNT)
     row: Any = cursor.fetchone()
     return int(row[0])
+
+
+def oldest_s(cursor: Cursor) -> float:
+    """Return for how long (seconds) the first request has been due, 0 without one."""
+    cursor.execute(OLDEST)
+    row: Any = cursor.fetchone()
+    return float(row[0])
+
+
+def by_peer(cursor: Cursor) -> list[PeerQueue]:
+    """Return the backlog by the peers that are followed."""
+    cursor.execute(BY_PEER)
+    return [PeerQueue(*row) for row in cursor.fetchall()]
 
 
 def cursor_of(cursor: Cursor, name: str) -> str:

@@ -23,6 +23,10 @@ BACKLOG = """
            (SELECT count(*) FROM prefetch_requests WHERE NOT ready AND owner IS NULL),
            (SELECT count(*) FROM prefetch_batches WHERE finished_at IS NULL)
 """
+OLDEST = """
+    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+    FROM prefetch_batches WHERE finished_at IS NULL
+"""
 OLD = """
     DELETE FROM prefetch_batches WHERE id = ANY (ARRAY(
         SELECT id FROM prefetch_batches
@@ -95,6 +99,14 @@ def backlog(cursor: Cursor) -> Backlog:
     row = cursor.fetchone()
     assert row is not None
     return Backlog(*row)
+
+
+def oldest_s(cursor: Cursor) -> float:
+    """Return the age (seconds) of the oldest batch that has not ended, 0 without one."""
+    cursor.execute(OLDEST)
+    row = cursor.fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 def forget_old(cursor: Cursor, keep_s: float) -> int:

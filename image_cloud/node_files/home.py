@@ -54,6 +54,7 @@ PATHS = {
     "sockets": "run/sockets",
     "pools": "run/pools",
     "beats": "run/beats",
+    "metrics": "run/metrics",
     "decoder_config": "run/decoder.ini",
     "postgres_run": "run/postgres",
 }

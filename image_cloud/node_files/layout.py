@@ -36,7 +36,7 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
     _make_all(run, READABLE, home.beats, *(storage / name for name in FOLDERS))
     history = Path(config.node.history).parent
-    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, history)
+    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, home.metrics, history)
 
 
 def require_space(folder: Path) -> None:

@@ -41,9 +41,21 @@ class Overview:
 
     def all(self) -> list[dict[str, Any]]:
         """Return the troubled domains as JSON, at most MOST_LISTED, those that are asked last first."""
+        return [self._described(self._limit(one.domain), one) for one in self.troubles()]
+
+    def troubles(self) -> list[Trouble]:
+        """Return what is known against domains, at most MOST_LISTED, those that are asked last first."""
         troubles = itertools.islice(self._gate.domains.troubles(), MOST_LISTED)
-        last_first = sorted(troubles, key=lambda one: (-one.until, one.domain))
-        return [self._described(self._limit(one.domain), one) for one in last_first]
+        return sorted(troubles, key=lambda one: (-one.until, one.domain))
+
+    def limited(self) -> list[str]:
+        """Return the domains that have an entry in the limits file."""
+        return sorted(self._gate.limits.current().entries)
+
+    def slots(self, name: str) -> tuple[int, int]:
+        """Return how many downloads from a domain are under way, and how many may be."""
+        domain = self._limit(name)
+        return self._gate.slots.used(domain), domain.most
 
     def one(self, name: str) -> dict[str, Any]:
         """Return the domain that `name` counts for as JSON.  Raises BadParameter."""

@@ -16,7 +16,7 @@ from image_cloud.process import json_file
 from image_cloud.process.locks import exclusive
 from image_cloud.process.reread import Reread
 
-SCOPES = ("read", "prefetch", "delete", "peer", "ops")
+SCOPES = ("read", "prefetch", "delete", "peer", "ops", "metrics")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 

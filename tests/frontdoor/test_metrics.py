@@ -25,7 +25,6 @@ def test_hits_and_misses_are_counted(stack: Stack, origin: Origin) -> None:
     eventually(lambda: value(stack, names["HIT"]) >= before["HIT"] + 20, "hits are counted")
     eventually(lambda: value(stack, names["RESIZED"]) >= before["RESIZED"] + 1, "the miss, too")
     assert value(stack, 'image_cloud_responses_total{status="200"}') >= 21
-    assert value(stack, "image_cloud_sent_bytes_total") > 21 * 1000
 
 
 def test_the_state_of_the_node(stack: Stack) -> None:
@@ -41,8 +40,8 @@ def test_the_state_of_the_node(stack: Stack) -> None:
 def test_what_is_at_work_and_what_waits(stack: Stack) -> None:
     def is_told() -> bool:
         lines = get(stack, "/metrics").text.splitlines()
-        idle = 'image_cloud_pool_running{pool="decoder"} 0' in lines
-        return idle and "image_cloud_clone_requests 0" in lines
+        idle = 'image_cloud_pool_running{pool="decoder"} 0.0' in lines
+        return idle and "image_cloud_clone_requests 0.0" in lines
 
     eventually(is_told, "nothing is at work, nothing waits")
 

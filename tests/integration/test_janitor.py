@@ -15,6 +15,7 @@ from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import OriginReset
 from image_cloud.fetch.audit import MISSING, Finding
+from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone
 from image_cloud.process import json_file
@@ -48,7 +49,8 @@ class Parts:
             node.store, node.failures, node.unstored, node.database,
             TrafficReader(self.log, node.run / "pools" / "traffic.json"),
             Eviction(node.storage, 1000, node.store.space, self.clock), IDLE_S, node.clock,
-            tombstones_keep_s=100.0, go_on=lambda: self.goes_on, clock=self.clock,
+            tombstones_keep_s=100.0, go_on=lambda: self.goes_on,
+            metrics=ProcessFiles(node.run / "metrics"), clock=self.clock,
         )  # fmt: skip
 
     def rows(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""/health, /ready, /metrics and /alternative_clouds: what a node says of itself and of its peers."""
+"""/health, /ready and /alternative_clouds: what a node says of itself and of its peers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from falcon_app.front.metrics import Metrics
 from falcon_app.health import Health, Ready
-from image_cloud.cluster.peer_states import PeerState, PeerStates
-from image_cloud.config.sections import Politeness, Pools
-from image_cloud.errors import DatabaseUnavailable, OriginStatus, StorageUnavailable
-from image_cloud.politeness.breaker import Domains
-from image_cloud.supervision.metrics import NodeMetrics
+from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
 from image_cloud.supervision.readiness import Readiness, pool_checks
 from tests.unit.web import client
 
@@ -126,39 +121,3 @@ def test_a_pool_that_does_not_answer_degrades_the_node(tmp_path: Path) -> None:
     assert said["status"] == "degraded"
     silent = "does not answer"
     assert said["pools"] == {"fetch": silent, "control": silent, "front": "ok"}
-
-
-# --- metrics --------------------------------------------------------------------------------------
-
-
-class Decoder:
-    """A decoder with two workers and two pictures more that wait."""
-
-    def status(self) -> dict[str, int]:
-        busy = {"workers": 2, "running": 1, "waiting": 2, "waiting_prefetch": 0}
-        return {**busy, "done": 4, "deaths": 5, "kills": 0, "refused": 0}
-
-
-def test_metrics_do_without_the_database(tmp_path: Path) -> None:
-    for name in ("domains", "incoming", "unrecorded", "run"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "unrecorded" / "a.json").write_text("{}")
-    domains = Domains(tmp_path / "domains", tmp_path / "locks", Politeness(jitter=0))
-    domains.failed("shop.example", OriginStatus(upstream_status=429, retry_after_s=60))
-    states = PeerStates(tmp_path / "peers.json")
-    states.update(PeerState("ic01", "http://ic01", alive=True, is_stopped=True))
-    metrics = NodeMetrics(
-        Readiness(Space(), Database(away)), tmp_path, tmp_path / "run", Decoder(),
-        Pools(resize_queue=7), domains, Database(), states,
-    )  # fmt: skip
-    answer = client({"/metrics": Metrics(metrics)}, ("ops",)).simulate_get("/metrics")
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    lines = answer.text.splitlines()
-    assert {
-        'image_cloud_up{part="storage"} 1', 'image_cloud_up{part="database"} 0',
-        'image_cloud_pool_running{pool="decoder"} 3', 'image_cloud_pool_limit{pool="decoder"} 9',
-        'image_cloud_decoder_pictures_total{end="deaths"} 5',
-        "image_cloud_unrecorded_originals 1", 'image_cloud_feed_stopped{peer="ic01"} 1',
-    } <= set(lines)  # fmt: skip
-    assert any(line.startswith('image_cloud_domain_pause_seconds{domain="shop.') for line in lines)
-    assert not any("prefetch_urls" in line for line in lines)

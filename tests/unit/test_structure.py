@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # A folder may import from its own row and the rows above; the folders of a pool or daemon are one part.
 ROWS = [
     ["image_cloud", "image_cloud.errors"],
-    ["image_cloud.picture", "image_cloud.process", "image_cloud.config"],
+    ["image_cloud.picture", "image_cloud.process", "image_cloud.config", "image_cloud.metrics"],
     ["image_cloud.request", "image_cloud.resize"],
     ["image_cloud.origin", "image_cloud.db", "image_cloud.politeness"],
     ["image_cloud.storage"],
