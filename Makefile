@@ -9,13 +9,13 @@ export PYTHON IMAGING
 PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
-TEST_PACKAGES := git iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds
+TEST_PACKAGES := git iproute2 plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium
 
 STACK := .venv/bin/python -m image_cloud.stack
 
 .DEFAULT_GOAL := run
 .PHONY: help run up down cluster cluster-down node-start node-stop unit test lint fresh-test deploy-test cluster-soak \
-    prefetch-soak bench bench-new bench-prefetch requirements release clean setup setup-test setup-lint setup-ansible
+    prefetch-soak bench bench-new bench-prefetch vendor requirements release clean setup setup-test setup-lint setup-ansible
 
 ## Start here
 
@@ -93,6 +93,9 @@ bench-prefetch: setup-test ## measure claims with a million URLs waiting, then U
 	.venv/bin/python -m bench.prefetch
 
 ## Upkeep
+
+vendor: ## take what the pages' browsers load from the package registry (needs npm)
+	@exec sh dev/vendor.sh
 
 requirements: ## write requirements*.txt with all hashes (ARGS="--upgrade-package NAME")
 	@exec sh dev/requirements.sh $(ARGS)

@@ -10,11 +10,14 @@ import functools
 import importlib
 import os
 from types import ModuleType
+from typing import Any
 
 from falcon_app.http_errors import App
 from image_cloud.config import Config, config_from_environment
 from image_cloud.node import Node
 from image_cloud.request.writable import format_problems
+
+FOR_PAGES = "HTTP_X_IMAGE_CLOUD_PAGES"  # in the WSGI environment
 
 
 @functools.cache
@@ -29,11 +32,33 @@ def node() -> Node:
     return Node(configuration())
 
 
-def create_app() -> App:
-    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch or control."""
+def create_app() -> Any:
+    """Return the application of the pool that IMAGE_CLOUD_POOL names: front, fetch or control.
+
+    The control pool serves the operator's pages, too: an app of their own, as people log in to them.
+    """
     pool = os.environ["IMAGE_CLOUD_POOL"]
-    app: App = getattr(module_of(pool), f"create_{pool}")(node())
+    app = create(pool)
+    return app if pool != "control" else Beside(create("pages"), app)
+
+
+def create(part: str) -> App:
+    """Return the app of a pool, or of the pages."""
+    app: App = getattr(module_of(part), f"create_{part}")(node())
     return app
+
+
+class Beside:
+    """WSGI: `pages` answers what nginx sends as theirs (nginx/snippets/to_pages.conf), `others` the rest."""
+
+    def __init__(self, pages: App, others: App) -> None:
+        self._pages = pages
+        self._others = others
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one request."""
+        app = self._pages if FOR_PAGES in environ else self._others
+        return app(environ, start_response)
 
 
 def start() -> None:
@@ -53,5 +78,5 @@ def end() -> None:
 
 
 def module_of(pool: str) -> ModuleType:
-    """Import what `pool` is made of, and nothing of the other pools."""
+    """Import what `pool`, or `pages`, is made of, and nothing of the other pools."""
     return importlib.import_module(f"falcon_app.{pool}.app")

@@ -55,7 +55,10 @@ elif _pool == "fetch":
     keepalive = 75
 else:
     worker_class, workers = KEEPING, 1
-    queues = (_pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.status_queue)
+    queues = (
+        _pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.status_queue,
+        _pools.pages_queue,
+    )  # fmt: skip
     threads = sum(queues) + SPARE_THREADS
     keepalive = 75
 

@@ -109,6 +109,33 @@ class ScopeMissing(Forbidden):
     code = "scope_missing"
 
 
+class ForeignOrigin(Forbidden):
+    """The form was sent from another site.
+
+    Use the form of the node's own page; a proxy in between has to pass on `Host` and `Origin`.
+    """
+
+    code = "foreign_origin"
+
+
+class FormExpired(Forbidden):
+    """The form has expired.
+
+    Open the page again and send its form anew.
+    """
+
+    code = "form_expired"
+
+
+class TooManyAttempts(ImageCloudError):
+    """Too many wrong tokens came from this address.
+
+    `Retry-After` says when to try again.
+    """
+
+    code = "too_many_attempts"
+
+
 class BadSignature(Forbidden):
     """The signed URL is not valid.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from falcon_app.control.batches import FireAndForget
 from falcon_app.control.changes import ChangesAnswer
 from falcon_app.control.deletes import DeleteAnswer
@@ -19,11 +17,10 @@ from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
-from image_cloud.process.sockets import SERVERS
 from image_cloud.supervision.metrics import node as node_metrics
 from image_cloud.supervision.metrics.node import NodeMetrics
-from image_cloud.supervision.node_status import NodeStatus, Parts
-from image_cloud.supervision.readiness import Readiness, pool_checks
+from image_cloud.supervision.node_status import readiness_of, status_of
+from image_cloud.supervision.readiness import Readiness
 
 
 def create_control(node: Node) -> App:
@@ -41,17 +38,11 @@ def create_control(node: Node) -> App:
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
     app.add_route("/_history", HistoryAnswer(History(config.node.name, node.history)))
-    readiness = _readiness(node)
-    app.add_route("/_node_status", NodeStatusAnswer(_status(node, readiness)))
+    readiness = readiness_of(node)
+    app.add_route("/_node_status", NodeStatusAnswer(status_of(node, readiness)))
     app.add_route("/_metrics", MetricsAnswer(_metrics(node, readiness)))
     app.add_route("/health", Health())
     return app
-
-
-def _readiness(node: Node) -> Readiness:
-    others = (one for one in SERVERS if one != "control")
-    checks = pool_checks(node.config.node.run, others)
-    return Readiness(node.store.space, node.database, checks)
 
 
 def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
@@ -62,23 +53,6 @@ def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
             readiness=readiness,
             decoder=node.decoder,
             pools=node.config.pools,
-            domains=Overview(node.gate),
-            peers=node.peer_states,
-        )
-    )
-
-
-def _status(node: Node, readiness: Readiness) -> NodeStatus:
-    config = node.config
-    return NodeStatus(
-        Parts(
-            name=config.node.name,
-            storage=node.storage,
-            run=node.run,
-            limits_file=Path(config.politeness.limits_file),
-            readiness=readiness,
-            space=node.store.space,
-            database=node.database,
             domains=Overview(node.gate),
             peers=node.peer_states,
         )

@@ -17,6 +17,7 @@ STATUS: dict[type[errors.ImageCloudError], int] = {
     errors.BatchUnknown: 404,
     errors.OriginNotFound: 404,
     errors.Blocked: 410,
+    errors.TooManyAttempts: 429,
     errors.RequestTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnusableImage: 422,

@@ -12,7 +12,7 @@ from image_cloud.cli.access import (
     open_node,
 )
 from image_cloud.cli.node_client import NodeClient
-from image_cloud.cli.people import printable
+from image_cloud.pages.people import printable
 
 NOTABLE_S = 1.0
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from image_cloud.cli.node_client import NodeClient
-from image_cloud.cli.people import printable
+from image_cloud.pages.people import printable
 
 
 def add_commands(commands: Any) -> None:

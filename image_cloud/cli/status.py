@@ -9,7 +9,7 @@ from typing import Any
 
 from image_cloud.cli import domains
 from image_cloud.cli.node_client import NodeClient
-from image_cloud.cli.people import ago, printable, size
+from image_cloud.pages.people import ago, printable, size
 
 TIMEOUT_S = 10.0
 NOTABLE_S = 1.0

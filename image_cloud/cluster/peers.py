@@ -34,7 +34,7 @@ Write = Callable[[bytes], object]
 
 LONGEST_TRANSFER_S = 600.0
 MOST_FEED_BYTES, LONGEST_FEED_S = 32 << 20, 60.0
-MOST_EXPLAINED_BYTES = 1 << 20
+MOST_EXPLAINED_BYTES = MOST_STATUS_BYTES = 1 << 20
 FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 
 
@@ -114,6 +114,10 @@ class Peers:
         return self._json(
             peer, f"/explain?local=true&url={quote(url.text, safe='')}", MOST_EXPLAINED_BYTES
         )
+
+    def node_status(self, peer: Peer) -> dict[str, Any]:
+        """Return how the peer is, as it sent it.  Raises PeerAway."""
+        return self._json(peer, "/node_status", MOST_STATUS_BYTES)
 
     def end_polls(self) -> None:
         """Have every call of `changes` break off, now and from now on: they raise PeerAway."""

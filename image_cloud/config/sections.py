@@ -481,6 +481,7 @@ class Pools:
     status_queue: int = f.whole(
         16, 1, 1024, "Most requests of operators at once: what is explained, what is shown."
     )
+    pages_queue: int = f.whole(16, 1, 1024, "Most requests for the operator's pages at once.")
     resize_workers: int = f.whole(
         2, 1, 256, "Workers of the decoder, each a process that resizes one picture at a time."
     )

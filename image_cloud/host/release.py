@@ -36,6 +36,7 @@ NOT_ON_HOSTS = {"postgres.conf", "nginx.conf"}  # of supervisor.d/local: systemd
 NGINX = "/usr/sbin/nginx"
 # By supervisord, into its own process.
 LOADED = ("extension.py", "hung_programs.py", "kept_sockets.py", "lossy_logs.py", "orphans.py")
+MINIFIED = "vendor"  # a folder of nginx/assets: lines of a megabyte, which nobody reads
 SETTINGS = "settings.ini"  # in a release's folder: the ini that it ran with last, for a roll back
 
 
@@ -179,6 +180,8 @@ def _note(host: Host) -> Path:
 
 
 def _difference(file: Planned) -> list[str]:
+    if MINIFIED in file.path.parts:
+        return [f"{file.path} changed"]
     old = file.path.read_text(encoding="utf-8") if file.path.exists() else ""
     names = (str(file.path), f"{file.path} (new)")
     return list(difflib.unified_diff(old.splitlines(), file.text.splitlines(), *names, lineterm=""))

@@ -14,7 +14,8 @@ from image_cloud.node_files.home import Home
 from image_cloud.node_files.nginx_node import render_node
 
 MODULES = Path("/usr/lib/nginx/modules")  # of Debian's and Ubuntu's packages
-COPIED = ("lua", "maps", "snippets", "sites")
+FILLED_IN = ("lua", "maps", "snippets", "sites")
+COPIED = "assets"  # what browsers load
 OPEN_FILES = 65536
 
 SAMPLE_SITE = """\
@@ -41,9 +42,12 @@ def plan(home: Home, config: Config, checkout: Path, user: Account) -> list[Plan
     source = checkout / "nginx"
     files = [
         Planned(home.nginx / path.relative_to(source), fill_in(path.read_text("utf-8"), home))
-        for folder in COPIED
-        for path in sorted((source / folder).rglob("*"))
-        if path.is_file()
+        for folder in FILLED_IN
+        for path in _files_in(source / folder)
+    ]
+    files += [
+        Planned(home.nginx / path.relative_to(source), path.read_text("utf-8"))
+        for path in _files_in(source / COPIED)
     ]
     frame = fill_in((source / "nginx.conf.in").read_text(encoding="utf-8"), home)
     sample = SAMPLE_SITE.format(sample_origin=config.download.sample_origin, folder=home.sample)
@@ -51,6 +55,10 @@ def plan(home: Home, config: Config, checkout: Path, user: Account) -> list[Plan
     files.append(Planned(home.nginx / "node.conf", render_node(config)))
     files.append(Planned(home.nginx / "local/sample.conf", sample))
     return files
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _require_tls(config: Config, user: Account) -> None:

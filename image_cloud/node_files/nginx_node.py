@@ -55,6 +55,10 @@ upstream image_cloud_status {{
     zone image_cloud_status 128k;
     server unix:{control} max_fails=0 max_conns={status_queue};
 }}
+upstream image_cloud_pages {{
+    zone image_cloud_pages 128k;
+    server unix:{control} max_fails=0 max_conns={pages_queue};
+}}
 
 map "" $image_cloud_storage {{
     default "{storage}";
@@ -117,6 +121,7 @@ def render_node(config: Config) -> str:
         delete_queue=config.pools.delete_queue,
         status_queue=config.pools.status_queue,
         feed_queue=config.pools.feed_queue,
+        pages_queue=config.pools.pages_queue,
         variants=config.pools.resize_queue + config.pools.resize_workers,
     )
 

@@ -15,12 +15,14 @@ from image_cloud.db import clones, feed, prefetch_batches
 from image_cloud.db.catalog import about
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
+from image_cloud.node import Node
 from image_cloud.politeness import limits
 from image_cloud.politeness.overview import Overview
 from image_cloud.process import traffic
+from image_cloud.process.sockets import SERVERS
 from image_cloud.storage.files import count_in
 from image_cloud.storage.space import Space
-from image_cloud.supervision.readiness import OK, Readiness
+from image_cloud.supervision.readiness import OK, Readiness, pool_checks
 
 MOST_DOMAINS = 50
 Facts = dict[str, Any]
@@ -81,6 +83,30 @@ class NodeStatus:
                 }
         except ImageCloudError:
             return None
+
+
+def readiness_of(node: Node) -> Readiness:
+    """Return what the control pool knows of the node's readiness: it asks the others whether they are up."""
+    others = (one for one in SERVERS if one != "control")
+    checks = pool_checks(node.config.node.run, others)
+    return Readiness(node.store.space, node.database, checks)
+
+
+def status_of(node: Node, readiness: Readiness) -> NodeStatus:
+    """Return what reads the state of `node`."""
+    return NodeStatus(
+        Parts(
+            name=node.config.node.name,
+            storage=node.storage,
+            run=node.run,
+            limits_file=Path(node.config.politeness.limits_file),
+            readiness=readiness,
+            space=node.store.space,
+            database=node.database,
+            domains=Overview(node.gate),
+            peers=node.peer_states,
+        )
+    )
 
 
 def limits_state(path: Path) -> str:

@@ -21,7 +21,7 @@ ROWS = [
     ["image_cloud.api"],
     ["image_cloud.node", "image_cloud.node_files"],
     ["image_cloud.supervision"],
-    ["image_cloud.host", "image_cloud.stack"],
+    ["image_cloud.host", "image_cloud.stack", "image_cloud.pages"],
     ["falcon_app", "daemons", "image_cloud.cli"],
 ]
 APART = {"falcon_app", "daemons"}

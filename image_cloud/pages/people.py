@@ -1,7 +1,8 @@
-"""Numbers and strangers' texts as people read them on a terminal."""
+"""Numbers and strangers' texts as people read them, on pages and terminals."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 TIMES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -24,3 +25,18 @@ def size(count_bytes: float) -> str:
 def printable(text: Any) -> str:
     """Return what may go to a terminal: what shops and peers say holds no control characters."""
     return "".join(one if one.isprintable() else "?" for one in str(text))
+
+
+def count(number: float) -> str:
+    """Return a number with its thousands set apart."""
+    return f"{number:,.0f}"
+
+
+def share(part: float) -> str:
+    """Return a share of 1 as a percentage."""
+    return f"{part:.1%}"
+
+
+def clock_time(seconds: float) -> str:
+    """Return a time since 1970 as date and time of day, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

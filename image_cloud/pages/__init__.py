@@ -1,0 +1,1 @@
+"""What the operator's pages tell, and who may look: sessions, nodes' states, problems.  No HTML in it."""

@@ -1,0 +1,91 @@
+"""The state of every node, asked for at once; nobody waits long for one that does not answer."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from image_cloud.errors import ImageCloudError
+from image_cloud.pages.status import Status
+from image_cloud.process.typed import fit
+
+PATIENCE_S = 0.15
+VALID_S = 1.0
+Facts = dict[str, Any]
+Ask = Callable[[], Facts]
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeState:
+    """What is known of one node: its last answer and its age, and why there is no newer one.
+
+    `url` is empty for this node itself.
+    """
+
+    name: str
+    url: str
+    status: Status | None
+    age_s: float = 0.0
+    error: str = ""
+
+
+class Nodes:
+    """Asks `this`, a node's name and what reads its state, and the `others`: names, URLs, questions."""
+
+    def __init__(self, this: tuple[str, Ask], others: list[tuple[str, str, Ask]]) -> None:
+        self._nodes = [_Node(this[0], "", this[1]), *(_Node(*other) for other in others)]
+
+    def states(self) -> list[NodeState]:
+        """Return the state of each, by name, as far as it is known after PATIENCE_S."""
+        asked = [running for node in self._nodes if (running := node.ask())]
+        concurrent.futures.wait(asked, PATIENCE_S)
+        return sorted((node.state() for node in self._nodes), key=lambda state: state.name)
+
+
+class _Node:
+    """One node, with a thread of its own: a question that hangs holds nobody up."""
+
+    def __init__(self, name: str, url: str, question: Ask) -> None:
+        self._name, self._url, self._question = name, url, question
+        self._mutex = threading.Lock()
+        self._running: Future[None] | None = None
+        self._status: Status | None = None
+        self._answered = self._ended = float("-inf")
+        self._error = "no answer yet"
+
+    def ask(self) -> Future[None] | None:
+        """Return the question that is under way, None where the last answer is new."""
+        with self._mutex:
+            if self._running is None and time.monotonic() - self._ended > VALID_S:
+                self._running = self._thread.submit(self._look)
+            return self._running
+
+    def state(self) -> NodeState:
+        """Return what is known."""
+        with self._mutex:
+            age_s = time.monotonic() - self._answered if self._status else 0.0
+            return NodeState(self._name, self._url, self._status, age_s, self._error)
+
+    @functools.cached_property
+    def _thread(self) -> ThreadPoolExecutor:
+        """Made when it is first needed: threads do not live through a fork."""
+        return ThreadPoolExecutor(1, f"state-of-{self._name}")
+
+    def _look(self) -> None:
+        status, error = None, ""
+        try:
+            status = fit(Status, self._question())
+        except ImageCloudError as refused:
+            error = refused.detail
+        except (ValueError, KeyError):
+            error = f"{self._name} sent a malformed state"
+        with self._mutex:
+            self._running, self._ended, self._error = None, time.monotonic(), error
+            if status:
+                self._status, self._answered = status, self._ended
