@@ -10,9 +10,9 @@ import sys
 import time
 import uuid
 
-from image_cloud.db import prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch import intake, outcomes, queue
+from image_cloud.db.prefetch.outcomes import Outcome
 from tests.postgres import Cluster
 
 DOMAINS, CLAIMS, CHUNK = 5000, 2000, 10_000
@@ -52,7 +52,7 @@ def fill(database: Database, waiting: int) -> None:
         with database.transaction() as cursor:
             cursor.execute(FILL, {"domains": DOMAINS, "batch": batch, "first": first, "last": last})
     with database.transaction() as cursor:
-        prefetch_intake.wake(cursor, set(prefetch_queue.all_domains(cursor)))
+        intake.wake(cursor, set(queue.all_domains(cursor)))
         cursor.execute("CREATE INDEX bench_turn ON prefetch_requests (turn)")
     for first in range(0, waiting, CHUNK):
         with database.transaction() as cursor:
@@ -68,19 +68,19 @@ def fill(database: Database, waiting: int) -> None:
 def measure(database: Database) -> tuple[list[float], list[float]]:
     """Claim for eight domains at a time and write the outcomes down; return seconds of each."""
     owner = str(uuid.uuid4())
-    claims, outcomes = [], []
+    claims, settled = [], []
     for _ in range(CLAIMS):
         began = time.perf_counter()
         with database.transaction() as cursor:
-            domains = prefetch_queue.whose_turn(cursor, [], 8)
-            found = prefetch_queue.claim(cursor, dict.fromkeys(domains, 2), owner, 60)
+            domains = queue.whose_turn(cursor, [], 8)
+            found = queue.claim(cursor, dict.fromkeys(domains, 2), owner, 60)
         claims.append(time.perf_counter() - began)
         assert len(found) == 16
         began = time.perf_counter()
         with database.transaction() as cursor:
-            prefetch_outcomes.settle(cursor, [Outcome(one.key, one.url) for one in found])
-        outcomes.append(time.perf_counter() - began)
-    return claims, outcomes
+            outcomes.settle(cursor, [Outcome(one.key, one.url) for one in found])
+        settled.append(time.perf_counter() - began)
+    return claims, settled
 
 
 def report(database: Database, times: tuple[list[float], list[float]]) -> None:
@@ -100,12 +100,10 @@ def report(database: Database, times: tuple[list[float], list[float]]) -> None:
 def print_plans(database: Database) -> None:
     values = {"busy": [], "most": 8, "owner": str(uuid.uuid4()), "lease_s": 60}
     with database.transaction() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + prefetch_queue.WHOSE_TURN, values)
+        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + queue.WHOSE_TURN, values)
         plan = [line for (line,) in cursor.fetchall()]
-        turn = {"domains": prefetch_queue.whose_turn(cursor, [], 8), "counts": [2] * 8}
-        cursor.execute(
-            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + prefetch_queue.CLAIM, values | turn
-        )
+        turn = {"domains": queue.whose_turn(cursor, [], 8), "counts": [2] * 8}
+        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + queue.CLAIM, values | turn)
         plan += [line for (line,) in cursor.fetchall()]
     print("\n".join(plan))
 

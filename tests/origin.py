@@ -34,6 +34,8 @@ class Request:
     headers: Headers
     connection: int  # which connection, counted from 1
     at_s: float  # time.monotonic()
+    method: str = "GET"
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -213,7 +215,8 @@ def _read_request(lines: BinaryIO, connection: int) -> Request | None:
     while (line := lines.readline().decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    return Request(first[1], headers, connection, time.monotonic())
+    body = lines.read(int(headers.get("content-length", "0")))
+    return Request(first[1], headers, connection, time.monotonic(), first[0], body)
 
 
 def head(status: int, headers: Headers) -> bytes:

@@ -10,8 +10,8 @@ from psycopg2.extensions import cursor as Cursor
 from daemons.prefetch.downloads import Downloads
 from daemons.prefetch.grouping import Grouping
 from daemons.prefetch.leases import Leases
-from image_cloud.db import prefetch_queue
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import queue
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot, Slots
 from image_cloud.politeness.trouble import Trouble
@@ -57,11 +57,11 @@ class Claims:
         try:
             with self._database.transaction() as cursor:
                 most = min(self._downloads.free(), TURNS_AT_ONCE)
-                for domain in prefetch_queue.whose_turn(cursor, self._busy(), most):
+                for domain in queue.whose_turn(cursor, self._busy(), most):
                     self._take_slots(cursor, domain, taken)
                 counts = {domain: len(slots) for domain, slots in taken.items()}
                 owner, lease_s = self._leases.owner, self._leases.lease_s
-                claims = prefetch_queue.claim(cursor, counts, owner, lease_s)
+                claims = queue.claim(cursor, counts, owner, lease_s)
             for claimed in claims:
                 self._downloads.begin(claimed, taken[claimed.domain].pop())
         finally:
@@ -77,7 +77,7 @@ class Claims:
         """Take the slots that this domain may have now; remember why it gets none."""
         trouble = self._domains.trouble(domain)
         if trouble and trouble.until > time.time():
-            prefetch_queue.set_aside(cursor, domain, trouble.until)
+            queue.set_aside(cursor, domain, trouble.until)
             return
         count = sum(map(len, taken.values()))
         allowed = min(self._allowance(domain, trouble, count), self._downloads.free() - count)

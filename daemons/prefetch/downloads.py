@@ -7,8 +7,8 @@ import contextlib
 import queue
 from collections.abc import Callable
 
-from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch.outcomes import Outcome
+from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.politeness.slots import Slot
 from image_cloud.process.steps import Worker
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from image_cloud.db import prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch import outcomes, queue
+from image_cloud.db.prefetch.outcomes import Outcome
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.trouble import Trouble
 from image_cloud.process.steps import GoOn
@@ -56,10 +56,10 @@ class GivingUp:
 
     def _end_some(self, trouble: Trouble) -> int:
         with self._database.transaction() as cursor:
-            waiting = prefetch_queue.lock_waiting(cursor, trouble.domain, AT_ONCE)
-            outcomes = [failure(key, url, trouble) for key, url in waiting]
-            prefetch_outcomes.settle(cursor, outcomes)
-        return len(outcomes)
+            waiting = queue.lock_waiting(cursor, trouble.domain, AT_ONCE)
+            ended = [failure(key, url, trouble) for key, url in waiting]
+            outcomes.settle(cursor, ended)
+        return len(ended)
 
 
 def failure(key: str, url: str, trouble: Trouble) -> Outcome:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from image_cloud.db import prefetch_queue
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import queue
 from image_cloud.politeness.limits import Domain, Limits, LimitsFile
 from image_cloud.process.steps import GoOn
 
@@ -28,7 +28,7 @@ class Grouping:
         if limits is self._limits:
             return
         with self._database.transaction() as cursor:
-            names = prefetch_queue.all_domains(cursor)
+            names = queue.all_domains(cursor)
         for old in names:
             new = limits.domain_named(old).name
             while old != new and self._go_on() and self._move(old, new):
@@ -41,4 +41,4 @@ class Grouping:
 
     def _move(self, old: str, new: str) -> int:
         with self._database.transaction() as cursor:
-            return prefetch_queue.regroup(cursor, old, new, AT_ONCE)
+            return queue.regroup(cursor, old, new, AT_ONCE)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from daemons.prefetch.giving_up import GivingUp
 from daemons.prefetch.grouping import Grouping
 from daemons.prefetch.leases import Leases
-from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_queue
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import batches, intake, queue
 from image_cloud.politeness.breaker import Domains
 from image_cloud.supervision.metrics import queues
 
@@ -50,7 +50,7 @@ class Housekeeping:
         if self._is_due("promote", PROMOTE_S):
             self._leases.take_over()
             with self._database.transaction() as cursor:
-                prefetch_queue.promote(cursor, PROMOTED_AT_ONCE)
+                queue.promote(cursor, PROMOTED_AT_ONCE)
         if self._is_due("trouble", TROUBLE_S):
             began = self._clock()
             self._giving_up.step()
@@ -64,17 +64,17 @@ class Housekeeping:
     def _end_pauses(self) -> None:
         """Give domains their turn whose pause ended early: by an operator, or by a user's success."""
         with self._database.transaction() as cursor:
-            waiting = prefetch_queue.put_off(cursor, PUT_OFF_AT_ONCE)
+            waiting = queue.put_off(cursor, PUT_OFF_AT_ONCE)
             mended = [domain for domain in waiting if self._domains.trouble(domain) is None]
             if mended:
-                prefetch_queue.bring_forward(cursor, mended)
+                queue.bring_forward(cursor, mended)
 
     def _clean_up(self) -> None:
         self._domains.expire()
         with self._database.transaction() as cursor:
-            prefetch_intake.wake(cursor, set(prefetch_queue.all_domains(cursor)))
+            intake.wake(cursor, set(queue.all_domains(cursor)))
         with self._database.transaction() as cursor:
-            prefetch_batches.forget_old(cursor, self._keep_batches_s)
+            batches.forget_old(cursor, self._keep_batches_s)
 
     def _is_due(self, what: str, every_s: float) -> bool:
         if self._clock() < self._due.get(what, float("-inf")):

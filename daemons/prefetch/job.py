@@ -10,8 +10,8 @@ from collections.abc import Callable
 from daemons.prefetch.giving_up import failure
 from daemons.prefetch.thumbnails import Thumbnails
 from image_cloud.config.sections import Prefetch as Settings
-from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch.outcomes import Outcome
+from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.errors import (
     DecoderDied,
     DecodeTimeout,
@@ -29,12 +29,14 @@ from image_cloud.fetch.load import Cache
 from image_cloud.picture.url import Url
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot
+from image_cloud.process.log_formats import NO_ID, current_id
 from image_cloud.storage.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
 POSTPONE_S = 1.0
 AFTER_MEMORY_S = 0.05  # a remembered failure is over a moment after its time
+MOST_NAMED = 3
 TRIED_AGAIN_STATUS = (408, 425, 429)
 
 
@@ -62,6 +64,7 @@ class Job:
 
     def work(self, claimed: Claimed, slot: Slot) -> Outcome:
         """Return what became of `claimed`; gives `slot` back as soon as the download is over."""
+        current_id.set(_identity(claimed.batches))
         try:
             try:
                 if self._is_withdrawn(claimed):
@@ -131,6 +134,13 @@ class Job:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._jitter(1 - self._settings.jitter, 1 + self._settings.jitter)
+
+
+def _identity(batches: tuple[str, ...]) -> str:
+    """Return what marks the log lines of a URL that these batches want: one may be wanted by very many."""
+    more = len(batches) - MOST_NAMED
+    named = ",".join(batches[:MOST_NAMED]) or NO_ID
+    return f"{named},+{more}" if more > 0 else named
 
 
 def is_worth_another_try(error: ImageCloudError) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 
-from image_cloud.db import prefetch_queue
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import queue
 from image_cloud.process.locks import Locks, offset_of
 
 log = logging.getLogger(__name__)
@@ -28,20 +28,20 @@ class Leases:
     def renew(self) -> None:
         """Extend every lease.  Raises DatabaseUnavailable."""
         with self._database.transaction() as cursor:
-            prefetch_queue.renew(cursor, self.owner, self.lease_s)
+            queue.renew(cursor, self.owner, self.lease_s)
 
     def take_over(self) -> None:
         """Make ready again what dead daemons hold.  Raises DatabaseUnavailable."""
         with self._database.transaction() as cursor:
-            for owner in prefetch_queue.owners(cursor):
+            for owner in queue.owners(cursor):
                 if owner != self.owner and not self._locks.held_by_others(offset_of(owner)):
-                    count = prefetch_queue.release(cursor, owner)
+                    count = queue.release(cursor, owner)
                     log.info("event=taken_over owner=%s urls=%d", owner, count)
 
     def give_back(self) -> None:
         """Make everything ready that is still claimed.  Raises DatabaseUnavailable."""
         with self._database.transaction() as cursor:
-            prefetch_queue.release(cursor, self.owner)
+            queue.release(cursor, self.owner)
 
     def end(self) -> None:
         """Show that this daemon lives no more: others take over what it did not give back."""

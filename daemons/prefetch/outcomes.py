@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from image_cloud.db import prefetch_outcomes
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch import outcomes
+from image_cloud.db.prefetch.outcomes import Outcome
 
 
 class Outcomes:
@@ -22,5 +22,5 @@ class Outcomes:
         """Commit them all at once.  Raises DatabaseUnavailable; then all are kept."""
         if self._unwritten:
             with self._database.transaction() as cursor:
-                prefetch_outcomes.settle(cursor, self._unwritten.values())
+                outcomes.settle(cursor, self._unwritten.values())
             self._unwritten.clear()

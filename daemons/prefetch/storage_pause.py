@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch.outcomes import Outcome
 from image_cloud.errors import StorageUnavailable
 from image_cloud.storage.space import Space
 

@@ -21,6 +21,8 @@ from daemons.prefetch.storage_pause import StoragePause
 from daemons.prefetch.thumbnails import Thumbnails
 from daemons.processes import call_for_help
 from image_cloud.node import Node
+from image_cloud.origin.post import Poster
+from image_cloud.prefetch.callbacks import TIMEOUT_S, Callbacks
 from image_cloud.process.cores import cores
 from image_cloud.process.locks import Locks
 from image_cloud.process.steps import GoOn, Worker
@@ -50,6 +52,12 @@ def _thumbnails(node: Node, share: int) -> Thumbnails:
     return Thumbnails(node.maker, node.config.resize, at_once)
 
 
+def callbacks(node: Node) -> Callbacks:
+    """Wire what tells receivers of batches' ends."""
+    post = Poster(node.config.download, TIMEOUT_S).post
+    return Callbacks(node.database, post, node.tokens, node.config.prefetch.callback_first_wait)
+
+
 def create(number: int, count: int, node: Node, runner: Runner) -> Worker:
     """Wire process `number` of `count` of this node's daemon; users come first at the processor, too."""
     os.nice(NICENESS)
@@ -57,6 +65,8 @@ def create(number: int, count: int, node: Node, runner: Runner) -> Worker:
     memory = node.config.prefetch.memory
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     runner.start_last("recorder", node.recorder)
+    if number == 1:
+        runner.start("callbacks", callbacks(node))
     dispatcher = wire(node, runner.start, runner.go_on, count)
     if number > 1:
         return Extra(dispatcher, runner.end)

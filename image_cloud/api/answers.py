@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from image_cloud.prefetch.body import LONGEST_CALLBACK
+from image_cloud.prefetch.shown import CALLBACK_STATES, STATES
+
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -68,6 +71,7 @@ BATCH = {
 BATCH["properties"] |= {
     "thumbnails": listing({"type": "integer"}),
     "priority": {"type": "integer", "minimum": -1000, "maximum": 1000},
+    "callback": {"type": ["string", "null"], "maxLength": LONGEST_CALLBACK},
 }
 REJECTED = record(url=TEXT, code=TEXT, detail=TEXT)
 ACCEPTED = json_of(
@@ -81,16 +85,30 @@ ACCEPTED = json_of(
         rejected=listing(REJECTED),
     ),
 )
-PROGRESS = json_of(
-    200,
-    "how far the batch is",
-    record(
-        batch=TEXT, total=COUNT, done=COUNT, failed=COUNT, waiting=COUNT,
-        failures={"type": "object", "additionalProperties": COUNT},
-        already_cached=COUNT, duplicates=COUNT, rejected=COUNT, priority={"type": "integer"},
-        thumbnails=listing(COUNT), created_at=TIME, finished_at=or_none(TIME),
+BATCH_STATE = record(
+    batch=TEXT, client=TEXT, state={"type": "string", "enum": list(STATES)},
+    total=COUNT, done=COUNT, failed=COUNT, cancelled=COUNT, waiting=COUNT,
+    failures={"type": "object", "additionalProperties": COUNT},
+    already_cached=COUNT, duplicates=COUNT, rejected=COUNT, priority={"type": "integer"},
+    thumbnails=listing(COUNT), created_at=TIME, finished_at=or_none(TIME), cancelled_at=or_none(TIME),
+    callback=or_none(
+        record(
+            state={"type": "string", "enum": list(CALLBACK_STATES)}, tries=COUNT, code=or_none(TEXT)
+        )
     ),
 )  # fmt: skip
+BATCHES = record(batches=listing(BATCH_STATE), batches_before=or_none(TEXT))
+PROGRESS = json_of(
+    200,
+    "how far the batch is; without `batch`, a page of batches",
+    {"anyOf": [BATCH_STATE, BATCHES]},
+)
+CANCELLED = json_of(
+    200,
+    "what waited is cancelled: nothing where the batch has ended",
+    record(batch=TEXT, cancelled=COUNT),
+)
+RETRIED = json_of(200, "the failures are queued again (`retry`)", record(batch=TEXT, queued=COUNT))
 SLOTS = record(used=COUNT, allowed=COUNT)
 DOMAINS = json_of(
     200,

@@ -14,7 +14,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.explain.request import ExplainParameters
 from image_cloud.history.windows import HistoryParameters
 from image_cloud.politeness.overview import DomainParameters
-from image_cloud.prefetch.intake import ProgressParameters
+from image_cloud.prefetch.asked import CancelParameters, ProgressParameters, RetryParameters
 from image_cloud.request.parameter import Parameter, Parameters
 from image_cloud.request.params import (
     DeleteParameters,
@@ -128,13 +128,22 @@ def _batches() -> list[Operation]:
     away = (errors.Busy, errors.DatabaseUnavailable)
     return [
         Operation(
-            "POST", "/fire_and_forget", "Take a list of URLs to fetch in advance.", "prefetch",
-            (answers.ACCEPTED,), (), (errors.BadRequestBody, errors.RequestTooLarge, *away),
+            "POST", "/fire_and_forget",
+            "Take a list of URLs to fetch in advance, or queue the failures of a batch again.", "prefetch",
+            (answers.ACCEPTED, answers.RETRIED), tuple(RetryParameters().all()),
+            (
+                errors.BadRequestBody, errors.RequestTooLarge, errors.BatchUnknown, errors.UrlForbidden,
+                *away,
+            ),
             body=answers.BATCH,
         ),
         Operation(
-            "GET", "/fire_and_forget", "Tell how far a batch is.", "prefetch",
+            "GET", "/fire_and_forget", "Tell how far a batch is, or list batches.", "prefetch",
             (answers.PROGRESS,), tuple(ProgressParameters().all()), (errors.BatchUnknown, *away),
+        ),
+        Operation(
+            "DELETE", "/fire_and_forget", "Cancel what waits for a batch.", "prefetch",
+            (answers.CANCELLED,), tuple(CancelParameters().all()), (errors.BatchUnknown, *away),
         ),
     ]  # fmt: skip
 

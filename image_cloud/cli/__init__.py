@@ -16,12 +16,12 @@ from image_cloud.cli import (
     importing,
     operating,
     pictures,
-    prefetch,
     status,
     tokens,
     verifying,
 )
 from image_cloud.cli.access import CannotReach, CommandError, Refused
+from image_cloud.cli.batches import overview, prefetch
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError, Unavailable
 
@@ -32,6 +32,7 @@ MODULES = (
     pictures,
     explaining,
     prefetch,
+    overview,
     domains,
     status,
     cluster,

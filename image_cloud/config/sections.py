@@ -298,6 +298,13 @@ class Prefetch:
     keep_batches: float = f.duration(
         30 * DAY, 60.0, 3650 * DAY, "How long finished batches are kept."
     )
+    callback_first_wait: float = f.duration(
+        30.0,
+        0.05,
+        40.0,
+        "Wait before a batch's callback is tried a second time; each of the three later waits is four\n"
+        "times as long as the one before.",
+    )
     max_bodies: int = f.whole(2, 1, 64, "Bodies of POST /fire_and_forget read at once; more wait.")
     body_wait: float = f.duration(30.0, 0.0, 600.0, "Longest such wait before the call gets a 503.")
     memory: int = f.size(

@@ -1,4 +1,4 @@
-"""The body of POST /fire_and_forget: `{"urls": [...], "thumbnails": [...], "priority": n}`.
+"""The body of POST /fire_and_forget: `{"urls": [...]}`, and optional members (`Order`).
 
 It is read piece by piece, so that nothing is built that is not kept: a body of 32 MiB of brackets costs
 no more memory than its own.  Members that are not known are passed over.
@@ -22,6 +22,7 @@ READ_BYTES = 2**20
 PRIORITIES = range(-1000, 1001)
 EXPECTED = 'expected is {"urls": ["http://...", ...]}'
 LONGEST_OTHER_MEMBER = 4096  # characters
+LONGEST_CALLBACK = 2000
 
 # The usual element: a string without escapes, and what follows it.
 _PLAIN = re.compile(r'[ \t\r\n]*"([^"\\\x00-\x1f]*)"[ \t\r\n]*([,\]])')
@@ -31,11 +32,15 @@ _decoder = json.JSONDecoder()
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """What a client hands over; `thumbnails` are sizes, without repetition and in order."""
+    """What a client hands over; `thumbnails` are sizes, without repetition and in order.
+
+    `callback` is the URL that is to be told of the batch's end, empty without one.
+    """
 
     urls: list[str]
     thumbnails: tuple[int, ...] = ()
     priority: int = 0
+    callback: str = dataclasses.field(default="", repr=False)
 
 
 class Body:
@@ -68,7 +73,8 @@ def read_order(body: bytes, thumbnail_sizes: tuple[int, ...]) -> Order:
     if "urls" not in members:
         raise BadRequestBody(f"urls: missing; {EXPECTED}")
     thumbnails = _sizes(members.get("thumbnails", []), thumbnail_sizes)
-    return Order(members["urls"], thumbnails, _priority(members.get("priority", 0)))
+    priority = _priority(members.get("priority", 0))
+    return Order(members["urls"], thumbnails, priority, _callback(members.get("callback")))
 
 
 def _too_many_bytes() -> RequestTooLarge:
@@ -185,6 +191,17 @@ def _priority(value: Any) -> int:
         low, high = PRIORITIES[0], PRIORITIES[-1]
         raise BadRequestBody(
             f"priority: {_shown(value)} came; expected is a whole number from {low} to {high}"
+        )
+    return value
+
+
+def _callback(value: Any) -> str:
+    """Return a callback; what came is not repeated: it may hold a secret of its receiver."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_CALLBACK:
+        raise BadRequestBody(
+            f"callback: expected is an absolute http or https URL of at most {LONGEST_CALLBACK} characters"
         )
     return value
 

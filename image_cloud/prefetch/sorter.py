@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from image_cloud.config.sections import Resize
-from image_cloud.db.prefetch_intake import Wanted
+from image_cloud.db.prefetch.intake import Wanted
 from image_cloud.errors import ImageCloudError
 from image_cloud.origin import Origin
 from image_cloud.picture.url import Url

@@ -11,9 +11,10 @@ from typing import Any
 
 from image_cloud import __version__
 from image_cloud.cluster.peer_states import PeerState, PeerStates
-from image_cloud.db import clones, feed, prefetch_batches
+from image_cloud.db import clones, feed
 from image_cloud.db.catalog import about
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import batches
 from image_cloud.errors import ImageCloudError
 from image_cloud.node import Node
 from image_cloud.politeness import limits
@@ -77,7 +78,7 @@ class NodeStatus:
             with self._parts.database.transaction() as cursor:
                 return {
                     "pictures_about": about(cursor),
-                    "prefetch": dataclasses.asdict(prefetch_batches.backlog(cursor)),
+                    "prefetch": dataclasses.asdict(batches.backlog(cursor)),
                     "clone_backlog": clones.count(cursor),
                     "feed_held": dataclasses.asdict(feed.held(cursor)),
                 }

@@ -18,9 +18,10 @@ import pytest
 
 from image_cloud.config.sample import render
 from image_cloud.config.sections import Database as Settings
-from image_cloud.db import catalog, clones, prefetch_intake
+from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_intake import NewBatch, Wanted
+from image_cloud.db.prefetch import intake
+from image_cloud.db.prefetch.intake import NewBatch, Wanted
 from image_cloud.node import Node
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
@@ -202,7 +203,7 @@ def prefetch(node: Node, url: str) -> None:
     domain = node.limits.current().domain_of(parsed).name
     batch = NewBatch("tester", time.time(), 0, (), 1, 0, 0, 0)
     with node.database.transaction() as cursor:
-        prefetch_intake.take_in(cursor, batch, [Wanted(parsed.key, url, domain)])
+        intake.take_in(cursor, batch, [Wanted(parsed.key, url, domain)])
 
 
 def test_the_prefetch_daemon_writes_down_what_it_finishes(

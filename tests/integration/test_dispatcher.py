@@ -21,11 +21,11 @@ from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import PAUSE_S, StoragePause
 from image_cloud.config.sections import Database as Settings
-from image_cloud.db import prefetch_batches, prefetch_intake
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_intake import NewBatch, Wanted
-from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch import batches, intake
+from image_cloud.db.prefetch.intake import NewBatch, Wanted
+from image_cloud.db.prefetch.outcomes import Outcome
+from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.errors import DatabaseUnavailable, OriginReset, OriginStatus, StorageUnavailable
 from image_cloud.node import Node
 from image_cloud.politeness.limits import LimitsFile
@@ -163,13 +163,13 @@ def post(node: Node, domain: str, count: int, first: int = 0) -> NewBatch:
     urls = [f"http://{domain}/{number}" for number in range(first, first + count)]
     batch = NewBatch("tests", time.time(), 0, (), count, 0, 0, 0)
     with node.database.transaction() as cursor:
-        prefetch_intake.take_in(cursor, batch, [Wanted(url, url, domain) for url in urls])
+        intake.take_in(cursor, batch, [Wanted(url, url, domain) for url in urls])
     return batch
 
 
-def progress(node: Node, batch: NewBatch) -> prefetch_batches.Progress:
+def progress(node: Node, batch: NewBatch) -> batches.Progress:
     with node.database.transaction() as cursor:
-        found = prefetch_batches.progress(cursor, batch.id)
+        found = batches.progress(cursor, batch.id)
     assert found
     return found
 
@@ -409,7 +409,7 @@ def test_what_waits_for_a_dead_domain_fails(node: Node, daemon: Daemon) -> None:
         time.sleep(0.01)
     assert progress(node, dead).failures == {"origin_status": 5}
     with node.database.transaction() as cursor:
-        details = {one.detail for one in prefetch_batches.failed(cursor, dead.id, "", 9)}
+        details = {one.detail for one in batches.failed(cursor, dead.id, "", 9)}
     assert len(details) == 1
     assert "a.example has answered nothing useful since 20" in details.pop()
     assert progress(node, alive).waiting == 1, "it is still under way"

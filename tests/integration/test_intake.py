@@ -15,16 +15,19 @@ from falcon_app.control.batches import FireAndForget
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.config.sections import Database as Settings
 from image_cloud.config.sections import Download, Prefetch, Resize
-from image_cloud.db import prefetch_outcomes, prefetch_queue
+from image_cloud.config.sections import Failures as Memory
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_outcomes import Outcome
+from image_cloud.db.prefetch import outcomes, queue
+from image_cloud.db.prefetch.outcomes import Outcome
 from image_cloud.errors import RequestTooLarge
 from image_cloud.origin import Origin
 from image_cloud.picture.url import Url
 from image_cloud.politeness.limits import LimitsFile
+from image_cloud.prefetch.batches import Batches
 from image_cloud.prefetch.body import MAX_BYTES, Body
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
+from image_cloud.storage.failures import Failures
 from tests.storage import new_store
 from tests.unit.web import client
 
@@ -54,14 +57,20 @@ def database(settings: Settings) -> Iterator[Database]:
 def intake(database: Database, tmp_path: Path) -> Intake:
     limits = LimitsFile(tmp_path / "max_downloads.json", tmp_path / "last_good")
     (tmp_path / "max_downloads.json").write_text('{"example": 3}')
-    sorter = Sorter(new_store(tmp_path / "storage"), Origin(Download()), limits, Resize())
+    origin = Origin(Download())
+    sorter = Sorter(new_store(tmp_path / "storage"), origin, limits, Resize())
     clock = ClusterClock(tmp_path / "clock.json")
-    return Intake(sorter, database, clock, (200, 250), Prefetch(max_bodies=1, body_wait=0.1))
+    return Intake(
+        sorter, origin, database, clock, (200, 250), Prefetch(max_bodies=1, body_wait=0.1)
+    )
 
 
 @pytest.fixture
-def web(intake: Intake) -> TestClient:
-    return client({PATH: FireAndForget(intake)}, scopes=("prefetch",))
+def web(intake: Intake, database: Database, tmp_path: Path) -> TestClient:
+    limits = LimitsFile(tmp_path / "max_downloads.json", tmp_path / "last_good")
+    failures = Failures(tmp_path / "storage", Memory())
+    batches = Batches(database, ClusterClock(tmp_path / "clock.json"), limits, failures)
+    return client({PATH: FireAndForget(intake, batches)}, scopes=("prefetch",))
 
 
 def post(web: TestClient, *urls: str, **more: Any) -> dict[str, Any]:
@@ -87,7 +96,7 @@ def test_each_url_is_sorted_by_itself(web: TestClient, database: Database) -> No
         ("http://10.0.0.1/", "url_forbidden"), ("http://a.example/\ud800", "bad_parameter"),
     ]  # fmt: skip
     with database.transaction() as cursor:
-        assert sorted(prefetch_queue.all_domains(cursor)) == ["example", "example/81"]
+        assert sorted(queue.all_domains(cursor)) == ["example", "example/81"]
     state = progress(web, taken["batch"])
     assert (state["total"], state["waiting"], state["priority"]) == (2, 2, 3)
     assert (state["thumbnails"], state["rejected"], state["finished_at"]) == ([200], 4, None)
@@ -105,7 +114,7 @@ def test_failures_are_listed(web: TestClient, database: Database) -> None:
         Url.parse(A).key, A, code="origin_not_found", detail="the origin answered 404"
     )
     with database.transaction() as cursor:
-        prefetch_outcomes.settle(cursor, [outcome])
+        outcomes.settle(cursor, [outcome])
     state = progress(web, batch, list_failures="true")
     assert (state["failed"], state["failures"]) == (1, {"origin_not_found": 1})
     assert state["failed_urls"] == [
@@ -118,7 +127,9 @@ def test_failures_are_listed(web: TestClient, database: Database) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
-        ("", 400, "bad_parameter"), ("batch=x", 404, "batch_unknown"),
+        ("limit=0", 400, "bad_parameter"), ("before=x", 400, "bad_parameter"),
+        ("batch=", 404, "batch_unknown"),
+        ("batch=x", 404, "batch_unknown"),
         ("batch=6b6b1dd9-5c4f-4d4d-a0f5-0123456789ab", 404, "batch_unknown"),
         ("batch=6b6b1dd9-5c4f-4d4d-a0f5-0123456789ab&list_failures=1&after=x", 400, "bad_parameter"),
     ],

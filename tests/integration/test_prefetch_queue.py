@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from image_cloud.db import prefetch_batches, prefetch_intake, prefetch_outcomes, prefetch_queue
 from image_cloud.db.connect import Database
-from image_cloud.db.prefetch_intake import NewBatch, Wanted
-from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch import batches, intake, outcomes, queue
+from image_cloud.db.prefetch.intake import NewBatch, Wanted
+from image_cloud.db.prefetch.outcomes import Outcome
+from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.picture.url import Url
 from tests.postgres import Cluster
 
@@ -30,7 +30,7 @@ def post(
 ) -> NewBatch:
     batch = NewBatch("tester", time.time(), priority, thumbnails, len(urls), 0, 0, 0)
     with database.transaction() as cursor:
-        prefetch_intake.take_in(cursor, batch, urls)
+        intake.take_in(cursor, batch, urls)
     return batch
 
 
@@ -38,18 +38,18 @@ def claim(
     database: Database, most: int = 100, each: int = 1, owner: str = ME, busy: tuple[str, ...] = ()
 ) -> list[Claimed]:
     with database.transaction() as cursor:
-        domains = prefetch_queue.whose_turn(cursor, busy, most)
-        return prefetch_queue.claim(cursor, dict.fromkeys(domains, each), owner, 60.0)
+        domains = queue.whose_turn(cursor, busy, most)
+        return queue.claim(cursor, dict.fromkeys(domains, each), owner, 60.0)
 
 
-def settle(database: Database, *outcomes: Outcome) -> None:
+def settle(database: Database, *ended: Outcome) -> None:
     with database.transaction() as cursor:
-        prefetch_outcomes.settle(cursor, outcomes)
+        outcomes.settle(cursor, ended)
 
 
-def progress(database: Database, batch: NewBatch) -> prefetch_batches.Progress:
+def progress(database: Database, batch: NewBatch) -> batches.Progress:
     with database.transaction() as cursor:
-        found = prefetch_batches.progress(cursor, batch.id)
+        found = batches.progress(cursor, batch.id)
     assert found
     return found
 
@@ -73,8 +73,8 @@ def test_a_batch_from_beginning_to_end(database: Database) -> None:
     assert (state.waiting, state.failures) == (0, {"origin_reset": 2})
     assert state.finished_at
     with database.transaction() as cursor:
-        failures = prefetch_batches.failed(cursor, batch.id, "", 10)
-        assert prefetch_batches.backlog(cursor).urls == 0
+        failures = batches.failed(cursor, batch.id, "", 10)
+        assert batches.backlog(cursor).urls == 0
     assert [(one.url, one.detail) for one in failures] == [("http://a/2", "x"), ("http://a/3", "y")]
 
 
@@ -88,7 +88,7 @@ def test_urls_with_control_characters_around_them(database: Database) -> None:
         database, *[Outcome(one.key, one.url, code="origin_reset", detail="x") for one in claimed]
     )
     with database.transaction() as cursor:
-        failures = prefetch_batches.failed(cursor, batch.id, "", 100)
+        failures = batches.failed(cursor, batch.id, "", 100)
     assert {one.url for one in failures} == {url.text for url in urls}
 
 
@@ -113,8 +113,8 @@ def test_busy_domains_and_those_set_aside_are_passed_over(database: Database) ->
     post(database, wanted("b", "1"))
     post(database, wanted("c", "1"))
     with database.transaction() as cursor:
-        assert prefetch_queue.whose_turn(cursor, (), 3) == ["a", "b", "c"]
-        prefetch_queue.set_aside(cursor, "a", time.time() + 60)
+        assert queue.whose_turn(cursor, (), 3) == ["a", "b", "c"]
+        queue.set_aside(cursor, "a", time.time() + 60)
     assert [one.domain for one in claim(database, busy=("b",))] == ["c"]
     assert [one.domain for one in claim(database)] == ["b"]
     assert claim(database) == []
@@ -160,10 +160,10 @@ def test_a_retry_waits_and_counts(database: Database) -> None:
     (one,) = claim(database)
     settle(database, Outcome(one.key, one.url, code="busy", detail="d", wait_s=60, tries=1))
     with database.transaction() as cursor:
-        assert prefetch_queue.promote(cursor, 10) == 0
+        assert queue.promote(cursor, 10) == 0
         cursor.execute("UPDATE prefetch_requests SET next_at = now()")
     with database.transaction() as cursor:
-        assert prefetch_queue.promote(cursor, 10) == 1
+        assert queue.promote(cursor, 10) == 1
     assert [again.tries for again in claim(database)] == [1]
     assert progress(database, batch).waiting == 1
 
@@ -173,9 +173,9 @@ def test_leases_of_the_dead_are_given_away(database: Database) -> None:
     claim(database, owner=OTHER)
     claim(database, owner=ME)
     with database.transaction() as cursor:
-        assert sorted(prefetch_queue.owners(cursor)) == sorted([ME, OTHER])
-        assert prefetch_queue.release(cursor, OTHER) == 1
-        assert prefetch_queue.promote(cursor, 10) == 0  # the other lease stands
+        assert sorted(queue.owners(cursor)) == sorted([ME, OTHER])
+        assert queue.release(cursor, OTHER) == 1
+        assert queue.promote(cursor, 10) == 0  # the other lease stands
     assert [one.url[-1] for one in claim(database)] == ["1"]
 
 
@@ -207,12 +207,12 @@ def test_what_comes_while_a_domain_is_found_empty_is_not_forgotten(database: Dat
     claim(database)
     other = Database(database._settings)
     with database.transaction() as cursor:
-        assert prefetch_queue.whose_turn(cursor, (), 9) == ["a"]
+        assert queue.whose_turn(cursor, (), 9) == ["a"]
         intake = threading.Thread(target=post, args=(other, wanted("a", "2")))
         intake.start()
         intake.join(0.3)
         assert intake.is_alive()  # it has to wait: its row is not committed, and cannot be seen
-        assert prefetch_queue.claim(cursor, {"a": 1}, ME, 60.0) == []
+        assert queue.claim(cursor, {"a": 1}, ME, 60.0) == []
     intake.join(10)
     assert [one.url for one in claim(database)] == ["http://a/2"]
 
@@ -239,7 +239,7 @@ def test_intake_and_outcomes_of_the_same_urls_do_not_deadlock(database: Database
         for _ in range(30):
             some = claim(database, each=100)
             with database.transaction() as cursor:
-                prefetch_queue.renew(cursor, ME, 60.0)
+                queue.renew(cursor, ME, 60.0)
             settle(database, *(done(one) for one in reversed(some)))
     finally:
         stop.set()
@@ -251,9 +251,9 @@ def test_intake_and_outcomes_of_the_same_urls_do_not_deadlock(database: Database
 def test_regrouping_moves_what_waits(database: Database) -> None:
     post(database, wanted("i.shop", "1", "2", "3"))
     with database.transaction() as cursor:
-        assert prefetch_queue.regroup(cursor, "i.shop", "shop", 2) == 2
-        assert prefetch_queue.regroup(cursor, "i.shop", "shop", 2) == 1
-        assert prefetch_queue.all_domains(cursor) == ["shop"]
+        assert queue.regroup(cursor, "i.shop", "shop", 2) == 2
+        assert queue.regroup(cursor, "i.shop", "shop", 2) == 1
+        assert queue.all_domains(cursor) == ["shop"]
     assert len(claim(database, each=9)) == 3
 
 
@@ -266,10 +266,10 @@ def test_old_batches_are_forgotten_with_their_failures(database: Database) -> No
             "UPDATE prefetch_batches SET finished_at = now() - interval '3 d' WHERE id = %s",
             (str(old.id),),
         )
-        assert prefetch_batches.forget_old(cursor, 2 * 86400.0) == 1
-        assert prefetch_batches.progress(cursor, old.id) is None
-        assert prefetch_batches.failed(cursor, old.id, "", 9) == []
-        assert prefetch_batches.progress(cursor, new.id)
+        assert batches.forget_old(cursor, 2 * 86400.0) == 1
+        assert batches.progress(cursor, old.id) is None
+        assert batches.failed(cursor, old.id, "", 9) == []
+        assert batches.progress(cursor, new.id)
 
 
 FILL = """
@@ -294,19 +294,19 @@ def filled(cluster: Cluster) -> Iterator[Database]:
 
 
 HOT: dict[str, tuple[str, dict[str, Any]]] = {
-    "whose_turn": (prefetch_queue.WHOSE_TURN, {"busy": ["a"], "most": 32}),
-    "claim": (prefetch_queue.CLAIM, {
+    "whose_turn": (queue.WHOSE_TURN, {"busy": ["a"], "most": 32}),
+    "claim": (queue.CLAIM, {
         "domains": ["domain1", "domain2"], "counts": [1, 8], "owner": ME, "lease_s": 60}),
-    "end_of_line": (prefetch_queue.END_OF_LINE, {"domains": ["domain1", "domain2"]}),
-    "forget_empty": (prefetch_queue.FORGET_EMPTY, {"domains": ["domain1"]}),
-    "promote": (prefetch_queue.PROMOTE, {"most": 500}),
-    "renew": (prefetch_queue.RENEW, {"owner": ME, "lease_s": 60}),
-    "release": (prefetch_queue.RELEASE, {"owner": ME}),
-    "lock": (prefetch_outcomes.LOCK, {"keys": ["a", "b"]}),
-    "remove": (prefetch_outcomes.REMOVE, {"keys": ["a", "b"], "made": ["{}", None]}),
-    "unfollow": (prefetch_outcomes.UNFOLLOW, {"keys": ["a", "b"]}),
-    "progress": (prefetch_batches.FIND, {"id": ME}),
-    "failed": (prefetch_batches.FAILED, {"batch": ME, "after": "", "most": 10}),
+    "end_of_line": (queue.END_OF_LINE, {"domains": ["domain1", "domain2"]}),
+    "forget_empty": (queue.FORGET_EMPTY, {"domains": ["domain1"]}),
+    "promote": (queue.PROMOTE, {"most": 500}),
+    "renew": (queue.RENEW, {"owner": ME, "lease_s": 60}),
+    "release": (queue.RELEASE, {"owner": ME}),
+    "lock": (outcomes.LOCK, {"keys": ["a", "b"]}),
+    "remove": (outcomes.REMOVE, {"keys": ["a", "b"], "made": ["{}", None]}),
+    "unfollow": (outcomes.UNFOLLOW, {"keys": ["a", "b"]}),
+    "progress": (batches.FIND, {"id": ME}),
+    "failed": (batches.FAILED, {"batch": ME, "after": "", "most": 10}),
 }  # fmt: skip
 
 

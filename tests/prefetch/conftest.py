@@ -15,7 +15,7 @@ SETTINGS = ";".join([
     "download.allow_networks=127.0.0.0/8", "download.total_timeout=20 s", "download.read_timeout=15 s",
     "failures.first_keep=100 ms", "failures.longest_keep=300 ms", "failures.not_found_keep=1 s",
     "prefetch.first_wait=100 ms", "prefetch.longest_wait=500 ms", "prefetch.tries=3", "prefetch.idle=50 ms",
-    "politeness.slot_wait=5 s", "politeness.failures=6",
+    "prefetch.callback_first_wait=50 ms", "politeness.slot_wait=5 s", "politeness.failures=6",
     "politeness.first_pause=1 s", "politeness.longest_pause=2 s",
 ])  # fmt: skip
 

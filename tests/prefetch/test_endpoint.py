@@ -155,7 +155,10 @@ def test_100_000_urls_at_once_while_others_are_served(node: Node, origin: Origin
 def test_batches_that_are_not_there(node: Node) -> None:
     problem(get(node.stack, PATH, batch=str(uuid.uuid4())), 404, "batch_unknown")
     problem(get(node.stack, PATH, batch="nonsense"), 404, "batch_unknown")
-    assert "batch" in problem(get(node.stack, PATH), 400, "bad_parameter")["detail"]
+    for method in ("DELETE", "POST"):
+        unknown = get(node.stack, PATH, method, batch=str(uuid.uuid4()), retry="true")
+        problem(unknown, 404, "batch_unknown")
+    assert "batch" in problem(get(node.stack, PATH, "DELETE"), 400, "bad_parameter")["detail"]
 
 
 def test_head_methods_and_scope(node: Node) -> None:
@@ -163,7 +166,7 @@ def test_head_methods_and_scope(node: Node) -> None:
     head = get(node.stack, PATH, "HEAD", batch=batch)
     assert (head.status_code, head.content) == (200, b"")
     assert int(head.headers["Content-Length"]) > 100
-    assert get(node.stack, PATH, "DELETE").status_code == 405
+    assert get(node.stack, PATH, "PUT").status_code == 405
     assert requests.post(node.stack.url + PATH, data=b"{}").status_code == 401
     reader = {"X-Image-Cloud-Token": node.stack.cli("token", "add", "reader", "read").strip()}
     refused = node.until(403, lambda: node.post_body(b'{"urls": []}', **reader))

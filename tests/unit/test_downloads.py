@@ -11,8 +11,8 @@ import pytest
 
 from daemons.loop import Runner
 from daemons.prefetch.downloads import LOOK_S, Downloads
-from image_cloud.db.prefetch_outcomes import Outcome
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch.outcomes import Outcome
+from image_cloud.db.prefetch.queue import Claimed
 
 DEADLINE_S = 10.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from daemons.prefetch.job import Job
 from image_cloud.config.sections import Prefetch
-from image_cloud.db.prefetch_queue import Claimed
+from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.errors import (
     Blocked,
     Busy,

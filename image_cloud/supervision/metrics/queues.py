@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from psycopg2.extensions import cursor as Cursor
 
-from image_cloud.db import clones, feed, prefetch_batches
+from image_cloud.db import clones, feed
 from image_cloud.db.connect import Database
+from image_cloud.db.prefetch import batches
 from image_cloud.metrics import definitions as metrics
 
 
@@ -21,13 +22,13 @@ def measure(database: Database) -> None:
 
 
 def _prefetch(cursor: Cursor) -> None:
-    backlog = prefetch_batches.backlog(cursor)
+    backlog = batches.backlog(cursor)
     waiting = backlog.urls - backlog.under_way - backlog.later
     metrics.PREFETCH_URLS.set(waiting, "waiting")
     metrics.PREFETCH_URLS.set(backlog.under_way, "under_way")
     metrics.PREFETCH_URLS.set(backlog.later, "later")
     metrics.PREFETCH_BATCHES.set(backlog.batches)
-    metrics.PREFETCH_OLDEST.set(prefetch_batches.oldest_s(cursor))
+    metrics.PREFETCH_OLDEST.set(batches.oldest_s(cursor))
 
 
 def _cloning(cursor: Cursor) -> None:

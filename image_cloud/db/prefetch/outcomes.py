@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
 
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from image_cloud.db.prefetch_intake import wake
+from image_cloud.db.prefetch.cancelling import take_out_cancelled
+from image_cloud.db.prefetch.counts import Counts, add_up
+from image_cloud.db.prefetch.intake import wake
 
 # A URL for which more thumbnails were asked meanwhile stays, and is ready again.
 REMOVE = """
@@ -44,17 +45,6 @@ FAILED = """
     INSERT INTO prefetch_failures (batch, key, url, code, detail) VALUES %s
     ON CONFLICT (batch, key) DO NOTHING
 """
-COUNT = """
-    UPDATE prefetch_batches
-    SET done = done + %(done)s, failed = failed + %(failed)s,
-        finished_at = CASE WHEN done + %(done)s + failed + %(failed)s >= total THEN now() END
-    WHERE id = %(batch)s
-"""
-COUNT_CODE = """
-    UPDATE prefetch_batches SET failures = jsonb_set(
-        failures, ARRAY[%(code)s], to_jsonb(coalesce((failures ->> %(code)s)::integer, 0) + %(count)s))
-    WHERE id = %(batch)s
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,30 +73,32 @@ def settle(cursor: Cursor, outcomes: Iterable[Outcome]) -> None:
     if later:
         rows = [(one.key, one.tries, one.wait_s, one.code, one.detail) for one in later]
         execute_values(cursor, LATER, rows, "(%s, %s::smallint, %s::float8, %s, %s)", len(rows))
-    if over:
-        _remove(cursor, over)
+    ended, again = _remove(cursor, over) if over else ([], {})
+    cancelled = take_out_cancelled(cursor, [*again, *(one.key for one in later)])
+    wake(cursor, set(again.values()))
+    _count(cursor, ended, Counts(cancelled=cancelled))
 
 
-def _remove(cursor: Cursor, over: Sequence[Outcome]) -> None:
+def _remove(
+    cursor: Cursor, over: Sequence[Outcome]
+) -> tuple[list[tuple[str, Outcome]], dict[str, str]]:
+    """Return which batches' URLs have ended, and the domains of those that are ready again, by key."""
     by_key = {one.key: one for one in over}
     made = [None if one.code else f"{{{','.join(map(str, one.made))}}}" for one in over]
     cursor.execute(REMOVE, {"keys": list(by_key), "made": made})
     rows = cursor.fetchall()
-    waiting = [(batch, by_key[key]) for key, _, batch, is_over in rows if is_over]
-    cursor.execute(UNFOLLOW, {"keys": [one.key for _, one in waiting]})
-    waiting += [(batch, by_key[key]) for key, batch in cursor.fetchall()]
-    wake(cursor, {domain for _, domain, _, is_over in rows if not is_over})
-    _count(cursor, waiting)
+    ended = [(batch, by_key[key]) for key, _, batch, is_over in rows if is_over]
+    cursor.execute(UNFOLLOW, {"keys": [one.key for _, one in ended]})
+    ended += [(batch, by_key[key]) for key, batch in cursor.fetchall()]
+    return ended, {key: domain for key, domain, _, is_over in rows if not is_over}
 
 
-def _count(cursor: Cursor, waiting: Sequence[tuple[str, Outcome]]) -> None:
-    done = collections.Counter(batch for batch, one in waiting if not one.code)
-    failed = collections.Counter(batch for batch, one in waiting if one.code)
-    codes = collections.Counter((batch, one.code) for batch, one in waiting if one.code)
-    rows = [(batch, one.key, one.url, one.code, one.detail) for batch, one in waiting if one.code]
-    if rows:
+def _count(cursor: Cursor, ended: Sequence[tuple[str, Outcome]], counts: Counts) -> None:
+    counts.done.update(batch for batch, one in ended if not one.code)
+    failed = [(batch, one) for batch, one in ended if one.code]
+    counts.failed.update(batch for batch, _ in failed)
+    counts.codes.update((batch, one.code) for batch, one in failed)
+    if failed:
+        rows = [(batch, one.key, one.url, one.code, one.detail) for batch, one in failed]
         execute_values(cursor, FAILED, rows, page_size=len(rows))
-    for batch in sorted({*done, *failed}):
-        cursor.execute(COUNT, {"batch": batch, "done": done[batch], "failed": failed[batch]})
-    for (batch, code), count in sorted(codes.items()):
-        cursor.execute(COUNT_CODE, {"batch": batch, "code": code, "count": count})
+    add_up(cursor, counts)

@@ -18,10 +18,10 @@ SEPARATOR = "\x7f"  # stands in no URL, as line breaks may
 
 NEW_BATCH = """
     INSERT INTO prefetch_batches (id, client, created_at, priority, thumbnails, total, already_cached,
-                                  duplicates, rejected, done, finished_at)
+                                  duplicates, rejected, done, finished_at, callback, callback_host)
     VALUES (%(id)s, %(client)s, to_timestamp(%(asked_at)s), %(priority)s, %(thumbnails)s, %(total)s,
             %(already_cached)s, %(duplicates)s, %(rejected)s, %(already_cached)s,
-            CASE WHEN %(total)s = %(already_cached)s THEN now() END)
+            CASE WHEN %(total)s = %(already_cached)s THEN now() END, %(callback)s, %(callback_host)s)
     RETURNING number
 """
 QUEUE = """
@@ -68,7 +68,8 @@ class Wanted(NamedTuple):
 class NewBatch:
     """A batch as it comes in; `total` counts what it waits for and what is there already.
 
-    `asked_at` is seconds since 1970 by the cluster's clock, to be compared with deletes.
+    `asked_at` is seconds since 1970 by the cluster's clock, to be compared with deletes.  `callback` is
+    the URL that is told of the batch's end, `callback_host` its host.
     """
 
     client: str
@@ -79,7 +80,17 @@ class NewBatch:
     already_cached: int
     duplicates: int
     rejected: int
+    callback: str | None = dataclasses.field(default=None, repr=False)
+    callback_host: str | None = None
     id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
+
+
+class Queued(NamedTuple):
+    """The batch that URLs are queued for, and what it wants."""
+
+    id: str
+    priority: int
+    thumbnails: tuple[int, ...]
 
 
 def take_in(cursor: Cursor, batch: NewBatch, wanted: Sequence[Wanted]) -> int:
@@ -88,14 +99,20 @@ def take_in(cursor: Cursor, batch: NewBatch, wanted: Sequence[Wanted]) -> int:
     cursor.execute(NEW_BATCH, row)
     found = cursor.fetchone()
     assert found is not None
-    first_turn = found[0] * TURNS_PER_BATCH
+    queued = Queued(str(batch.id), batch.priority, batch.thumbnails)
+    waited = enqueue(cursor, queued, wanted, found[0] * TURNS_PER_BATCH)
+    if waited:
+        cursor.execute(COUNT_DUPLICATES, {"count": waited, "batch": str(batch.id)})
+    return waited
+
+
+def enqueue(cursor: Cursor, batch: Queued, wanted: Sequence[Wanted], first_turn: int) -> int:
+    """Queue what is not waiting yet, in turns from `first_turn` on; return how many waited already."""
     turns = sorted(enumerate(wanted, first_turn), key=lambda pair: pair[1].key)
     waited = 0
     for start in range(0, len(turns), ROWS_AT_ONCE):
         waited += _queue(cursor, batch, turns[start : start + ROWS_AT_ONCE])
     wake(cursor, {one.domain for one in wanted})
-    if waited:
-        cursor.execute(COUNT_DUPLICATES, {"count": waited, "batch": str(batch.id)})
     return waited
 
 
@@ -105,14 +122,14 @@ def wake(cursor: Cursor, domains: set[str]) -> None:
         cursor.execute(WAKE, {"domains": sorted(domains)})
 
 
-def _queue(cursor: Cursor, batch: NewBatch, turns: Sequence[tuple[int, Wanted]]) -> int:
+def _queue(cursor: Cursor, batch: Queued, turns: Sequence[tuple[int, Wanted]]) -> int:
     values = {
         # One text each is much quicker to hand over than an array.
         "keys": SEPARATOR.join(one.key for _, one in turns),
         "urls": SEPARATOR.join(one.url for _, one in turns),
         "domains": SEPARATOR.join(one.domain for _, one in turns),
         "turns": SEPARATOR.join(str(turn) for turn, _ in turns),
-        "batch": str(batch.id),
+        "batch": batch.id,
         "priority": batch.priority,
         "thumbnails": list(batch.thumbnails),
     }

@@ -13,7 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from image_cloud.cli.access import CommandError
-from image_cloud.cli.node_client import AWAY_S, BatchClient, NodeClient
+from image_cloud.cli.batches.client import AWAY_S, BatchClient
+from image_cloud.cli.node_client import NodeClient
 from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
 
 POLL_S = 0.5
@@ -35,6 +36,9 @@ def add_commands(commands: Any) -> None:
         help="hand nothing over, take this batch up again; may be repeated",
     )  # fmt: skip
     prefetch.add_argument("--thumbnails", default="", metavar="SIZES", help="like 200,250")
+    prefetch.add_argument(
+        "--callback", metavar="URL", help="a URL that is told of each batch's end"
+    )
     prefetch.add_argument("--priority", type=int, default=0, help="higher goes first; default: 0")
     prefetch.set_defaults(run=run_prefetch)
 
@@ -48,6 +52,8 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
     batches, rejected = list(arguments.batch), 0
     if not batches:
         options = {"thumbnails": _sizes(arguments.thumbnails), "priority": arguments.priority}
+        if arguments.callback:
+            options["callback"] = arguments.callback
         with _opened(arguments.file) as lines:
             for body in bodies(lines, options):
                 answer = client.post(body)

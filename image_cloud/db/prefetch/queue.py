@@ -1,7 +1,7 @@
 """Working the queue off: turns, claims, leases, retries.
 
 A claim is short and commits before anything is downloaded.  Nothing here waits for a row lock that a
-claim holds, but those that are taken in the order of image_cloud/db/prefetch_intake.py.
+claim holds, but those that are taken in the order of image_cloud/db/intake.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2.extensions import cursor as Cursor
 
-from image_cloud.db.prefetch_intake import wake
+from image_cloud.db.prefetch.cancelling import take_out_cancelled
+from image_cloud.db.prefetch.counts import Counts, add_up
+from image_cloud.db.prefetch.intake import wake
 
 WHOSE_TURN = """
     SELECT domain FROM prefetch_domains
@@ -33,9 +35,11 @@ CLAIM = """
         next_at = clock_timestamp() + %(lease_s)s * interval '1 second'
     WHERE r.key = ANY (ARRAY(SELECT key FROM picked))
     RETURNING r.priority, r.turn, r.key, r.url, r.domain, r.thumbnails, r.tries, (
-        SELECT coalesce(extract(epoch FROM max(b.created_at))::float8, 'Infinity') FROM prefetch_batches AS b
+        SELECT coalesce(extract(epoch FROM max(greatest(b.created_at, b.retried_at)))::float8, 'Infinity')
+        FROM prefetch_batches AS b
         WHERE b.id = ANY (r.batch || ARRAY(
-            SELECT f.batch FROM prefetch_followers AS f WHERE f.key = r.key)))
+            SELECT f.batch FROM prefetch_followers AS f WHERE f.key = r.key))
+    ), r.batch::text || ARRAY(SELECT f.batch::text FROM prefetch_followers AS f WHERE f.key = r.key)
 """
 END_OF_LINE = """
     UPDATE prefetch_domains SET next_at = clock_timestamp() WHERE domain = ANY (%(domains)s)
@@ -58,14 +62,14 @@ RELEASE = """
     UPDATE prefetch_requests SET ready = true, owner = NULL, next_at = NULL
     WHERE key = ANY (ARRAY(
         SELECT key FROM prefetch_requests WHERE owner = %(owner)s FOR UPDATE SKIP LOCKED))
-    RETURNING domain
+    RETURNING key, domain
 """
 PROMOTE = """
     UPDATE prefetch_requests SET ready = true, owner = NULL, next_at = NULL
     WHERE key = ANY (ARRAY(
         SELECT key FROM prefetch_requests WHERE NOT ready AND next_at <= statement_timestamp()
         ORDER BY next_at LIMIT %(most)s FOR UPDATE SKIP LOCKED))
-    RETURNING domain
+    RETURNING key, domain
 """
 ALL_DOMAINS = """
     WITH RECURSIVE walk AS (
@@ -110,7 +114,8 @@ REGROUP = """
 class Claimed:
     """One URL to work on; `tries` is how often it failed before.
 
-    `asked_at` is when a batch last asked for it, in seconds since 1970 by the cluster's clock.
+    `asked_at` is when a batch last asked for it, in seconds since 1970 by the cluster's clock; `batches`
+    are all that want it.
     """
 
     key: str
@@ -119,6 +124,7 @@ class Claimed:
     thumbnails: tuple[int, ...]
     tries: int
     asked_at: float
+    batches: tuple[str, ...] = ()
 
 
 def whose_turn(cursor: Cursor, busy: Sequence[str], most: int) -> list[str]:
@@ -138,7 +144,7 @@ def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float)
     values = {"domains": domains, "counts": [counts[d] for d in domains]}
     cursor.execute(CLAIM, values | {"owner": owner, "lease_s": lease_s})
     rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
-    found = [Claimed(k, u, d, tuple(t), n, at) for _, _, k, u, d, t, n, at in rows]
+    found = [Claimed(k, u, d, tuple(t), n, at, tuple(b)) for _, _, k, u, d, t, n, at, b in rows]
     cursor.execute(END_OF_LINE, {"domains": domains})
     came = dict.fromkeys(domains, 0)
     for one in found:
@@ -185,16 +191,21 @@ def owners(cursor: Cursor) -> list[str]:
 def release(cursor: Cursor, owner: str) -> int:
     """Make every request that `owner` holds ready; return how many."""
     cursor.execute(RELEASE, {"owner": owner})
-    domains = [domain for (domain,) in cursor.fetchall()]
-    wake(cursor, set(domains))
-    return len(domains)
+    return _wait_again(cursor)
 
 
 def promote(cursor: Cursor, most: int) -> int:
     """Make up to `most` URLs ready whose wait or lease is over; return how many."""
     cursor.execute(PROMOTE, {"most": most})
-    domains = [domain for (domain,) in cursor.fetchall()]
-    wake(cursor, set(domains))
+    return _wait_again(cursor)
+
+
+def _wait_again(cursor: Cursor) -> int:
+    """Wake the domains of the requests that the last query made ready, but for cancelled ones."""
+    domains = dict(cursor.fetchall())
+    cancelled = take_out_cancelled(cursor, list(domains))
+    wake(cursor, set(domains.values()))
+    add_up(cursor, Counts(cancelled=cancelled))
     return len(domains)
 
 

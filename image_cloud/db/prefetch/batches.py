@@ -8,10 +8,16 @@ import uuid
 
 from psycopg2.extensions import cursor as Cursor
 
-FIND = """
-    SELECT id::text, created_at, finished_at, priority, thumbnails, total, done, failed,
-           already_cached, duplicates, rejected, failures
-    FROM prefetch_batches WHERE id = %(id)s
+COLUMNS = """
+    SELECT id::text, number, client, created_at, finished_at, cancelled_at, priority, thumbnails, total, done,
+           failed, cancelled, already_cached, duplicates, rejected, failures,
+           callback IS NOT NULL, callback_tries, callback_over, callback_code
+    FROM prefetch_batches
+"""
+FIND = f"{COLUMNS} WHERE id = %(id)s"
+NEWEST = f"{COLUMNS} WHERE number < %(before)s ORDER BY number DESC LIMIT %(most)s"
+NEWEST_OF = f"""
+    {COLUMNS} WHERE client = %(client)s AND number < %(before)s ORDER BY number DESC LIMIT %(most)s
 """
 FAILED = """
     SELECT url, code, detail, key FROM prefetch_failures
@@ -31,6 +37,7 @@ OLD = """
     DELETE FROM prefetch_batches WHERE id = ANY (ARRAY(
         SELECT id FROM prefetch_batches
         WHERE finished_at < now() - %(keep_s)s * interval '1 second'
+            AND (callback IS NULL OR callback_over)
         ORDER BY finished_at LIMIT 100))
     RETURNING id::text
 """
@@ -39,25 +46,37 @@ OLD_FAILURES = "DELETE FROM prefetch_failures WHERE batch = ANY (%(ids)s::uuid[]
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far one batch is; total = done + failed + waiting."""
+    """How far one batch is; total = done + failed + cancelled + waiting.
+
+    `number` grows from batch to batch.  Of its callback, `callback_code` is None before the first try, and
+    empty once it was taken.
+    """
 
     batch: str
+    number: int
+    client: str
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
+    cancelled_at: datetime.datetime | None
     priority: int
     thumbnails: list[int]
     total: int
     done: int
     failed: int
+    cancelled: int
     already_cached: int
     duplicates: int
     rejected: int
     failures: dict[str, int]
+    has_callback: bool
+    callback_tries: int
+    callback_over: bool
+    callback_code: str | None
 
     @property
     def waiting(self) -> int:
         """Return how many URLs wait or are worked on."""
-        return self.total - self.done - self.failed
+        return self.total - self.done - self.failed - self.cancelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +104,13 @@ def progress(cursor: Cursor, batch: uuid.UUID) -> Progress | None:
     cursor.execute(FIND, {"id": str(batch)})
     row = cursor.fetchone()
     return Progress(*row) if row else None
+
+
+def newest(cursor: Cursor, client: str | None, before: int, most: int) -> list[Progress]:
+    """Return up to `most` batches with numbers below `before`, the newest first: of `client`, or all."""
+    query = NEWEST if client is None else NEWEST_OF
+    cursor.execute(query, {"client": client, "before": before, "most": most})
+    return [Progress(*row) for row in cursor.fetchall()]
 
 
 def failed(cursor: Cursor, batch: uuid.UUID, after: str, most: int) -> list[Failed]:

@@ -1,0 +1,1 @@
+"""Commands about batches: `prefetch`, `batches`, `cancel`, `retry`."""
