@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -40,6 +41,16 @@ class GrowingThreads:
                 self._waiting.append(job)
         return future
 
+    def start(self, job: Job) -> bool:
+        """Run `job`, which raises nothing, if a thread is free for it now; say whether one is."""
+        with self._mutex:
+            if self._ends:
+                return False
+            if self._idle:
+                self._idle.pop().put(job)
+                return True
+            return self._count < self._most and self._start_if_possible(job)
+
     def idle(self) -> int:
         """Return how many threads have nothing to do."""
         with self._mutex:
@@ -63,6 +74,11 @@ class GrowingThreads:
             return False
         self._count += 1
         return True
+
+    def _start_if_possible(self, job: Job) -> bool:
+        with contextlib.suppress(RuntimeError):
+            return self._start(job)
+        return False
 
     def _run(self, first: Job) -> None:
         inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()

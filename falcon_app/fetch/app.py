@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from falcon_app.fetch.originals import Fetch
 from falcon_app.fetch.refresh import RefreshAnswer
+from falcon_app.growing_threads import GrowingThreads
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
+
+MOST_BEHIND = 16
+"""In each process the companions of so many pictures are kept behind their answers; of more, before."""
 
 
 def create_fetch(node: Node) -> App:
@@ -18,7 +22,7 @@ def create_fetch(node: Node) -> App:
     Raises OSError or ssl.SSLError for a CA file that cannot be read.
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
-    fetcher = Fetcher(node.cache, node.maker)
+    fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
     app = new_app()
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each

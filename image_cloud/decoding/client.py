@@ -96,6 +96,10 @@ class Exchange:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the decoder, whatever it still has to say."""
         os.close(self._reading)
         self._connection.close()
 

@@ -1,12 +1,14 @@
 """Makes variants: has them decoded, checks what comes, and keeps it.
 
 One original is decoded once at a time on the node: who asks for another of its sizes meanwhile waits, and
-finds it made along or asks next.
+finds it made along or asks next.  What was asked for is kept first; what is made
+along comes behind the answer.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import logging
 import os
@@ -15,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Protocol, TypeVar
 
 from image_cloud.config.sections import Resize as Settings
-from image_cloud.decoding import frames
+from image_cloud.decoding.answer import Answer, Question, ask
 from image_cloud.decoding.check import Expected
-from image_cloud.decoding.client import Decoder, Exchange
+from image_cloud.decoding.client import Decoder
 from image_cloud.decoding.plan import AS_DECODED, FINE, NO_STEPS, VISITOR, Plan
-from image_cloud.errors import Busy, DecoderAway, ImageCloudError
+from image_cloud.errors import Busy, ImageCloudError
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import LADDER, Recipe
 from image_cloud.process.log_formats import current_id
@@ -34,11 +36,52 @@ Made = Mapping[str, bytes | None]
 T = TypeVar("T")
 
 
+Rest = Callable[[], Made]
+Start = Callable[[Callable[[], None]], bool]
+
+
 class Turns(Protocol):
     """Runs one piece of work per key at a time; the others get its result (image_cloud.fetch.flights)."""
 
-    def run(self, key: str, work: Callable[[], Made]) -> Made:
-        """Return what `work`, or the one under way for `key`, returns."""
+    def run_ahead(
+        self,
+        key: str,
+        work: Callable[[], tuple[Made, Rest | None]],
+        *,
+        is_enough: Callable[[Made], bool],
+        look: Callable[[], Made | None],
+        start: Start,
+    ) -> Made:
+        """Return the first result of `work`, or of the one under way for `key`; `start` does its rest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A variant that is kept, or its bytes in `data`; `is_new` where it was made because it was asked for."""
+
+    data: bytes | None
+    is_new: bool
+
+
+class _Asking:
+    """One who asks for a variant, and perhaps waits for it."""
+
+    def __init__(self, store: Store, original: Original, recipe: Recipe) -> None:
+        self.original = original
+        self.recipe = recipe
+        self.is_new = False
+        self._store = store
+
+    def is_there(self) -> bool:
+        return self._store.variants.has(self.original.stem, self.recipe.name)
+
+    def look(self) -> Made | None:
+        return {self.recipe.name: None} if self.is_there() else None
+
+    def is_enough(self, made: Made) -> bool:
+        """Say whether what is asked for was made before its companions."""
+        self.is_new = self.recipe.name in made
+        return self.is_new
 
 
 class Maker:
@@ -54,16 +97,37 @@ class Maker:
         self._settings = settings
 
     def make(self, original: Original, recipe: Recipe, kind: int = VISITOR) -> bytes | None:
-        """Make and keep a variant, unless it is there; return its bytes where it cannot be kept.
+        """Make and keep a variant and its companions; return its bytes where it cannot be kept.
 
         Raises the picture's error, and Busy if it was deleted meanwhile or the decoder is busy.
         """
-        while not self._store.variants.has(original.stem, recipe.name):
+        return self.have(original, recipe, kind).data
+
+    def have(
+        self,
+        original: Original,
+        recipe: Recipe,
+        kind: int = VISITOR,
+        start: Start | None = None,
+    ) -> Variant:
+        """Make and keep a variant unless it is there, or comes already as a companion of another one.
+
+        `start` has its own companions kept behind the return, in another thread; without, they come before.
+        Raises what `make` raises.
+        """
+        asking = _Asking(self._store, original, recipe)
+        while not asking.is_there():
             self._failures.check(original.key, RESIZE)
-            made = self._turns.run(original.stem, lambda: self._make(original, recipe, kind))
+            made = self._turns.run_ahead(
+                original.stem,
+                lambda: self._make(asking, kind, ahead=start is not None),
+                is_enough=asking.is_enough,
+                look=asking.look,
+                start=start or _start_nothing,
+            )
             if recipe.name in made:
-                return made[recipe.name]
-        return None
+                return Variant(made[recipe.name], asking.is_new)
+        return Variant(None, asking.is_new)
 
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         """Return a variant of `data`, the bytes of an original that is on no disk."""
@@ -71,50 +135,65 @@ class Maker:
         with _in_memory(data) as source, self._remembered(original):
             expected = Expected(original, io.BytesIO(data), self._settings)
             plan = Plan((recipe,), request_id=current_id.get())
-            files = self._decoded(plan, [source.fileno()], expected, VISITOR)
-        return files[recipe.name]
+            with ask(
+                self._decoder, Question(plan, (source.fileno(),), VISITOR), expected
+            ) as answer:
+                return answer.first
 
-    def _make(self, original: Original, recipe: Recipe, kind: int) -> Made:
-        """Make and keep the variant and its companions."""
+    def _make(self, asking: _Asking, kind: int, *, ahead: bool) -> tuple[Made, Rest | None]:
+        """Make and keep the variant and its companions; `ahead` of these, what keeps them is returned."""
+        original, recipe = asking.original, asking.recipe
         there = self._store.variants.names(original.stem)
         if recipe.name in there:
-            return {recipe.name: None}
+            return {recipe.name: None}, None
+        asking.is_new = True
         wanted = [recipe, *companions(recipe, self._settings)]
         recipes = tuple(one for one in wanted if one.name not in there)
+        plan = Plan(recipes, _ladder(there), current_id.get())
         started = time.monotonic()
-        with self._remembered(original), self._opened(original) as source:
-            plan = Plan(recipes, _ladder(there), current_id.get())
-            files = self._from_disk(original, source, plan, LADDER in there, kind)
-            version = os.fstat(source.fileno())
-        log.info(
-            "event=resized key=%s variants=%s bytes=%d seconds=%.3f",
-            original.key, ",".join(files), len(files[recipe.name]), time.monotonic() - started,
-        )  # fmt: skip
-        return self._kept(original, files, (version.st_ino, version.st_size))
+        with contextlib.ExitStack() as opened:
+            with self._remembered(original):
+                source = opened.enter_context(self._opened(original))
+                answer = self._from_disk(original, source, plan, LADDER in there, kind)
+                opened.enter_context(answer)
+            files, version = {recipe.name: answer.first}, _version(source)
+            waits = ahead and answer.has_more
+            if not waits:
+                files |= answer.rest()
+            made = self._kept(original, files, version)
+            log.info(
+                "event=resized key=%s variants=%s bytes=%d seconds=%.3f",
+                original.key, ",".join(files), len(answer.first), time.monotonic() - started,
+            )  # fmt: skip
+            behind = opened.pop_all() if waits else None
+        if behind is None:
+            return made, None
+        return made, lambda: self._make_along(original, made, answer, version, behind)
+
+    def _make_along(
+        self,
+        original: Original,
+        made: Made,
+        answer: Answer,
+        version: tuple[int, int],
+        opened: contextlib.ExitStack,
+    ) -> Made:
+        """Keep the rest of an answer; return all that was made."""
+        with opened:
+            current_id.set(answer.plan.request_id)
+            return {**made, **self._kept(original, answer.rest(), version)}
 
     def _from_disk(
         self, original: Original, source: BinaryIO, plan: Plan, has_ladder: bool, kind: int
-    ) -> dict[str, bytes]:
+    ) -> Answer:
         with contextlib.ExitStack() as stack:
             descriptors = [source.fileno()]
             if has_ladder:
                 with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
                     path = self._store.variants.path(original.stem, LADDER)
                     descriptors.append(stack.enter_context(path.open("rb")).fileno())
-            return self._decoded(
-                plan, descriptors, Expected(original, source, self._settings), kind
-            )
-
-    def _decoded(
-        self, plan: Plan, descriptors: list[int], expected: Expected, kind: int
-    ) -> dict[str, bytes]:
-        """Return the plan's files; a daemon that went away meanwhile is asked once more."""
-        try:
-            with self._decoder.ask(plan, descriptors, kind, is_large=expected.is_large) as exchange:
-                return _received(exchange, plan, expected)
-        except DecoderAway:
-            with self._decoder.ask(plan, descriptors, kind, is_large=expected.is_large) as exchange:
-                return _received(exchange, plan, expected)
+            expected = Expected(original, source, self._settings)
+            return ask(self._decoder, Question(plan, tuple(descriptors), kind), expected)
 
     @contextlib.contextmanager
     def _remembered(self, original: Original) -> Iterator[None]:
@@ -154,6 +233,10 @@ class Maker:
         return [name for name in files if name not in failed]
 
 
+def _start_nothing(_job: Callable[[], None]) -> bool:
+    return False
+
+
 def _ladder(there: set[str]) -> str:
     """Return which ladder to make: nothing is kept of a first look.
 
@@ -165,33 +248,10 @@ def _ladder(there: set[str]) -> str:
     return AS_DECODED if there else NO_STEPS
 
 
-def _received(exchange: Exchange, plan: Plan, expected: Expected) -> dict[str, bytes]:
-    """Read and judge the answer: the variants in the plan's order, perhaps a ladder, the end.
-
-    Whatever goes wrong behind the first, which was asked for, costs only the rest.
-    """
-    files = {plan.recipes[0].name: _variant(exchange, plan.recipes[0], expected)}
-    try:
-        for recipe in plan.recipes[1:]:
-            files[recipe.name] = _variant(exchange, recipe, expected)
-        kind, content = exchange.read(expected.most_ladder_bytes())
-        if kind == frames.LADDER and plan.ladder != NO_STEPS:
-            if reason := expected.why_wrong_ladder(content):
-                raise exchange.refuse(reason)
-            files[LADDER] = content
-    except ImageCloudError as error:
-        log.warning("event=not_made_along code=%s", error.code)
-    return files
-
-
-def _variant(exchange: Exchange, recipe: Recipe, expected: Expected) -> bytes:
-    kind, content = exchange.read(expected.most_bytes(recipe))
-    reason = (
-        f"a frame of kind {kind}" if kind != frames.VARIANT else expected.why_wrong(content, recipe)
-    )
-    if reason:
-        raise exchange.refuse(reason)
-    return content
+def _version(source: BinaryIO) -> tuple[int, int]:
+    """Return what Originals.version says of the file that is open."""
+    status = os.fstat(source.fileno())
+    return status.st_ino, status.st_size
 
 
 @contextlib.contextmanager

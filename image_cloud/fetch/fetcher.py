@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from image_cloud.decoding.maker import Maker
+from image_cloud.decoding.maker import Maker, Start, Variant
 from image_cloud.errors import StorageUnavailable
 from image_cloud.fetch.load import Cache, Found
-from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest
-from image_cloud.request.steps import RESIZED, SendData, SendFile, SendNothing, Step
+from image_cloud.request.steps import HIT, RESIZED, SendData, SendFile, SendNothing, Step
 from image_cloud.storage.variants import variant_path
 
 
 class Fetcher:
-    """Loads originals through `cache`, and has variants of them made by `maker`."""
+    """Loads originals through `cache`, and has variants of them made by `maker`.
 
-    def __init__(self, cache: Cache, maker: Maker) -> None:
+    `start` does in another thread what need not be done before the answer.
+    """
+
+    def __init__(self, cache: Cache, maker: Maker, start: Start | None = None) -> None:
         self._cache = cache
         self._maker = maker
+        self._start = start
 
     def fetch(self, asked: FetchRequest) -> Step:
         """Return what to do with the original.  Raises what loading and resizing it raise."""
@@ -39,17 +42,13 @@ class Fetcher:
     def _variant(self, found: Found, recipe: Recipe, no_image: bool) -> Step:
         original = found.original
         if found.data is None:
-            data = self._maker.make(original, recipe)
+            variant = self._maker.have(original, recipe, start=self._start)
         else:
-            data = self._maker.resize(found.data, original, recipe)
-        if data is None:
-            return _send_stored(original, recipe, no_image)
+            variant = Variant(self._maker.resize(found.data, original, recipe), is_new=True)
+        source = RESIZED if variant.is_new else HIT
+        if variant.data is None:
+            path = variant_path(original.stem, recipe.name)
+            return SendNothing(source) if no_image else SendFile(path, source)
         if no_image:
             raise StorageUnavailable("storage: the variant could not be kept")
-        return SendData(data, recipe.extension, RESIZED, original.is_private)
-
-
-def _send_stored(original: Original, recipe: Recipe, no_image: bool) -> Step:
-    if no_image:
-        return SendNothing(RESIZED)
-    return SendFile(variant_path(original.stem, recipe.name), RESIZED)
+        return SendData(variant.data, recipe.extension, source, original.is_private)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -138,12 +138,29 @@ def exclusive(lock_file: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def locked(lock_file: str | Path | LockFile, key: str, patience_s: float) -> Iterator[None]:
     """Hold the lock of `key` (hex) among all processes.  Raises Busy after `patience_s`."""
+    with lock_of(lock_file, key, patience_s):
+        yield
+
+
+def lock_of(
+    lock_file: str | Path | LockFile,
+    key: str,
+    patience_s: float,
+    is_needless: Callable[[], bool] = lambda: False,
+) -> Locks:
+    """Take the lock of `key` (hex) among all processes; it is the caller's to close.
+
+    While another process has it, `is_needless` may end the wait; then nothing is held.  Raises Busy after
+    `patience_s`.
+    """
     offset = int(key[:15], 16)
     deadline, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
-    with Locks(lock_file) as locks:
-        while not locks.take(offset):
+    with contextlib.ExitStack() as undo:
+        locks = undo.enter_context(Locks(lock_file))
+        while not locks.take(offset) and not is_needless():
             if time.monotonic() >= deadline:
                 raise Busy("the same picture is under way", retry_after_s=RETRY_AFTER_S)
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        yield
+        undo.pop_all()
+        return locks

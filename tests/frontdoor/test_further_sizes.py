@@ -4,7 +4,7 @@ from pathlib import Path
 
 from image_cloud.picture.key import fan_out, key_of
 from image_cloud.picture.variant import LADDER
-from tests.frontdoor.client import get, jpeg, picture
+from tests.frontdoor.client import eventually, get, jpeg, picture
 from tests.origin import Origin
 from tests.stack.running import Stack
 
@@ -34,7 +34,7 @@ def test_the_ladder_is_made_at_the_second_decode_and_used_at_the_third(
     get(stack, "/get_image", url=url, resize_width=320)
     assert LADDER not in names(stack, url)
     get(stack, "/get_image", url=url, resize_width=300)
-    assert LADDER in names(stack, url)
+    eventually(lambda: LADDER in names(stack, url), "it comes behind the answer")
     # Were the original looked at, this would fail: nothing but the ladder is left to decode.
     key = key_of(url)
     original = stack.home / "storage/originals" / fan_out(key) / f"{key}.jpg"
@@ -48,10 +48,11 @@ def test_a_broken_ladder_is_no_matter(stack: Stack, origin: Origin) -> None:
     url = origin.serve("/broken-ladder.jpg", jpeg(1600, 1200))
     for width in (320, 300):
         get(stack, "/get_image", url=url, resize_width=width)
+    eventually((folder(stack, url) / LADDER).exists, "it comes behind the answer")
     (folder(stack, url) / LADDER).write_bytes(b"\xff\xd8\xff broken")
     assert picture(get(stack, "/get_image", url=url, resize_width=160)).size == (160, 120)
     assert picture(get(stack, "/get_image", url=url, resize_width=100)).size == (100, 75)
-    assert (folder(stack, url) / LADDER).stat().st_size > 1000, "it was not made again"
+    eventually(lambda: (folder(stack, url) / LADDER).stat().st_size > 1000, "it is made again")
 
 
 def test_a_ladder_is_nothing_that_can_be_asked_for(stack: Stack, origin: Origin) -> None:

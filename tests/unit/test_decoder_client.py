@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from falcon_app.growing_threads import GrowingThreads
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
 from image_cloud.decoding import frames
 from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder
-from image_cloud.decoding.maker import Made, Maker
+from image_cloud.decoding.maker import Made, Maker, Variant
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, PREFETCH, Plan, complete
 from image_cloud.errors import (
     Busy,
@@ -51,7 +52,8 @@ def picture(size: tuple[int, int], format: str = "jpeg") -> bytes:
     return file.getvalue()
 
 
-GOOD = picture((200, 100))
+GOOD, COMPANION = picture((200, 100)), picture((250, 125))
+OTHER, TOGETHER = Recipe(250, 250), Resize(thumbnails_together=(200, 250))
 
 
 class Asked:
@@ -102,12 +104,14 @@ class Fake:
 
     def make(self, recipe: Recipe = RECIPE, patience_s: float = 20.0, **settings: object) -> bytes:
         """Have a variant made of a PNG of 400 x 200, and return it."""
-        turns: Flights[Made] = Flights(self._store.root / "incoming" / ".decoding", 20.0)
-        decoder = Decoder(self.path, patience_s)
-        limits = Resize(thumbnails_together=(), **settings)
-        maker = Maker(self._store, self.failures, decoder, turns, limits)
+        maker = self.maker(Resize(thumbnails_together=(), **settings), patience_s)
         assert maker.make(ORIGINAL, recipe) is None
         return self._store.variants.path(KEY, recipe.name).read_bytes()
+
+    def maker(self, settings: Resize, patience_s: float = 20.0) -> Maker:
+        turns: Flights[Made] = Flights(self._store.root / "incoming" / ".decoding", 20.0)
+        decoder = Decoder(self.path, patience_s)
+        return Maker(self._store, self.failures, decoder, turns, settings)
 
     def remembered(self) -> ImageCloudError | None:
         return self.failures.recall(KEY, RESIZE)
@@ -187,6 +191,46 @@ def test_what_no_decoder_of_ours_sends_is_refused(fake: Fake, raw: bytes) -> Non
     with pytest.raises(DecoderDied):
         fake.make()
     assert isinstance(fake.remembered(), DecoderDied)
+
+
+def test_a_companion_on_its_way_holds_up_no_answer_and_is_not_made_twice(
+    fake: Fake, store: Store
+) -> None:
+    asked_for: list[tuple[Recipe, ...]] = []
+    goes_on = threading.Event()
+
+    def behave(asked: Asked) -> None:
+        asked_for.append(asked.plan.recipes)
+        asked.send((VARIANT, GOOD))
+        assert goes_on.wait(20.0)
+        asked.send((VARIANT, COMPANION), (END, b""))
+
+    fake.behave = behave
+    threads, maker = GrowingThreads(4), fake.maker(TOGETHER)
+    assert maker.have(ORIGINAL, RECIPE, start=threads.start) == Variant(None, is_new=True)
+    assert store.variants.names(KEY) == {RECIPE.name}, "answered ahead of its companion"
+    waiting = threads.submit(maker.have, ORIGINAL, OTHER)
+    again = threads.submit(maker.have, ORIGINAL, RECIPE)
+    assert again.result(20.0) == Variant(None, is_new=False)
+    assert not waiting.done()
+    goes_on.set()
+    assert waiting.result(20.0) == Variant(None, is_new=False)
+    assert store.variants.names(KEY) == {RECIPE.name, OTHER.name}
+    assert asked_for == [(RECIPE, OTHER)]
+    threads.shutdown()
+
+
+def test_a_companion_that_never_comes_is_made_when_it_is_asked_for(
+    fake: Fake, store: Store
+) -> None:
+    threads, maker = GrowingThreads(4), fake.maker(TOGETHER)
+    fake.behave = lambda asked: asked.send((VARIANT, GOOD))
+    maker.have(ORIGINAL, RECIPE, start=threads.start)
+    fake.behave = lambda asked: asked.send((VARIANT, COMPANION), (END, b""))
+    assert maker.make(ORIGINAL, OTHER) is None
+    assert store.variants.names(KEY) == {RECIPE.name, OTHER.name}
+    assert fake.remembered() is None, "the picture is not to blame"
+    threads.shutdown()
 
 
 def test_a_large_answer_is_not_read_to_its_end(fake: Fake) -> None:

@@ -81,3 +81,17 @@ def test_at_the_end_no_thread_stays() -> None:
     names(threads, 10)
     threads.shutdown(wait=False)
     eventually(lambda: threading.active_count() <= before)
+
+
+def test_a_job_that_no_thread_is_free_for_is_not_taken() -> None:
+    threads, gate = GrowingThreads(2), threading.Event()
+
+    def job() -> None:
+        assert gate.wait(DEADLINE_S)
+
+    assert [threads.start(job) for _ in range(3)] == [True, True, False]
+    gate.set()
+    eventually(lambda: threads.idle() == 2)
+    assert threads.start(job)
+    threads.shutdown()
+    assert not threads.start(job)
