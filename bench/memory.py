@@ -1,30 +1,56 @@
 """Memory: of a node that has just been started, and of one that decodes the largest pictures that it takes.
 
+python -m bench.memory [--settle 60] [--formats]
+
 Counted is what all processes but PostgreSQL's hold, shared pages divided among those that share them (PSS).  Nothing
-else may run: what another stack shares would be divided by more.
+else may run: what another stack shares would be divided by more.  With --formats a process makes a thumbnail of
+a picture of each format by itself.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import random
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from bench import procs
+from bench import procs, systems
 from bench.load import pull
-from bench.systems import System
+from bench.systems import CACHE, System
+from image_cloud.config.sections import DECODABLE, Resize
+from image_cloud.picture.variant import Recipe
+from image_cloud.resize import resize_all
+from image_cloud.resize.heif import codecs
 from tests.photos import photographs
 
 SEED, MEGAPIXELS = 7, 50
 KINDS = ("jpg", "jpg", "jpg", "png", "jpg", "jpg", "jpg", "webp")
 """Of the large pictures; every other JPEG is progressive."""
 LOOK_EVERY_S = 0.05
+RECIPES = (Recipe(200, 200), Recipe(250, 250))
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "JPEG, baseline": ("jpg", {"quality": 85}),
+    "JPEG, progressive": ("jpg", {"quality": 85, "progressive": True}),
+    "JPEG, progressive, 4:4:4": ("jpg", {"quality": 85, "progressive": True, "subsampling": 0}),
+    "PNG": ("png", {"compress_level": 1}),
+    "WebP": ("webp", {"quality": 80, "method": 0}),
+    "WebP, lossless": ("webp", {"lossless": True, "method": 0, "quality": 0}),
+    "GIF": ("gif", {}),
+    "TIFF, LZW": ("tiff", {"compression": "tiff_lzw"}),
+    "BMP, palette": ("bmp", {}),
+    "AVIF": ("avif", {"quality": 50, "speed": 10}),
+    "HEIC": ("heic", {"quality": 50}),
+}
+OF_PALETTES = ("GIF", "BMP, palette")
 
 
 def rest(system: System, settle_s: float) -> float:
@@ -70,20 +96,110 @@ def pictures(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     sources = random.Random(SEED).sample(photographs(), len(KINDS)) if missing else []
     for number, (name, source) in enumerate(zip(names, sources, strict=False)):
-        _enlarge(source, folder / name, progressive=bool(number % 2))
+        options = (
+            {"progressive": bool(number % 2)} if name.endswith(".jpg") else {"compress_level": 1}
+        )
+        _enlarged(source).save(folder / name, quality=85, **options)
     return names
 
 
-def _enlarge(source: Path, target: Path, *, progressive: bool) -> None:
+def of_formats(folder: Path) -> dict[str, Path]:
+    """Write the same picture in each format, unless it is there."""
+    paths = {
+        title: folder / f"format{number}.{FORMATS[title][0]}"
+        for number, title in enumerate(FORMATS)
+    }
+    if all(path.exists() for path in paths.values()):
+        return paths
+    folder.mkdir(parents=True, exist_ok=True)
+    codecs.load()
+    large = _enlarged(random.Random(SEED).choice(photographs()))
+    in_palette = large.quantize(256)
+    for title, path in paths.items():
+        image = in_palette if title in OF_PALETTES else large
+        image.save(path, **FORMATS[title][1])
+    return paths
+
+
+def decoding(path: Path) -> tuple[float, float]:
+    """Return the megabytes that a process takes at most for thumbnails of a picture, and the CPU seconds."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, "{} {}".format(*_decoded(path)).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        most_mb, cpu_s = answer.read().split()
+    os.waitpid(child, 0)
+    return float(most_mb), float(cpu_s)
+
+
+def _decoded(path: Path) -> tuple[float, float]:
+    Path("/proc/self/clear_refs").write_text("5")
+    before_mb, began_s = procs.status_mb("VmRSS"), time.process_time()
+    resize_all(path, RECIPES, Resize(formats=DECODABLE))
+    return procs.status_mb("VmHWM") - before_mb, time.process_time() - began_s
+
+
+def _enlarged(source: Path) -> Image.Image:
     image = Image.open(source).convert("RGB")
     scale = (MEGAPIXELS * 1e6 / (image.width * image.height)) ** 0.5
     size = (int(image.width * scale), int(image.height * scale))
-    options = {"progressive": progressive} if target.suffix == ".jpg" else {"compress_level": 1}
-    large = image.resize(size, Image.Resampling.BILINEAR)
-    large.save(target, quality=85, **options)
+    return image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _is_postgres(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "postgres"
     return False
+
+
+def print_formats() -> None:
+    """Print what a picture of each format takes."""
+    print("| 50 megapixels | file, MB | most, MB | CPU, s |\n|---|---|---|---|")
+    paths = of_formats(CACHE / "huge")
+    for path in paths.values():
+        resize_all(path, RECIPES[:1], Resize(formats=DECODABLE))  # its code is loaded
+    for title, path in paths.items():
+        most_mb, cpu_s = decoding(path)
+        print(f"| {title} | {path.stat().st_size / 1e6:.0f} | {most_mb:.0f} | {cpu_s:.2f} |")
+
+
+def print_node(settle_s: float) -> None:
+    """Print what a node holds, at rest by program, and at most."""
+    from bench.__main__ import pool_pids
+
+    with tempfile.TemporaryDirectory(prefix="image-cloud-") as name:
+        work = Path(name)
+        work.chmod(0o755)
+        names = pictures(CACHE / "huge")
+        for one in names:
+            shutil.copyfile(CACHE / "huge" / one, work / one)
+        with (
+            systems.files(work, work) as (origin, _),
+            systems.cloud(work / "home") as (system, stack),
+        ):
+            print(f"| at rest | {rest(system, settle_s):.0f} MB |\n|---|---|")
+            for program, pids in pool_pids(stack).items():
+                print(f"| {program} ({len(pids)} processes) | {held_mb(pids):.0f} |")
+            print(
+                f"| most, 8 pictures at once | {peak(system, [f'{origin}/{n}' for n in names]):.0f} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.memory")
+    parser.add_argument("--settle", type=float, default=60.0, help="seconds after the start")
+    parser.add_argument("--formats", action="store_true", help="one decoding of each format")
+    arguments = parser.parse_args()
+    if arguments.formats:
+        print_formats()
+    else:
+        print_node(arguments.settle)
+
+
+if __name__ == "__main__":
+    main()

@@ -85,3 +85,9 @@ def threads(pid: int) -> int:
     with contextlib.suppress(OSError):
         return len(os.listdir(f"/proc/{pid}/task"))
     return 0
+
+
+def status_mb(name: str) -> float:
+    """Return a figure of this process's /proc/self/status (VmRSS, VmHWM), megabytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0]) / 1000

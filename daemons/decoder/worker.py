@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,14 @@ from image_cloud.config.sections import Resize
 from image_cloud.decoding import frames
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, Plan
 from image_cloud.errors import DecodeTimeout, ImageCloudError
+from image_cloud.process import memory
 from image_cloud.process.log_formats import current_id
 from image_cloud.resize import Steps, variants, variants_from_ladder
 
 log = logging.getLogger(__name__)
 
+IDLE_S = 0.5
+"""Freed memory is kept that long: to get it again for the next picture costs a fourth of decoding it."""
 DONE, LAST = b".", b"!"
 """What the parent hears when an answer is written: the worker takes the next picture, or it ends."""
 
@@ -26,9 +30,7 @@ DONE, LAST = b".", b"!"
 def work(channel: socket.socket, settings: Resize, most_pictures: int) -> None:
     """Make what comes through `channel`, `most_pictures` times, or until its other end is closed."""
     for left in reversed(range(most_pictures)):
-        message, descriptors, _, _ = socket.recv_fds(
-            channel, HEAD.size + MOST_BYTES, MOST_DESCRIPTORS
-        )
+        message, descriptors = _next(channel)
         if not message:
             return
         try:
@@ -37,6 +39,14 @@ def work(channel: socket.socket, settings: Resize, most_pictures: int) -> None:
             for descriptor in descriptors:
                 os.close(descriptor)
         channel.send(DONE if left else LAST)
+
+
+def _next(channel: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the next message and its descriptors; while none comes, freed memory goes back to the kernel."""
+    if not select.select([channel], [], [], IDLE_S)[0]:
+        memory.give_back()
+    message, descriptors, _, _ = socket.recv_fds(channel, HEAD.size + MOST_BYTES, MOST_DESCRIPTORS)
+    return message, descriptors
 
 
 def _answer(message: bytes, descriptors: Sequence[int], settings: Resize) -> None:

@@ -33,8 +33,9 @@ class Expected:
 
     @property
     def is_large(self) -> bool:
-        """Say whether the original, if its header tells, takes much memory."""
-        return any(width * height > LARGE_PIXELS for width, height in self._upright)
+        """Say whether the original takes much memory, or may do so: its header does not tell."""
+        sizes = self._upright
+        return not sizes or any(width * height > LARGE_PIXELS for width, height in sizes)
 
     def most_bytes(self, recipe: Recipe) -> int:
         """Return how many bytes a file of `recipe` may have."""

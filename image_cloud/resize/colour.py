@@ -41,10 +41,24 @@ def expanded(image: Image.Image, depth: int, icc: bytes) -> Image.Image:
     """
     if image.mode in READY and not image.has_transparency_data:
         return image
+    return without_idle_alpha(premultiplied(image, depth, icc))
+
+
+def premultiplied(image: Image.Image, depth: int, icc: bytes) -> Image.Image:
+    """Return what `expanded` does, but with an alpha that hides nothing as well: a part cannot tell."""
+    if image.mode in READY and not image.has_transparency_data:
+        return image
     if image.mode == "CMYK":
         return to_srgb(image, icc)
-    image = _without_alpha_that_hides_nothing(plain(image, depth))
+    image = plain(image, depth)
     return image.convert(PREMULTIPLIED[image.mode]) if image.mode in PREMULTIPLIED else image
+
+
+def without_idle_alpha(image: Image.Image) -> Image.Image:
+    """Return a premultiplied picture without its alpha where that hides nothing."""
+    if image.mode not in STRAIGHT or image.getchannel("a").getextrema() != (255, 255):
+        return image
+    return straight(image).convert(_opaque_mode(STRAIGHT[image.mode]))
 
 
 def still_to_apply(mode: str, icc: bytes) -> bytes:
@@ -116,12 +130,6 @@ def _keyed(grey: Image.Image, key: object) -> Image.Image:
         return grey
     alpha = grey.point([0 if value == key else 255 for value in range(256)])
     return Image.merge("LA", (grey, alpha))
-
-
-def _without_alpha_that_hides_nothing(image: Image.Image) -> Image.Image:
-    if image.mode not in PREMULTIPLIED or image.getchannel("A").getextrema() != (255, 255):
-        return image
-    return image.convert(_opaque_mode(image.mode))
 
 
 def _from_deep_grey(image: Image.Image, depth: int) -> Image.Image:

@@ -13,8 +13,10 @@ from image_cloud.config.sections import Resize
 from image_cloud.errors import TooManyPixels, TooManyScans, TruncatedImage
 from image_cloud.picture.formats import Format
 from image_cloud.picture.geometry import Layout, Size, layout
+from image_cloud.picture.structure.data import all_of
 from image_cloud.picture.variant import Recipe
-from image_cloud.resize import colour, jpeg_scans, ladder
+from image_cloud.resize import averaging, colour, jpeg_scans, ladder
+from image_cloud.resize.averaging import Factors, Goal
 from image_cloud.resize.bounds import check_memory, check_pixels, drawn_size
 from image_cloud.resize.heif import decode as heif
 from image_cloud.resize.jpeg_scans import Outline
@@ -55,15 +57,10 @@ def decode(
     A JPEG is decoded to about `side_px` (longest side) if that is more than the recipes need.
     """
     if format.name == "jpeg":
-        file.seek(0)
-        return _decode_jpeg(file.read(), recipes, limits, side_px)
+        return _decode_jpeg(all_of(file), recipes, limits, side_px)
     if format.is_heif:
         return _decode_heif(file, format, recipes, limits)
-    frame = read(file, format.name, limits)
-    layouts = _layouts(Size(*frame.image.size).turned(frame.orientation), recipes, limits)
-    expanded = colour.expanded(frame.image, frame.depth, frame.icc)
-    rest = colour.still_to_apply(frame.image.mode, frame.icc)
-    return Decoded(expanded, (0, 0, *expanded.size), frame.orientation, rest, layouts)
+    return _decode_frame(file, format, recipes, limits)
 
 
 def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded | None:
@@ -84,6 +81,19 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
     image.load()
     box = (0, 0, rung.original.width / scale, rung.original.height / scale)
     return Decoded(_bare(image), box, rung.orientation, icc, layouts, is_scaled=True)
+
+
+def _decode_frame(
+    file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
+) -> Decoded:
+    goal = _goal(recipes, limits)
+    frame = read(file, format.name, limits, goal)
+    size = frame.size or Size(*frame.image.size)
+    layouts = _layouts(size.turned(frame.orientation), recipes, limits)
+    by = averaging.WHOLE if frame.box else goal(size, frame.orientation)
+    image, box = averaging.expanded(frame.image, by, frame.depth, frame.icc)
+    rest = colour.still_to_apply(frame.image.mode, frame.icc)
+    return Decoded(image, frame.box or box, frame.orientation, rest, layouts)
 
 
 def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
@@ -150,11 +160,19 @@ def _drawn(data: bytes, found: Outline, scale: int) -> Image.Image:
 def _decode_heif(
     file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
 ) -> Decoded:
-    picture = heif.decode(file, format.name, limits)
-    layouts = _layouts(Size(*picture.turns.size), recipes, limits)
-    expanded = colour.expanded(picture.image, 8, picture.icc)
-    box, orientation = picture.turns.box, picture.turns.orientation
-    return Decoded(_bare(expanded), box, orientation, picture.icc, layouts)
+    picture = heif.decode(file, format.name, limits, _goal(recipes, limits))
+    layouts = _layouts(picture.size.turned(picture.orientation), recipes, limits)
+    return Decoded(_bare(picture.image), picture.box, picture.orientation, picture.icc, layouts)
+
+
+def _goal(recipes: Sequence[Recipe], limits: Resize) -> Goal:
+    """Return what tells how far a picture may be averaged down for all `recipes`."""
+
+    def goal(size: Size, orientation: int) -> Factors:
+        layouts = _layouts(size.turned(orientation), recipes, limits)
+        return averaging.factors(size, [one.picture.turned(orientation) for one in layouts])
+
+    return goal
 
 
 def _bare(image: Image.Image) -> Image.Image:

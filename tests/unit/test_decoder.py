@@ -267,6 +267,25 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path) -> None:
         assert all(isinstance(answer, list) for answer in asking.all())
 
 
+def test_a_worker_that_rests_gives_memory_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(32 << 20))  # as in supervisor.d
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(64 << 20))
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    large = io.BytesIO()
+    Image.new("RGB", (4000, 3000), "teal").save(large, "jpeg", progressive=True)
+    with Daemon(configured(tmp_path, "pools.resize_workers=1")) as daemon:
+        ask(daemon.client())
+        before = held_mb(daemon.workers()[0])
+        ask(daemon.client(), large.getvalue())  # its coefficients take 36 MB
+        eventually(lambda: held_mb(daemon.workers()[0]) < before + 10)
+
+
+def held_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
 def test_who_may_not_go_yet_is_passed_over() -> None:
     waiting: Waiting[str] = Waiting(10)
     for kind, name in ((VISITOR, "large"), (VISITOR, "small"), (PREFETCH, "large, too")):

@@ -21,6 +21,7 @@ from falcon_app.growing_threads import GrowingThreads
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
 from image_cloud.decoding import frames
+from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder
 from image_cloud.decoding.maker import Made, Maker, Variant
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, PREFETCH, Plan, complete
@@ -145,6 +146,18 @@ def test_the_picture_goes_over_as_a_descriptor_and_comes_back_as_bytes(fake: Fak
     fake.behave = behave
     assert fake.make() == GOOD
     assert seen == [(Plan((RECIPE,)), 1, b"\x89PNG\r\n\x1a\n")]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_large"),
+    [(picture((400, 200)), False), (picture((6000, 3400), "png"), True), (b"\xff\xd8\xff", True)],
+    ids=["small", "large", "unknown"],
+)
+def test_which_pictures_are_decoded_without_another_like_them(
+    content: bytes, is_large: bool
+) -> None:
+    expected = Expected(Original("0" * 64, "jpg"), io.BytesIO(content), Resize())
+    assert expected.is_large is is_large
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ def bytes_of(file: BinaryIO) -> Iterator[Data]:
             yield data
 
 
+def all_of(file: BinaryIO) -> bytes:
+    """Read a file from its start; without the second copy that read() makes where some is in its buffer."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return file.read(size)
+
+
 def number(data: Data, at: int, count: int, order: str = "big") -> int:
     """Read an unsigned number of `count` bytes.  Raises CutOff."""
     field = data[at : at + count]

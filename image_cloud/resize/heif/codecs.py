@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+from typing import Any, NamedTuple
 
 from PIL import Image, features
 
 from image_cloud.errors import TooMuchMemory
+from image_cloud.picture.structure.data import Size
 
 PIL_NAMES = {b"av01": "AVIF", b"hvc1": "HEIF", b"hev1": "HEIF"}
 """Which of PIL's plugins decodes what items are coded as."""
@@ -47,9 +49,29 @@ def _load() -> None:
     )
 
 
-def decoded(data: bytes, coding: bytes) -> Image.Image:
+class Pixels(NamedTuple):
+    """A decoded picture's rows in one piece, `stride` bytes apart; PIL would take as much again, and more."""
+
+    mode: str
+    size: Size
+    stride: int
+    data: bytes
+
+    def rows(self, top: int, bottom: int) -> Image.Image:
+        """Return some of the rows as a picture."""
+        data = bytes(self.data[top * self.stride : bottom * self.stride])
+        size = self.size[0], bottom - top
+        return Image.frombytes(self.mode, size, data, "raw", self.mode, self.stride)
+
+
+def decoded(data: bytes, coding: bytes) -> Pixels:
     """Decode the picture of a file whose items are of the type `coding`."""
     load()
     with Image.open(io.BytesIO(data), formats=[PIL_NAMES[coding]]) as image:
-        image.load()
-        return image
+        plugin: Any = image  # what its load() copies from
+        if PIL_NAMES[coding] == "AVIF":
+            pixels = plugin._decoder.get_frame(0)[0]
+            return Pixels(image.mode, image.size, image.width * len(image.getbands()), pixels)
+        frame = plugin._heif_file[image.tell()]
+        pixels = frame.data  # its size may change meanwhile
+        return Pixels(frame.mode, frame.size, frame.stride, pixels)

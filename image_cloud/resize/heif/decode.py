@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image
@@ -17,11 +17,16 @@ from image_cloud.errors import (
     UnsupportedFormat,
 )
 from image_cloud.picture import heif
+from image_cloud.picture.geometry import Size
 from image_cloud.picture.heif.items import Item
 from image_cloud.picture.heif.shown import CODED, Shown, is_alpha
-from image_cloud.picture.heif.turns import Turns
+from image_cloud.picture.heif.turns import Rectangle
+from image_cloud.picture.structure.data import all_of
+from image_cloud.resize import averaging, colour
+from image_cloud.resize.averaging import Averaged, Box, Factors, Goal
 from image_cloud.resize.bounds import check_pixels, check_size
 from image_cloud.resize.heif import av1, codecs
+from image_cloud.resize.heif.codecs import Pixels
 from image_cloud.resize.heif.plain import rewritten
 from image_cloud.resize.profiles import cicp
 
@@ -34,21 +39,27 @@ MOST_CODED_BYTES = 64 << 20
 
 
 class Picture(NamedTuple):
-    """A decoded picture as it is coded: neither cut nor turned, its colours still those of `icc`."""
+    """A decoded picture, not yet turned, its colours still those of `icc`; of `size`.
+
+    `box` is the part of `image` that it fills.
+    """
 
     image: Image.Image
-    turns: Turns
+    size: Size
+    box: Box
+    orientation: int
     icc: bytes
 
 
-def decode(file: BinaryIO, name: str, limits: Resize) -> Picture:
+def decode(file: BinaryIO, name: str, limits: Resize, goal: Goal) -> Picture:
     """Decode what the HEIF file shows; `name` is the format that its first bytes name.
+
+    It is averaged down as far as `goal` allows.
 
     Raises CorruptImage, TruncatedImage, UnsupportedFormat, TooManyPixels, TooManyFrames, and what the
     decoders raise.
     """
-    file.seek(0)
-    data = file.read()
+    data = all_of(file)
     try:
         shown = heif.read(file, len(data))
         coding = _coding(shown, limits)
@@ -58,10 +69,32 @@ def decode(file: BinaryIO, name: str, limits: Resize) -> Picture:
     except ValueError as error:
         raise CorruptImage(f"The {name} cannot be decoded: {error}.") from error
     check_size(shown.coded_size, FORMATS[coding], limits)
-    image = codecs.decoded(rewritten(shown, data, coding), coding)
-    if image.size != shown.coded_size:
+    pixels = codecs.decoded(rewritten(shown, data, coding), coding)
+    if pixels.size != shown.coded_size:
         raise CorruptImage(f"The {name} is not as large as it says.")
-    return Picture(image, shown.turns, _profile(shown, sequences))
+    orientation, icc = shown.turns.orientation, _profile(shown, sequences)
+    by = goal(_size_of(shown.turns.box), orientation)
+    image, box = _expanded(pixels, shown.turns.box, by, icc)
+    return Picture(image, _size_of(shown.turns.box), box, orientation, icc)
+
+
+def _expanded(pixels: Pixels, box: Rectangle, by: Factors, icc: bytes) -> Averaged:
+    if by == averaging.WHOLE:
+        return Averaged(colour.expanded(pixels.rows(0, pixels.size[1]), 8, icc), box)
+    return averaging.averaged(_strips(pixels, box, by), _size_of(box), by, 8, icc)
+
+
+def _strips(pixels: Pixels, box: Rectangle, by: Factors) -> Iterator[Image.Image]:
+    """Yield in strips what `box` cuts out."""
+    left, upper, right, lower = box
+    count = averaging.rows_of_strip(right - left, by)
+    for top in range(upper, lower, count):
+        rows = pixels.rows(top, min(top + count, lower))
+        yield rows.crop((left, 0, right, rows.height))
+
+
+def _size_of(box: Rectangle) -> Size:
+    return Size(box[2] - box[0], box[3] - box[1])
 
 
 def _coding(shown: Shown, limits: Resize) -> bytes:

@@ -6,6 +6,7 @@ import dataclasses
 
 from PIL import Image
 
+from image_cloud.picture.geometry import Size as Pixels
 from image_cloud.picture.structure.data import Size
 
 TRANSPARENT = (0, 0, 0, 0)
@@ -16,12 +17,16 @@ class Frame:
     """The picture as it is in the file: not upright, and in the file's own colours.
 
     `depth` is the bits of a sample where `image` has more than 8; `icc` is empty without a profile.
+    `size` is the picture's where `image` is smaller, averaged down on the way; `box` the part of `image`
+    that stands for it.
     """
 
     image: Image.Image
     orientation: int = 1
     icc: bytes = b""
     depth: int = 8
+    size: Pixels | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 def on_canvas(image: Image.Image, size: Size, corner: Size) -> Image.Image:

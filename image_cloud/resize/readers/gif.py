@@ -10,6 +10,7 @@ from image_cloud.picture.structure import gif
 from image_cloud.picture.structure.data import Data, Size
 from image_cloud.picture.structure.gif import Block
 from image_cloud.resize import bounds
+from image_cloud.resize.averaging import Goal
 from image_cloud.resize.readers.drawing import draw_all, filled
 from image_cloud.resize.readers.frame import TRANSPARENT, Frame, on_canvas
 
@@ -18,7 +19,7 @@ GREYS = bytes(value for grey in range(256) for value in (grey, grey, grey))
 NOTHING = -1
 
 
-def read(data: Data, limits: Resize) -> Frame:
+def read(data: Data, limits: Resize, _goal: Goal) -> Frame:
     """Return the first frame; what of its screen it leaves open is transparent, as browsers have it."""
     image, key = _first_image(data)
     left, top, width, height = gif.frame_of(data, image)
@@ -56,7 +57,12 @@ def _drawn(data: Data, image: Block, size: Size, key: int | None) -> Image.Image
     last_row = (size[1] // 2 * 2 if is_interlaced else size[1]) - 1
     drawn = draw_all(draw, "P", size, last_row, "gif")
     palette = _palette(data, image, flags)
-    drawn.image.putpalette(_with_alpha(palette, key), "RGBA")
+    if key is None:
+        drawn.image.putpalette(palette)
+    else:
+        drawn.image.putpalette(_with_alpha(palette, key), "RGBA")
+    if drawn.missing is None:
+        return drawn.image  # a fourth of what it takes in full colours
     plain = drawn.image.convert("RGB" if key is None else "RGBA")
     return filled(plain, drawn.missing, from_above=is_interlaced)
 

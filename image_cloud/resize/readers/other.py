@@ -9,20 +9,21 @@ from PIL import IcoImagePlugin, ImageFile, Jpeg2KImagePlugin, TiffImagePlugin
 from image_cloud.config.sections import Resize
 from image_cloud.picture.structure.data import Data
 from image_cloud.resize import bounds, colour
+from image_cloud.resize.averaging import Goal
 from image_cloud.resize.readers.frame import Frame
 
 
-def read_tiff(data: Data, limits: Resize) -> Frame:
+def read_tiff(data: Data, limits: Resize, _goal: Goal) -> Frame:
     """Return the first page; PIL turns it upright by its own tag, and must not by XMP."""
     return _read(TiffImagePlugin.TiffImageFile(io.BytesIO(data)), "tiff", limits)
 
 
-def read_ico(data: Data, limits: Resize) -> Frame:
+def read_ico(data: Data, limits: Resize, _goal: Goal) -> Frame:
     """Return the largest icon."""
     return _read(IcoImagePlugin.IcoImageFile(io.BytesIO(data)), "ico", limits)
 
 
-def read_jpeg2000(data: Data, limits: Resize) -> Frame:
+def read_jpeg2000(data: Data, limits: Resize, _goal: Goal) -> Frame:
     """Return the picture."""
     return _read(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data)), "jpeg2000", limits)
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import NamedTuple
 
-from PIL import Image, WebPImagePlugin
+from PIL import Image
 
 from image_cloud.config.sections import Resize
 from image_cloud.errors import TruncatedImage
+from image_cloud.picture.geometry import Size
 from image_cloud.picture.malformed import CutOff
 from image_cloud.picture.structure import webp
-from image_cloud.picture.structure.data import Data, Size
 from image_cloud.picture.structure.webp import Chunk
-from image_cloud.resize import bounds
-from image_cloud.resize.readers import exif
+from image_cloud.resize import averaging, bounds
+from image_cloud.resize.averaging import Goal
+from image_cloud.resize.readers import exif, libwebp
 from image_cloud.resize.readers.frame import Frame, on_canvas
 
 ALPHA_FLAG = 0x10
 FRAME_HEADER_BYTES = 16
+LOSSLESS_BYTES, ALPHA_BYTES = 4, 1
+"""What libwebp keeps of each pixel, however small the picture is drawn."""
+DRAWN_BYTES = 7
+"""Of each pixel that it draws: three bands, and PIL's four."""
 
 
 class _Still(NamedTuple):
@@ -29,8 +33,8 @@ class _Still(NamedTuple):
     alpha: Chunk | None
 
 
-def read(data: Data, limits: Resize) -> Frame:
-    """Return the first frame; an animation's on its canvas, which is transparent."""
+def read(data: bytes, limits: Resize, goal: Goal) -> Frame:
+    """Return the first frame; an animation's on its canvas, which is transparent, others drawn smaller."""
     found: dict[bytes, Chunk] = {}
     frames = 0
     try:
@@ -42,20 +46,24 @@ def read(data: Data, limits: Resize) -> Frame:
     except CutOff:
         raise _truncated() from None
     bounds.check_frames(frames, "webp", limits)
-    image = _first_frame(data, found, limits)
     turn = exif.orientation(_body(data, found.get(b"EXIF")))
-    return Frame(image, turn, _body(data, found.get(b"ICCP")))
+    icc = _body(data, found.get(b"ICCP"))
+    if b"ANMF" in found:
+        return Frame(_first_frame(data, found[b"ANMF"], found.get(b"VP8X"), limits), turn, icc)
+    still = _still(found)
+    size = Size(*webp.still_size(data, still.chunk))
+    bounds.check_pixels(size, limits)
+    scaled = averaging.reduced_size(size, goal(size, turn))
+    image = _decoded(data, still, scaled, limits)
+    return Frame(image, turn, icc, size=size, box=(0, 0, *scaled))
 
 
-def _first_frame(data: Data, found: dict[bytes, Chunk], limits: Resize) -> Image.Image:
-    frame, header = found.get(b"ANMF"), found.get(b"VP8X")
-    if frame is None:
-        return _decoded(data, _still(found), limits)
+def _first_frame(data: bytes, frame: Chunk, header: Chunk | None, limits: Resize) -> Image.Image:
     start = frame.start + FRAME_HEADER_BYTES
     parts = {chunk.kind: chunk for chunk in webp.chunks(data, start, frame.end)}
     left, top = (2 * int.from_bytes(data[at : at + 3], "little") for at in _places(frame))
     canvas = webp.canvas_size(data, header) if header else (0, 0)
-    image = _decoded(data, _still(parts), limits)
+    image = _decoded(data, _still(parts), None, limits)
     canvas = max(canvas[0], left + image.width), max(canvas[1], top + image.height)
     bounds.check_pixels(canvas, limits)
     return on_canvas(image, canvas, (left, top))
@@ -73,30 +81,40 @@ def _still(parts: dict[bytes, Chunk]) -> _Still:
     return _Still(parts[b"VP8 "], parts.get(b"ALPH"))
 
 
-def _decoded(data: Data, still: _Still, limits: Resize) -> Image.Image:
+def _decoded(
+    data: bytes, still: _Still, scaled: tuple[int, int] | None, limits: Resize
+) -> Image.Image:
+    """Return a picture, drawn as large as `scaled`; as large as it is where that is None."""
     size = webp.still_size(data, still.chunk)
-    bounds.check_size(size, "webp", limits)
-    image = WebPImagePlugin.WebPImageFile(io.BytesIO(_file(data, still, size)))
-    image.load()
-    return image
-
-
-def _file(data: Data, still: _Still, size: Size) -> bytes:
-    """Return a file of one picture and its alpha."""
-    parts = [_chunk(still.chunk.kind, _body(data, still.chunk))]
+    bounds.check_pixels(size, limits)
+    target = scaled or size
+    kept = LOSSLESS_BYTES if still.chunk.kind == b"VP8L" else ALPHA_BYTES if still.alpha else 0
+    needed = size[0] * size[1] * kept + target[0] * target[1] * DRAWN_BYTES
+    bounds.check_memory(needed, "Decoding the webp")
     if still.alpha:
-        sides = ((side - 1).to_bytes(3, "little") for side in size)
-        header = struct.pack("<I", ALPHA_FLAG) + b"".join(sides)
-        parts = [_chunk(b"VP8X", header), _chunk(b"ALPH", _body(data, still.alpha)), *parts]
-    body = b"".join([b"WEBP", *parts])
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+        file = _file(data, still.alpha, still.chunk, size)
+        return libwebp.decoded(file, 0, len(file), size, target)
+    return libwebp.decoded(data, still.chunk.start, still.chunk.end, size, target)
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+def _file(data: bytes, alpha: Chunk, chunk: Chunk, size: tuple[int, int]) -> bytes:
+    """Return a file of a lossy picture and its alpha."""
+    sides = ((side - 1).to_bytes(3, "little") for side in size)
+    header = struct.pack("<I", ALPHA_FLAG) + b"".join(sides)
+    body = [*_chunk(b"VP8X", header), *_part(data, alpha), *_part(data, chunk)]
+    length = sum(map(len, body))
+    return b"".join([b"RIFF", struct.pack("<I", 4 + length), b"WEBP", *body])
 
 
-def _body(data: Data, chunk: Chunk | None) -> bytes:
+def _part(data: bytes, chunk: Chunk) -> list[bytes | memoryview]:
+    return _chunk(chunk.kind, memoryview(data)[chunk.start : chunk.end])
+
+
+def _chunk(kind: bytes, body: bytes | memoryview) -> list[bytes | memoryview]:
+    return [kind, struct.pack("<I", len(body)), body, b"\0" * (len(body) % 2)]
+
+
+def _body(data: bytes, chunk: Chunk | None) -> bytes:
     return data[chunk.start : chunk.end] if chunk else b""
 
 
