@@ -11,6 +11,7 @@ from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
+from image_cloud.refresh.fetching import FreshFetcher
 
 MOST_BEHIND = 16
 """In each process the companions of so many pictures are kept behind their answers; of more, before."""
@@ -23,9 +24,10 @@ def create_fetch(node: Node) -> App:
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
+    fresh = FreshFetcher(fetcher, node.refresher, node.store)
     app = new_app()
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
-        app.add_route(address, Fetch(fetcher))
+        app.add_route(address, Fetch(fresh))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon
 
 from falcon_app.exchange import query_of, respond
-from image_cloud.fetch.fetcher import Fetcher
+from image_cloud.refresh.fetching import FreshFetcher
 from image_cloud.request.internal import FetchRequest
 
 
@@ -14,7 +14,7 @@ class Fetch:
 
     scope = None
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: FreshFetcher) -> None:
         self._fetcher = fetcher
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:

@@ -30,7 +30,7 @@ def create_front(node: Node) -> App:
     if node.peers.all:
         node.freshness.ensure()
     formats = writable_formats()
-    finder = Finder(node.store, node.failures)
+    finder = Finder(node.store, node.failures, node.config.refresh.least_age)
     thumbnail = GetThumbnail(finder, node.config.resize)
     pools = pool_checks(node.config.node.run, SERVERS)
     readiness = Readiness(node.store.space, node.database, pools)

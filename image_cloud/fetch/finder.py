@@ -7,8 +7,8 @@ from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest
 from image_cloud.request.params import ImageRequest
-from image_cloud.request.steps import HIT, SendFile, SendNothing, Step
-from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.request.steps import HIT, STALE, SendFile, SendNothing, Step, with_source
+from image_cloud.storage.failures import CHECK, RESIZE, Failures
 from image_cloud.storage.store import Store
 from image_cloud.storage.variants import variant_path
 
@@ -16,15 +16,29 @@ from image_cloud.storage.variants import variant_path
 class Finder:
     """Answers from disk, or names the pool that can do more.
 
-    Looks into `failures` before anything is tried again.
+    Looks into `failures` before anything is tried again.  Checks of one URL are `least_age_s` apart.
     """
 
-    def __init__(self, store: Store, failures: Failures) -> None:
+    def __init__(self, store: Store, failures: Failures, least_age_s: float) -> None:
         self._store = store
         self._failures = failures
+        self._least_age_s = least_age_s
 
     def find(self, wanted: ImageRequest) -> Step:
         """Return what to do for `wanted`.  Raises NotLocal, Blocked, and remembered failures."""
+        if not self._is_old(wanted):
+            return self._find(wanted)
+        if self._failures.recall(wanted.key, CHECK):
+            return with_source(self._find(wanted, is_old=True), STALE)
+        return FetchRequest.of(wanted, is_old=True)
+
+    def _is_old(self, wanted: ImageRequest) -> bool:
+        if wanted.max_age is None or wanted.only_local:
+            return False
+        is_over = self._store.is_over(wanted.key, wanted.max_age, self._least_age_s)
+        return is_over and self._store.originals.find(wanted.key) is not None
+
+    def _find(self, wanted: ImageRequest, *, is_old: bool = False) -> Step:
         recipe = wanted.recipe
         if recipe and self._store.variants.has(wanted.key, recipe.name):
             return _send(SendFile(variant_path(wanted.key, recipe.name), HIT), wanted)
@@ -32,7 +46,7 @@ class Finder:
         if original is None:
             return self._fetch(wanted)
         if recipe:
-            return self._variant(original, recipe, wanted)
+            return self._variant(original, recipe, wanted, is_old=is_old)
         # A copy keeps the time of the store and the hash.
         record = self._store.records.find(wanted.key) if wanted.only_local else None
         return _send(SendFile(original.relative, HIT, record, original.is_private), wanted)
@@ -45,11 +59,13 @@ class Finder:
             self._failures.check(wanted.key)
         return FetchRequest.of(wanted)
 
-    def _variant(self, original: Original, recipe: Recipe, wanted: ImageRequest) -> Step:
+    def _variant(
+        self, original: Original, recipe: Recipe, wanted: ImageRequest, *, is_old: bool
+    ) -> Step:
         if original.is_private and self._store.variants.has(original.stem, recipe.name):
             return _send(SendFile(variant_path(original.stem, recipe.name), HIT), wanted)
         self._failures.check(wanted.key, RESIZE)
-        return FetchRequest.of(wanted, is_here=True)
+        return FetchRequest.of(wanted, is_here=True, is_old=is_old)
 
 
 def _send(file: SendFile, wanted: ImageRequest) -> Step:

@@ -82,6 +82,7 @@ init_by_lua_block {{
         quality = "{quality}",
         extension = "{extension}",
         verdict_s = {verdict_s:g},
+        least_age = {least_age:g},
         storage = "{storage}",
         extensions = {{ {extensions} }},
     }})
@@ -152,5 +153,6 @@ def _hot_path(config: Config) -> dict[str, object]:
         "quality": resize.quality,
         "extension": EXTENSIONS[resize.format_when_resize],
         "verdict_s": config.tokens.verdict_keep,
+        "least_age": config.refresh.least_age,
         "extensions": ", ".join(f'"{extension}"' for extension in EXTENSIONS.values()),
     }

@@ -8,7 +8,7 @@ from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.parameter import PictureUrl
-from image_cloud.request.params import ImageRequest
+from image_cloud.request.params import ImageRequest, max_age
 from image_cloud.request.query import Query
 
 FLAGS = ("no_image", "peers", "local")
@@ -18,7 +18,8 @@ FLAGS = ("no_image", "peers", "local")
 class FetchRequest:
     """An original that is to be here; `recipe` is what becomes of it then, None for nothing.
 
-    With `only_local` it is not downloaded.  `is_here` is no parameter, but has the request go by a way
+    With `only_local` it is not downloaded; one that is here and was last seen at the origin longer than
+    `max_age` seconds ago is compared with it.  `is_here` is no parameter, but has the request go by a way
     where it waits for no download.
     """
 
@@ -27,13 +28,26 @@ class FetchRequest:
     no_image: bool = False
     use_peers: bool = False
     only_local: bool = False
+    max_age: int | None = None
     is_here: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
-    def of(cls, wanted: ImageRequest, *, is_here: bool = False) -> FetchRequest:
-        """Return what must be fetched for a client's request, or made of an original that is here."""
-        flags = (wanted.no_image, wanted.use_peers, wanted.only_local, is_here)
-        return cls(wanted.url, wanted.recipe, *flags)
+    def of(
+        cls, wanted: ImageRequest, *, is_here: bool = False, is_old: bool = False
+    ) -> FetchRequest:
+        """Return what must be fetched for a client's request, or made of an original that is here.
+
+        The origin is asked again only for one that `is_old`.
+        """
+        return cls(
+            url=wanted.url,
+            recipe=wanted.recipe,
+            no_image=wanted.no_image,
+            use_peers=wanted.use_peers,
+            only_local=wanted.only_local,
+            max_age=wanted.max_age if is_old else None,
+            is_here=is_here,
+        )
 
     @property
     def address(self) -> str:
@@ -42,17 +56,19 @@ class FetchRequest:
 
     @classmethod
     def read(cls, query: Query) -> FetchRequest:
-        """Read `url`, `variant`, `no_image`, `peers` and `local`.  Raises BadParameter, UrlForbidden."""
+        """Read what `arguments` writes.  Raises BadParameter, UrlForbidden."""
         recipe = _recipe(query) if query.text("variant") else None
-        flags = (query.boolean(name) for name in FLAGS)
-        return cls(PictureUrl().of(query), recipe, *flags)
+        no_image, use_peers, only_local = (query.boolean(name) for name in FLAGS)
+        age = max_age().of(query)
+        return cls(PictureUrl().of(query), recipe, no_image, use_peers, only_local, age)
 
     def arguments(self) -> dict[str, str]:
         """Return the parameters that `read` makes the same request of."""
         variant = {"variant": self.recipe.name} if self.recipe else {}
         values = (self.no_image, self.use_peers, self.only_local)
         flags = {name: str(int(value)) for name, value in zip(FLAGS, values, strict=True)}
-        return {"url": self.url.text, **variant, **flags}
+        age = {} if self.max_age is None else {"max_age": str(self.max_age)}
+        return {"url": self.url.text, **variant, **flags, **age}
 
 
 def _recipe(query: Query) -> Recipe:

@@ -140,6 +140,21 @@ class Seconds(Parameter[float]):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Age(Parameter[int | None]):
+    """A whole number of seconds that makes a difference only where it is given; nginx reads it, too."""
+
+    most: int = 2**31 - 1
+
+    def of(self, query: Query) -> int | None:
+        """Return the seconds, None where they are not given."""
+        return query.whole(self.name, 0, self.most)
+
+    def schema(self) -> Schema:
+        """Return an integer's."""
+        return {"type": "integer", "minimum": 0, "maximum": self.most}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Word(Parameter[str]):
     """One out of several words, in any case and by any of its `aliases`."""
 

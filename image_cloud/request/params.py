@@ -9,6 +9,7 @@ from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import ALIASES, Recipe
 from image_cloud.request.parameter import (
+    Age,
     Flag,
     OneOf,
     OptionalFlag,
@@ -30,6 +31,7 @@ class ImageRequest:
     no_image: bool = False
     use_peers: bool = False
     only_local: bool = False
+    max_age: int | None = None
 
     @property
     def key(self) -> str:
@@ -100,6 +102,7 @@ class ImageParameters(Parameters):
         self.only_send_if_local = Flag(
             name="only_send_if_local", meaning="only from this node's disk, else 404 `not_local`"
         )
+        self.max_age = max_age()
 
     def read(self, query: Query) -> ImageRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
@@ -109,6 +112,7 @@ class ImageParameters(Parameters):
             no_image=self.no_image.of(query),
             use_peers=self.use_alternativ_clouds.of(query),
             only_local=self.only_send_if_local.of(query),
+            max_age=self.max_age.of(query),
         )
 
     def _recipe(self, query: Query) -> Recipe | None:
@@ -136,11 +140,14 @@ class ThumbnailParameters(Parameters):
             default=settings.thumbnail_size,
             meaning="sides of the box in pixels",
         )
+        self.max_age = max_age()
 
     def read(self, query: Query) -> ImageRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
         return ImageRequest(
-            self.url.of(query), thumbnail_recipe(self.size.of(query), self._settings)
+            url=self.url.of(query),
+            recipe=thumbnail_recipe(self.size.of(query), self._settings),
+            max_age=self.max_age.of(query),
         )
 
 
@@ -165,6 +172,15 @@ class DeleteParameters(Parameters):
     def read(self, query: Query) -> DeleteRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
         return DeleteRequest(self.url.of(query), self.block.of(query))
+
+
+def max_age() -> Age:
+    """Return the parameter of the oldest copy that is sent without asking its origin."""
+    return Age(
+        name="max_age",
+        meaning="seconds; a copy last seen at the origin longer ago is compared with it first"
+        " ([how](refresh.md))",
+    )
 
 
 def thumbnail_recipe(size: int, settings: Resize) -> Recipe:

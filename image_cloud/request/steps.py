@@ -7,7 +7,7 @@ import dataclasses
 from image_cloud.picture.record import Record
 from image_cloud.request.internal import FetchRequest
 
-HIT, MISS, PEER, RESIZED = "HIT", "MISS", "PEER", "RESIZED"
+HIT, MISS, PEER, RESIZED, STALE = "HIT", "MISS", "PEER", "RESIZED", "STALE"
 """Where a picture came from, as X-Cache tells."""
 STORED_AT, SHA256, PRIVATE = "X-Stored-At", "X-Sha256", "X-Private"
 """The headers that tell a peer of a picture's record, and that credentials were sent for it."""
@@ -41,6 +41,11 @@ class SendNothing:
     """The picture is cached, and the client wants no body."""
 
     source: str
+
+
+def with_source(step: Step, source: str) -> Step:
+    """Return a step that says so in X-Cache; one to another pool leaves it to that one."""
+    return step if isinstance(step, FetchRequest) else dataclasses.replace(step, source=source)
 
 
 Step = SendFile | SendData | SendNothing | FetchRequest

@@ -40,6 +40,7 @@ local KNOWN = {
     url = "url", size = "size", token = "token", signature = "signature", no_image = "no_image",
     resize_width = "width", resize_height = "height", keep_aspect_ratio = "keep", force_to_size = "force",
     enlarge = "enlarge", format_when_resize = "format", quality = "quality",
+    max_age = "max_age",
     only_send_if_local = "local", use_alternativ_clouds = "peers", use_alternative_clouds = "peers",
 }
 -- Only the usual spellings: others are as good, and the front pool's business.
@@ -127,6 +128,32 @@ end
 local function folder_of(url)
     local key = key_of(url)
     return "/variants/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/" .. key
+end
+
+-- Age ------------------------------------------------------------------------------------------
+
+-- When the origin was last seen to have a picture is the time of an empty file (image_cloud/storage/checks.py).
+local LONGEST_AGE_S = 2^31 - 1
+
+-- Return the file of the picture that a variant's path belongs to.
+local function checked_of(path)
+    return settings.storage .. "/checked" .. match(path, "^/variants(/%x%x/%x%x/%x+)/")
+end
+
+-- Say whether nothing speaks for asking the origin first. Where no file tells, the front pool knows more.
+local function is_young(checked, max_age)
+    if C.statx(AT_FDCWD, checked, AT_SYMLINK_NOFOLLOW, STATX_MTIME, status) ~= 0 then
+        return false
+    end
+    local age = now() - modified_s[0] - modified_ns[0] / 1e9
+    -- Whole seconds are those of the store, all others those of a check.
+    return age <= max_age or (modified_ns[0] ~= 0 and age < settings.least_age)
+end
+
+-- Return a max_age in seconds, nil for one that is malformed or out of range.
+local function age_of(text)
+    local age = find(text, "^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$") and tonumber(text)
+    return age and age <= LONGEST_AGE_S and age or nil
 end
 
 -- Queries --------------------------------------------------------------------------------------
@@ -280,8 +307,13 @@ local function read_name(request_uri, name_of)
         return nil
     end
     local url = found.url and not found.signature and decoded(found.url)
-    local name = url and name_of(found)
-    return { path = name and folder_of(url) .. "/" .. name, token = found.token, plain_until = 0 }
+    local max_age = found.max_age and age_of(found.max_age)
+    local name = url and (max_age or not found.max_age) and name_of(found)
+    local path = name and folder_of(url) .. "/" .. name
+    return {
+        path = path, token = found.token, plain_until = 0,
+        max_age = max_age, checked = path and max_age and checked_of(path),
+    }
 end
 
 -- Say whether a folder on the way to a variant is a link.
@@ -304,6 +336,9 @@ local function path_of(name)
             return NO_FILE
         end
         name.plain_until = now() + FOLDERS_ARE_BELIEVED_S
+    end
+    if name.max_age and not is_young(name.checked, name.max_age) then
+        return NO_FILE
     end
     return tagged(name.path) or NO_FILE
 end
@@ -398,7 +433,7 @@ end
 function M.skip_front()
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
     local found = key and plain(var.request_uri)
-    if found and not found["local"] and not found.peers and is_free(key) then
+    if found and not found["local"] and not found.peers and not found.max_age and is_free(key) then
         ngx.exec(has_original(key) and "/_variant" or "/_fetch", "url=" .. found.url .. "&variant=" .. name)
     end
 end

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from image_cloud.picture.key import fan_out, key_of
 from tests import origin as behave
 from tests.frontdoor.client import eventually, get, jpeg, problem, tag_of
 from tests.frontdoor.test_command_line import run
@@ -181,3 +185,108 @@ def test_the_command_and_what_is_told_afterwards(
     assert facts()["record"]["etag"] == '"2"'
     assert facts()["failures"]["check"]["code"] == "origin_not_found"
     eventually(lambda: (facts()["catalogue"] or {}).get("etag") == '"2"', "the row has it, too")
+
+
+def ask(stack: Stack, url: str, max_age: Any = 0, path: str = "/get_image", **more: Any) -> Any:
+    return get(stack, path, url=url, max_age=max_age, **more)
+
+
+def age_by(stack: Stack, url: str, seconds: float) -> None:
+    """Have the picture's last check be longer ago."""
+    key = key_of(url)
+    file = stack.home / "storage/checked" / fan_out(key) / key
+    at = file.stat().st_mtime - seconds
+    os.utime(file, (at, at))
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/get_image", {}),
+        ("/get_image", {"resize_width": 40}),
+        ("/get_image", {"resize_width": 40, "format_when_resize": "png"}),
+        ("/get_thumbnail", {"size": 100}),
+        ("/iproxy.php", {"size": 100}),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_max_age_asks_before_it_answers(
+    stack: Stack, origin: Origin, method: str, path: str, more: dict[str, Any]
+) -> None:
+    shop = Versions(OLD, ETag='"1"')
+    url = origin.behave("/age.jpg", shop)
+
+    def asked(max_age: int) -> Any:
+        return get(stack, path, method, url=url, max_age=max_age, **more)
+
+    assert asked(0).headers["X-Cache"] in ("MISS", "RESIZED")
+    before = asked(3600)
+    assert (before.headers["X-Cache"], shop.sent) == ("HIT", [200])
+    same = asked(0)
+    assert (same.headers["X-Cache"], same.headers["ETag"]) == ("HIT", before.headers["ETag"])
+    assert shop.sent == [200, 304]
+    shop.put(NEW, ETag='"2"')
+    age_by(stack, url, 10)
+    assert asked(60).headers["ETag"] == before.headers["ETag"]
+    changed = asked(9)
+    assert changed.headers["ETag"] != before.headers["ETag"]
+    assert changed.headers["X-Cache"] == ("RESIZED" if more else "MISS")
+    assert asked(9).headers["X-Cache"] == "HIT"
+    assert get(stack, path, method, url=url, **more).headers["ETag"] == changed.headers["ETag"]
+    assert shop.sent == [200, 304, 200]
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [behave.answer_404, behave.answer(410), behave.answer(503), behave.html, behave.close],
+)
+@pytest.mark.parametrize("more", [{}, {"resize_width": 50}])
+def test_the_old_one_where_the_origin_fails(
+    stack: Stack, origin: Origin, fails: Any, more: dict[str, int]
+) -> None:
+    url = origin.serve("/stale.jpg", OLD)
+    before = get(stack, "/get_image", url=url)
+    origin.behave("/stale.jpg", fails)
+    for _ in range(3):
+        answer = ask(stack, url, **more)
+        assert (answer.status_code, answer.headers["X-Cache"]) == (200, "STALE")
+        if not more:
+            assert answer.content == before.content
+    assert origin.count("/stale.jpg") <= 3  # a dead connection may be tried twice
+    assert get(stack, "/get_image", url=url).headers["X-Cache"] == "HIT"
+    assert ask(stack, url, 3600).headers["X-Cache"] == "HIT"
+    answer = ask(stack, url, no_image="true")
+    assert (answer.status_code, answer.headers["X-Cache"]) == (204, "STALE")
+    local = ask(stack, url, only_send_if_local="true")
+    assert local.headers["X-Cache"] == "HIT"
+    origin.serve("/stale.jpg", NEW)
+    assert refresh(stack, url)["changed"]
+    assert ask(stack, url, 60).headers["X-Cache"] == "HIT"
+
+
+def test_a_storm_costs_the_origin_one_request_a_second(stack: Stack, origin: Origin) -> None:
+    shop = Versions(OLD, ETag='"1"')
+    url = origin.behave("/storm.jpg", shop)
+    assert ask(stack, url).status_code == 200
+    until = time.monotonic() + 2.5
+
+    def storm() -> None:
+        while time.monotonic() < until:
+            assert ask(stack, url).content == OLD
+
+    threads = [threading.Thread(target=storm) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    times = [one.at_s for one in origin.requests[1:]]
+    assert 2 <= len(times) <= 4
+    assert all(later - earlier >= 0.95 for earlier, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize("value", ["-1", "", "1.5", "2147483648", "soon"])
+def test_a_malformed_max_age(stack: Stack, origin: Origin, value: str) -> None:
+    url = origin.serve("/malformed.jpg", OLD)
+    for path in ("/get_image", "/get_thumbnail"):
+        told = problem(ask(stack, url, value, path), 400, "bad_parameter")
+        assert "max_age" in told["detail"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, urlencode
@@ -13,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from image_cloud.picture.key import fan_out, key_of
+from image_cloud.storage.checks import Seen
 from tests.frontdoor.client import eventually, get, jpeg
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 from tests.nginx.wire import Wire
-from tests.origin import Origin
+from tests.origin import Origin, Versions
 from tests.stack.running import Stack
 
 EXAMPLES, MISSES = 3000, 400
@@ -211,7 +215,9 @@ def test_which_way_a_miss_goes(stack: Stack, ways: Ways, origin: Origin) -> None
     ways.believe()
     known = Wire(stack.listen, stack.token, ALONE)
     assert way(known) == way(known, method="HEAD") == "fetch"
-    for aside in ("&size=0250", "&use_alternative_clouds=true", "&only_send_if_local=false"):
+    for aside in (
+        "&size=0250", "&use_alternative_clouds=true", "&only_send_if_local=false", "&max_age=90000",
+    ):  # fmt: skip
         assert way(known, aside) == "front, fetch"
     token = stack.cli("token", "add", "misses-only", "read").strip()
     wire = Wire(stack.listen, token)
@@ -221,6 +227,33 @@ def test_which_way_a_miss_goes(stack: Stack, ways: Ways, origin: Origin) -> None
     eventually(lambda: way(fresh) == "fetch", "misses alone tell nginx that the token reads")
     stack.cli("token", "revoke", "misses-only")
     eventually(lambda: fresh.get(target)[0] == 401, "the token is dead")
+
+
+def test_nginx_and_python_agree_on_what_is_old(stack: Stack, ways: Ways, origin: Origin) -> None:
+    """The origin is asked where the picture is old, and nginx alone answers where it is not."""
+    url = origin.behave("/aging.jpg", Versions(jpeg(300, 200), ETag='"1"'))
+    key = key_of(url)
+    checked = ways.storage / "checked" / fan_out(key) / key
+    for path, method in (("/get_thumbnail", "GET"), ("/refresh_image", "POST")):
+        assert get(stack, path, method, url=url).status_code == 200
+    ways.believe()
+    before, young = ways.by_nginx_alone(), 0
+    for age_s, nanoseconds, max_age in itertools.product(
+        (0.2, 990, 1010, -50), (0, 1, 999_999_999), (0, 1000, 100_000)
+    ):
+        at_ns = int(time.time() - age_s) * 10**9 + nanoseconds
+        os.utime(checked, ns=(at_ns, at_ns))
+        age_s = time.time() - at_ns / 1e9
+        if min(abs(age_s - limit) for limit in (max_age, 1.0)) < 0.5:
+            continue  # too close to say
+        is_old = Seen(at_ns / 1e9, by_check=nanoseconds != 0).is_over(max_age, 1.0, time.time())
+        count = origin.count("/aging.jpg")
+        target = f"/get_thumbnail?url={quote(url, '')}&max_age={max_age}".encode()
+        assert ways.nginx.get(target)[0] == 200
+        assert origin.count("/aging.jpg") - count == is_old, (age_s, nanoseconds, max_age)
+        young += not is_old
+    assert young > 12
+    eventually(lambda: ways.by_nginx_alone() >= before + young, "nginx answered alone")
 
 
 def _tokens(token: str) -> st.SearchStrategy[dict[str, str]]:
@@ -263,6 +296,8 @@ def _queries(urls: list[str]) -> st.SearchStrategy[bytes]:
             "keep_aspect_ratio", "force_to_size", "enlarge", "no_image", "only_send_if_local",
             "use_alternativ_clouds", "use_alternative_clouds"]), truth),
         st.sampled_from(["quality=70", "quality=85", "quality=100", "quality=0", "quality=085"]),
+        st.sampled_from(["90000", "2147483647", "2147483648", "090000", "9%30000", "", "-1", "9e9"]).map(
+            "max_age={}".format),
         st.sampled_from(["png", "jpeg", "webp", "PNG", "jpg", "exe", ""]).map("format_when_resize={}".format),
         st.sampled_from(["_=17", "x=%zz", "SIZE=100", "Url=http://b/", "", "=", "&", "size", "%73ize=100",
                          "%75rl=http://c/",

@@ -98,7 +98,7 @@ def ask(web: TestClient, address: str, asked: FetchRequest, **more: Any) -> Any:
 
 @pytest.fixture
 def front(store: Store, failures: Failures) -> TestClient:
-    finder = Finder(store, failures)
+    finder = Finder(store, failures, 1.0)
     return client(
         {
             "/get_image": GetImage(finder, Resize(), ("jpeg", "png")),

@@ -123,7 +123,7 @@ def request(**more: Any) -> ImageRequest:
 
 
 def test_what_is_found(store: Store, made: Made) -> None:
-    finder = Finder(store, failures(store))
+    finder = Finder(store, failures(store), 1.0)
     keep(store)
     sent = finder.find(request())
     assert sent == SendFile(PRIVATE.relative, HIT, is_private=True)

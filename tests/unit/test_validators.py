@@ -11,6 +11,7 @@ from image_cloud.errors import OriginStatus
 from image_cloud.origin import Downloaded, Origin
 from image_cloud.picture.url import Url
 from image_cloud.picture.validators import NONE, Validators, checked, read
+from image_cloud.storage.checks import Seen
 from tests import origin as wire
 
 URL = Url.parse("http://shop.example/a.jpg")
@@ -76,6 +77,20 @@ def ask(shop: wire.Origin, path: str, known: Validators = NONE) -> Downloaded:
         Download(allow_networks=Download().allow_networks, sample_origin=shop.sample_origin)
     )
     return client.download(Url.parse(shop.url(path)), lambda _block: None, known=known)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "by_check", "max_age_s", "is_over"),
+    [
+        (10, False, 9, True), (10, False, 11, False), (0.3, False, 0, True), (-5, False, 0, False),
+        (10, True, 9, True), (10, True, 11, False), (0.3, True, 0, False), (1.2, True, 0, True),
+    ],
+)  # fmt: skip
+def test_when_a_picture_is_old(
+    age_s: float, by_check: bool, max_age_s: float, is_over: bool
+) -> None:
+    """A picture may be checked at once after its store, but not again within a second of a check."""
+    assert Seen(1000.0, by_check).is_over(max_age_s, 1.0, 1000.0 + age_s) is is_over
 
 
 def conditions(shop: wire.Origin) -> list[tuple[str, str | None]]:
