@@ -16,6 +16,7 @@ from falcon_app.fetch.originals import Fetch
 from falcon_app.front.images import GetImage, GetThumbnail
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
+from image_cloud.decoding.maker import Variant
 from image_cloud.errors import (
     BadParameter,
     Busy,
@@ -68,11 +69,11 @@ class Maker:
         self._error = error
         self._unkept = unkept
 
-    def make(self, original: Original, recipe: Recipe) -> bytes | None:
+    def have(self, original: Original, recipe: Recipe, start: Any) -> Variant:
         assert (original, current_id.get()) == (ORIGINAL, IDENTITY)
         if self._error:
             raise self._error
-        return self._unkept
+        return Variant(self._unkept, is_new=True)
 
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         if self._error:
