@@ -24,7 +24,7 @@ def create_fetch(node: Node) -> App:
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
-    fresh = FreshFetcher(fetcher, node.refresher, node.store)
+    fresh = FreshFetcher(fetcher, node.refresher)
     app = new_app()
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
