@@ -20,6 +20,7 @@ from pathlib import Path
 
 from daemons.processes import listen_again
 from image_cloud.config import Config, config_from_environment
+from image_cloud.metrics.events import count_events
 from image_cloud.node import Node
 from image_cloud.process import heartbeat
 from image_cloud.process.heartbeat import Heartbeat
@@ -156,6 +157,7 @@ def start(program: str) -> tuple[Config, bool]:
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
     set_up_logging(config.node.log_level, config.node.log_format)
+    count_events()
     os.umask(0o007)
     if not once:
         heartbeat.forget_threads(config.node.run, program)

@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from falcon_app.app import configuration, end, start
+from image_cloud.metrics.events import count_events
 from image_cloud.process import memory
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.process.log_formats import formatter
@@ -92,6 +93,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
     if _pool == "fetch":
         os.nice(NICENESS)
     set_up_logging(_config.node.log_level, _config.node.log_format)
+    count_events()
     if _pool == "control":
         limit = _config.prefetch.memory
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -11,6 +11,12 @@ from pathlib import Path
 
 from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
+from image_cloud.metrics.definitions import (
+    AUDIT_FINDINGS,
+    AUDIT_FINISHED,
+    AUDIT_POSITION,
+    AUDITED_BYTES,
+)
 from image_cloud.process import json_file
 from image_cloud.process.locks import locked
 from image_cloud.process.steps import GoOn
@@ -78,6 +84,7 @@ class Audit:
 
     def _read_some(self) -> None:
         place = json_file.read(self._place, Place) or Place()
+        _tell(place)
         if place.folder == 0 and 0 <= self._clock() - place.finished_at < self._pause_s:
             return
         number = place.folder % FOLDERS
@@ -98,6 +105,7 @@ class Audit:
 
     def _count(self, size: int) -> None:
         self._read_bytes += size
+        AUDITED_BYTES.add(by=size)
         self._go_on()
 
     def _heal(self, findings: list[Finding]) -> None:
@@ -106,14 +114,22 @@ class Audit:
                 return  # it is found again
             try:
                 done = self._auditor.repair(finding)
+                AUDIT_FINDINGS.add(finding.kind, done)
                 log.warning("event=healed key=%s kind=%s done=%s", finding.key, finding.kind, done)
             except DatabaseUnavailable:
                 raise
             except (ImageCloudError, OSError) as error:
+                AUDIT_FINDINGS.add(finding.kind, "failed")
                 log.error(
                     "event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error
                 )
 
     def _write_place(self, place: Place) -> None:
+        _tell(place)
         with contextlib.suppress(OSError):  # the same folders are read once more
             json_file.write(self._place, place)
+
+
+def _tell(place: Place) -> None:
+    AUDIT_POSITION.set(place.folder / FOLDERS)
+    AUDIT_FINISHED.set(place.finished_at)

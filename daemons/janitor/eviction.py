@@ -15,6 +15,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from image_cloud.metrics.definitions import (
+    EVICTED,
+    EVICTED_BYTES,
+    VARIANTS,
+    VARIANTS_BYTES,
+    VARIANTS_LIMIT,
+)
 from image_cloud.storage.files import walk
 from image_cloud.storage.space import NONE, Room, Space
 
@@ -101,6 +108,8 @@ class Eviction:
         except OSError:  # a read-only storage: going on at once would be in vain
             self._is_stuck = True
             return
+        EVICTED.add()
+        EVICTED_BYTES.add(by=taken.bytes)
         self._to_free = _sum(self._to_free, taken, -1)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(f"{self._root}/variants/{relative}"))  # goes where it is empty
@@ -108,6 +117,9 @@ class Eviction:
     def _plan(self) -> None:
         """Decide after a whole walk what the next one removes."""
         total = functools.reduce(_sum, self._by_use.values(), NONE)
+        VARIANTS.set(total.inodes)
+        VARIANTS_BYTES.set(total.bytes)
+        VARIANTS_LIMIT.set(self._max_bytes)
         self._to_free = self._too_much(total)
         found = NONE
         for bucket in sorted(self._by_use) if self._to_free else ():

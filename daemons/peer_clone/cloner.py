@@ -22,6 +22,8 @@ from image_cloud.errors import (
     PeerAway,
 )
 from image_cloud.fetch.arrival import Delivery, Sink, take_copy
+from image_cloud.metrics.definitions import CLONE_SECONDS, CLONES
+from image_cloud.metrics.outcomes import timed
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.process.steps import GoOn
@@ -95,7 +97,8 @@ class Cloner:
             if not self._go_on():
                 break  # the next process takes the rest over
             try:
-                record = self._clone(request)
+                with timed(CLONES, CLONE_SECONDS):
+                    record = self._clone(request)
                 done.append(request.wanted)
                 kept += [record] if record else []
             except (ImageCloudError, OSError) as error:

@@ -22,6 +22,8 @@ from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import Decoder
 from image_cloud.decoding.plan import AS_DECODED, FINE, NO_STEPS, VISITOR, Plan
 from image_cloud.errors import Busy, ImageCloudError
+from image_cloud.metrics.definitions import RESIZE_SECONDS, RESIZES
+from image_cloud.metrics.outcomes import timed
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import LADDER, Recipe
 from image_cloud.process.log_formats import current_id
@@ -132,7 +134,7 @@ class Maker:
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         """Return a variant of `data`, the bytes of an original that is on no disk."""
         self._failures.check(original.key, RESIZE)
-        with _in_memory(data) as source, self._remembered(original):
+        with timed(RESIZES, RESIZE_SECONDS), _in_memory(data) as source, self._remembered(original):
             expected = Expected(original, io.BytesIO(data), self._settings)
             plan = Plan((recipe,), request_id=current_id.get())
             with ask(
@@ -152,7 +154,7 @@ class Maker:
         plan = Plan(recipes, _ladder(there), current_id.get())
         started = time.monotonic()
         with contextlib.ExitStack() as opened:
-            with self._remembered(original):
+            with timed(RESIZES, RESIZE_SECONDS), self._remembered(original):
                 source = opened.enter_context(self._opened(original))
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
                 opened.enter_context(answer)

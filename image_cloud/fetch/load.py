@@ -15,6 +15,8 @@ from image_cloud.fetch.arrival import ORIGIN, Arrivals, Arrived, Deliver, Delive
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
 from image_cloud.fetch.unstored import Kept, Unstored
+from image_cloud.metrics.definitions import DOWNLOAD_SECONDS, DOWNLOADED_BYTES, DOWNLOADS, UNSTORED
+from image_cloud.metrics.outcomes import timed
 from image_cloud.origin import Origin
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import TICK_S, Original, Record
@@ -39,6 +41,8 @@ class Found:
 
 class Unchanged(Exception):
     """The origin still has the bytes that are here; `validators` are what it says of them now."""
+
+    code = "unchanged"
 
     def __init__(self, validators: Validators) -> None:
         self.validators = validators
@@ -149,6 +153,8 @@ class Cache:
         except DeletedMeanwhile:
             self._unstored.forget(url.key)
             return None
+        if arrived.data is not None:
+            UNSTORED.add()
         return Found(arrived.original, MISS, arrived.data)
 
     def _from_origin(self, url: Url, purpose: Purpose, earliest: float) -> Found:
@@ -191,6 +197,12 @@ class Cache:
         as_older: bool = False,
         known: Record | None = None,
     ) -> Arrived:
+        with timed(DOWNLOADS, DOWNLOAD_SECONDS):
+            return self._receive_counted(url, purpose, stored_at, as_older, known)
+
+    def _receive_counted(
+        self, url: Url, purpose: Purpose, stored_at: float, as_older: bool, known: Record | None
+    ) -> Arrived:
         started = time.monotonic()
         validators = known.validators if known else NONE
 
@@ -211,6 +223,7 @@ class Cache:
             return Delivery(came.sha256, stored_at, ORIGIN, is_known, private, came.validators)
 
         arrived = self._take(url, deliver, purpose)
+        DOWNLOADED_BYTES.add(by=arrived.record.bytes)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
             url.key, url.host, arrived.record.bytes, time.monotonic() - started, arrived.data is None,
@@ -221,6 +234,7 @@ class Cache:
         """Store what `deliver` writes; what the disk does not take is kept in memory for others."""
         arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
         if arrived.data is not None:
+            UNSTORED.add()
             self._unstored.keep(url.key, Kept(arrived.delivery, arrived.data))
         return arrived
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from image_cloud.errors import subclasses
+from image_cloud import errors
+from image_cloud.errors import ImageCloudError
 from image_cloud.metrics.series import Counter, Definition, Gauge, Histogram, Labels, State
 
 OTHER, NO_CLIENT, NO_PICTURE, OK = "other", "none", "none", "ok"
@@ -19,6 +20,12 @@ def _each(*values: str) -> tuple[Labels, ...]:
     return tuple((value,) for value in values)
 
 
+def _codes(*roots: type[ImageCloudError]) -> tuple[Labels, ...]:
+    """Return how work may end that raises these errors and what is derived of them."""
+    found = {one.code for root in roots for one in (root, *errors.subclasses(root))}
+    return _each(OK, *sorted(found))
+
+
 def _known_requests() -> tuple[Labels, ...]:
     """Return what a picture's request usually comes to, and what operators are alerted of."""
     good = itertools.product(PICTURE_ROUTES, RESULTS[:-1], ("200",), (NO_CLIENT,))
@@ -27,8 +34,6 @@ def _known_requests() -> tuple[Labels, ...]:
     )
     return (*good, *bad)
 
-
-ENDS = _each(OK, *sorted(error.code for error in subclasses()))
 
 # --- requests ------------------------------------------------------------------------------------
 
@@ -58,6 +63,62 @@ SENT_BYTES = Counter(
 RESPONSES = State("responses_total", "Answers by status.", ("status",), kind="counter", group=GROUP)
 PICTURES = State(
     "pictures_total", "Pictures by where they came from.", ("cache",), kind="counter", group=GROUP
+)
+
+# --- downloads, resizes, clones ------------------------------------------------------------------
+
+GROUP = "Downloads, resizes, clones"
+DOWNLOADS = Counter(
+    "downloads_total",
+    "Downloads from origins, by how they ended: `ok`, `unchanged` (a refresh), or the code of an error.",
+    ("outcome",),
+    _each("unchanged")
+    + _codes(
+        errors.OriginFailed, errors.OriginNotFound, errors.OriginTimeout, errors.OriginPaused, errors.Busy,
+        errors.UnusableImage, errors.ImageTooLarge, errors.RobotsRefused, errors.UrlForbidden,
+        errors.StorageUnavailable, errors.DeletedMeanwhile,
+    ),
+    group=GROUP,
+)  # fmt: skip
+DOWNLOAD_SECONDS = Histogram(
+    "download_duration_seconds",
+    "Time of a download, the wait for a slot of its domain included, whatever its end.",
+    buckets=SLOW_S,
+    group=GROUP,
+)
+DOWNLOADED_BYTES = Counter(
+    "downloaded_bytes_total", "Bytes of pictures that came from origins.", group=GROUP
+)
+UNSTORED = Counter(
+    "unstored_passes_total",
+    "Originals that were passed on from memory because the storage took nothing.",
+    group=GROUP,
+)
+RESIZES = Counter(
+    "resizes_total",
+    "Decoded pictures, by how it ended: `ok`, or the code of an error; a picture's further sizes come along.",
+    ("outcome",),
+    _codes(errors.UnusableImage, errors.ImageTooLarge, errors.Busy, errors.DecoderAway),
+    group=GROUP,
+)
+RESIZE_SECONDS = Histogram(
+    "resize_duration_seconds",
+    "Time from a request to the decoder to the wanted variant, the wait for a worker included.",
+    buckets=SLOW_S,
+    group=GROUP,
+)
+CLONES = Counter(
+    "clones_total",
+    "Tries to clone a picture, by how they ended: `ok`, or the code of an error.",
+    ("outcome",),
+    _codes(
+        errors.NotLocal, errors.PeerAway, errors.PeerBroken, errors.UnusableImage,
+        errors.StorageUnavailable,
+    ),
+    group=GROUP,
+)  # fmt: skip
+CLONE_SECONDS = Histogram(
+    "clone_duration_seconds", "Time of such a try.", buckets=SLOW_S, group=GROUP
 )
 
 # --- domains -------------------------------------------------------------------------------------
@@ -167,6 +228,37 @@ UNRECORDED = State(
     "unrecorded_originals", "Originals that the database does not know.", group=GROUP
 )
 QUARANTINED = State("quarantined_files", "Files in `quarantine/`.", group=GROUP)
+VARIANTS_BYTES = Gauge(
+    "variants_bytes", "Bytes of all variants, as the janitor counted last.", group=GROUP
+)
+VARIANTS = Gauge("variants", "Files of variants, as the janitor counted last.", group=GROUP)
+VARIANTS_LIMIT = Gauge(
+    "variants_limit_bytes", "What variants may take (`variants_max_bytes`).", group=GROUP
+)
+EVICTED = Counter("evicted_variants_total", "Variants that were evicted.", group=GROUP)
+EVICTED_BYTES = Counter("evicted_bytes_total", "Bytes of evicted variants.", group=GROUP)
+AUDITED_BYTES = Counter(
+    "audited_bytes_total", "Bytes of originals that the audit read.", group=GROUP
+)
+AUDIT_POSITION = Gauge(
+    "audit_position_ratio", "How far the audit is in the originals, from 0 to 1.", group=GROUP
+)
+AUDIT_FINISHED = Gauge(
+    "audit_finished_timestamp_seconds",
+    "When the audit last came to its end, seconds since 1970; 0: not yet.",
+    group=GROUP,
+)
+FOUND_WRONG = ("damaged", "truncated", "missing", "unrecorded", "inconsistent")
+AUDIT_FINDINGS = Counter(
+    "audit_findings_total",
+    "What the audit found wrong, and what it did: `recorded`, `fetched`, `set aside`, `lost` or `failed`.",
+    ("kind", "done"),
+    (
+        *itertools.product(FOUND_WRONG, ("fetched",)),
+        *itertools.product(FOUND_WRONG, ("lost", "failed")),
+    ),
+    group=GROUP,
+)
 
 # --- the node ------------------------------------------------------------------------------------
 
@@ -176,6 +268,32 @@ HEARTBEAT_AGE = State(
     "heartbeat_age_seconds",
     "Time since the last sign of life of a pool, or of a daemon's thread.",
     ("program", "thread"),
+    group=GROUP,
+)
+PROGRAMS = ("front", "fetch", "control", "decoder", "janitor", "peer-clone", "prefetch")
+WATCHDOG_KILLS = Counter(
+    "watchdog_kills_total",
+    "Times that the watchdog found a program hung.",
+    ("program",),
+    _each(*PROGRAMS),
+    group=GROUP,
+)
+RESTARTS = Counter(
+    "program_restarts_total",
+    "Times that supervisord restarted a program which had ended by itself, or was killed.",
+    ("program",),
+    _each(*PROGRAMS),
+    group=GROUP,
+)
+ALARMING = (
+    "lost", "thread_died", "deletes_stopped", "limits_refused", "tokens_refused", "peer_token_refused",
+    "origins_refused", "unexpected", "not_healed",
+)  # fmt: skip
+LOG_EVENTS = Counter(
+    "log_events_total",
+    "Warnings and errors in the logs of pools and daemons, by their `event=`.",
+    ("event",),
+    _each(*ALARMING),
     group=GROUP,
 )
 BUILD_INFO = State(

@@ -48,6 +48,11 @@ if [ ! -e $clusters ]; then
     echo 'create_main_cluster = false' >$clusters
     own_clusters=yes
 fi
+# promtool comes with a server that would start at the next boot: mask it (`systemctl unmask prometheus`).
+server=/etc/systemd/system/prometheus.service
+case " $* " in
+*" prometheus "*) [ -e $server ] || [ -L $server ] || { mkdir -p "${server%/*}" && ln -s /dev/null $server; } ;;
+esac
 
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Get::Assume-Yes=true "$@" >>"$log" 2>&1 </dev/null; }
 for try in 1 2 3; do

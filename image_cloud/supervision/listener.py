@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-def events(stdin: TextIO, stdout: TextIO) -> Iterator[None]:
-    """Yield at each event until supervisord closes `stdin`; `answer` one before asking for the next."""
+def events(stdin: TextIO, stdout: TextIO) -> Iterator[dict[str, str]]:
+    """Yield each event's facts until supervisord closes `stdin`; `answer` it before the next."""
     while True:
         _write(stdout, "READY\n")
         header = stdin.readline()
         if not header:
             return
-        fields = dict(word.split(":", 1) for word in header.split())
-        stdin.read(int(fields["len"]))
-        yield
+        fields = _facts(header)
+        yield fields | _facts(stdin.read(int(fields["len"])))
+
+
+def _facts(line: str) -> dict[str, str]:
+    return dict(word.split(":", 1) for word in line.split() if ":" in word)
 
 
 def answer(stdout: TextIO, result: str = "OK") -> None:

@@ -1,4 +1,4 @@
-"""Finds programs that hang: supervisord's event listener `image-cloud-watchdog`, every 5 s.
+"""Finds programs that hang: supervisord's event listener `image-cloud-watchdog`, every 5 s.  Counts restarts.
 
 It runs without rights: supervisord itself ends what it names (hung_programs.py), and starts it again.
 
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from image_cloud.config import Config, config_from_environment
+from image_cloud.metrics.definitions import RESTARTS, WATCHDOG_KILLS
 from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
 from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.supervision.listener import answer, events
@@ -30,6 +31,9 @@ REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n
 ANSWER_S = 1.0
 SPARE_S = 10.0
 LEAST_LOOKS = 3  # in a row: after a pause of the whole machine everything looks old once
+LEAST_PAUSE_S = 2.5  # ticks that waited, while this machine or we stood still, are one
+STARTING, ENDED = "PROCESS_STATE_STARTING", ("EXITED", "BACKOFF")
+OURS = "image-cloud-"
 STOPPED_S = 10.0  # a daemon found stopped for so long
 DAEMONS = ("image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch")
 
@@ -201,12 +205,30 @@ def main() -> None:
     """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
     config = config_from_environment()
     watched = watches(config)
-    for _ in events(sys.stdin, sys.stdout):
-        hung = [found for watch in watched if (found := watch.look())]
-        for one in hung:
-            print(f"event=hung program={one.name} reason={one.reason!r}", file=sys.stderr)
-        words = " ".join(f"{one.name}={one.limit_s:.0f}" for one in hung)
+    looked = float("-inf")
+    for event in events(sys.stdin, sys.stdout):
+        words = ""
+        if event["eventname"] == STARTING:
+            _count_restart(event)
+        elif time.monotonic() - looked > LEAST_PAUSE_S:
+            words = _look(watched)
+            looked = time.monotonic()
         answer(sys.stdout, words or "OK")
+
+
+def _look(watched: list[PoolWatch | DaemonWatch]) -> str:
+    """Return the hung programs in words for supervisord's end."""
+    hung = [found for watch in watched if (found := watch.look())]
+    for one in hung:
+        print(f"event=hung program={one.name} reason={one.reason!r}", file=sys.stderr)
+        WATCHDOG_KILLS.add(one.name.removeprefix(OURS))
+    return " ".join(f"{one.name}={one.limit_s:.0f}" for one in hung)
+
+
+def _count_restart(event: dict[str, str]) -> None:
+    """Count a start that nobody asked for."""
+    if event["from_state"] in ENDED:
+        RESTARTS.add(event["processname"].removeprefix(OURS))
 
 
 if __name__ == "__main__":
