@@ -24,7 +24,8 @@ HEAD = struct.Struct("!BI")
 VARIANT, LADDER, ERROR, END = range(4)
 MOST_ERROR_BYTES = 4096
 MOST_DETAIL = 500
-READ_BYTES = 1 << 20
+READ_BYTES = 64 * 1024
+"""A pipe holds no more; a buffer much larger would be mapped, and unmapped again, for each read."""
 ERRORS_OF_PICTURES = (ImageTooLarge, UnusableImage, BadParameter, StorageUnavailable)
 """What a decoder may say of a picture; it is not believed in anything else."""
 

@@ -193,7 +193,7 @@ class Maker:
             if has_ladder:
                 with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
                     path = self._store.variants.path(original.stem, LADDER)
-                    descriptors.append(stack.enter_context(path.open("rb")).fileno())
+                    descriptors.append(stack.enter_context(path.open("rb", buffering=0)).fileno())
             expected = Expected(original, source, self._settings)
             return ask(self._decoder, Question(plan, tuple(descriptors), kind), expected)
 
@@ -209,7 +209,7 @@ class Maker:
     @contextlib.contextmanager
     def _opened(self, original: Original) -> Iterator[BinaryIO]:
         try:
-            file = self._store.originals.path(original).open("rb")
+            file = self._store.originals.path(original).open("rb", buffering=0)
         except FileNotFoundError:
             raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None
         with file:

@@ -96,11 +96,14 @@ def load(path: str | Path, kind: type[T]) -> T:
 def _content(path: str | Path, most_bytes: int) -> bytes:
     """Read a small regular file.  Raises OSError, ValueError; neither waits nor reads anything else."""
     descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
             raise ValueError("not a small regular file")
-        return file.read(most_bytes) or b""
+        # Not `most_bytes`: so much memory would be mapped, and unmapped again, for each of these files.
+        return os.read(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
 
 
 def parse(content: bytes) -> Any:
