@@ -53,11 +53,10 @@ class NewFile:
         self.close()
 
     def write(self, content: bytes) -> None:
-        """Append `content` and have the kernel begin to write it to disk.  Raises OSError."""
+        """Append `content`.  Raises OSError."""
         view = memoryview(content)
         while view:
             view = view[os.write(self.descriptor, view) :]
-        self.start_sync()
 
     def start_sync(self) -> None:
         """Have the kernel begin to write to disk; whether that works is seen by `sync`."""
@@ -110,6 +109,10 @@ def sync_together(first: NewFile, *others: NewFile) -> None:
     The sync of `first` flushes the disk's cache for the others, too.  What the file system notes of those
     follows in its own order, not after their names: a crash can cost one of them, but leaves none torn.
     """
+    if others:
+        first.start_sync()
+    for other in others[1:]:
+        other.start_sync()
     for other in others:
         other.await_written()
     first.sync()

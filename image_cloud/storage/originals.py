@@ -27,6 +27,12 @@ from image_cloud.storage.new_file import NewFile
 
 USUAL_EXTENSION = "jpg"
 FOLDERS = 65536
+NAMES = [
+    (f"{PRIVATE if is_private else ''}.{extension}", extension, is_private)
+    for is_private in (False, True)
+    for extension in EXTENSIONS.values()
+]
+"""How the name of an original may end behind its key, and what that says."""
 SHARED_FROM = 4
 """So many files and folders one by one cost more than the whole file system at once."""
 
@@ -44,9 +50,11 @@ class Originals:
         if has_bytes(f"{folder}/{key}.{USUAL_EXTENSION}"):
             return Original(key, USUAL_EXTENSION)
         if os.access(folder, os.F_OK):
-            for original in _all_names(key):
-                if has_bytes(f"{self._root}/{original.relative}"):
-                    return original
+            for ending, extension, is_private in NAMES:
+                path = f"{folder}/{key}{ending}"
+                # Asked first, as an exception costs more than a look.
+                if os.access(path, os.F_OK) and has_bytes(path):
+                    return Original(key, extension, is_private)
         return None
 
     def path(self, original: Original) -> Path:
@@ -140,7 +148,5 @@ class Originals:
         stamp(file, min(record.stored_at, time.time()), record.sha256)
 
 
-def _all_names(key: str) -> Iterator[Original]:
-    for is_private in (False, True):
-        for extension in EXTENSIONS.values():
-            yield Original(key, extension, is_private)
+def _all_names(key: str) -> list[Original]:
+    return [Original(key, extension, is_private) for _, extension, is_private in NAMES]
