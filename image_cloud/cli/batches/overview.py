@@ -11,7 +11,7 @@ from typing import Any
 from image_cloud.cli.access import CommandError, Refused
 from image_cloud.cli.batches.client import PATH
 from image_cloud.cli.node_client import NodeClient
-from image_cloud.cli.people import printable
+from image_cloud.pages.people import printable
 from image_cloud.prefetch.asked import MOST_LISTED
 
 LISTED = 20
