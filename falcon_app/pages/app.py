@@ -5,15 +5,24 @@ from __future__ import annotations
 import functools
 
 from falcon_app.http_errors import App, new_app
+from falcon_app.pages.api_docs import ApiDescription, ApiDocs
 from falcon_app.pages.error_page import ErrorPage
 from falcon_app.pages.log_in import LogIn, LogOut
-from falcon_app.pages.overview import OverviewPage
+from falcon_app.pages.overview import ChartValues, OverviewPage
+from falcon_app.pages.picture import PictureAction, PictureFile, PicturePage
+from falcon_app.pages.playground import PlaygroundPage
 from falcon_app.pages.rendering import Renderer
 from falcon_app.pages.session import SessionCheck, cookie_name
+from image_cloud.history.windows import History
 from image_cloud.node import Node
+from image_cloud.pages.actions import ACTIONS, Actions
 from image_cloud.pages.attempts import Attempts
 from image_cloud.pages.nodes import Ask, Nodes
+from image_cloud.pages.picture import Pictures
+from image_cloud.pages.playground import Playground
 from image_cloud.pages.sessions import Sessions
+from image_cloud.process.sockets import socket_path
+from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.node_status import readiness_of, status_of
 
 
@@ -25,8 +34,29 @@ def create_pages(node: Node) -> App:
     app = new_app(ErrorPage(renderer), SessionCheck(sessions, cookie_name(name)))
     app.add_route("/login", LogIn(renderer, node.tokens, sessions, Attempts()))
     app.add_route("/logout", LogOut(sessions))
-    app.add_route("/", OverviewPage(renderer, _nodes(node)))
+    history = History(name, node.history)
+    app.add_route("/", OverviewPage(renderer, _nodes(node), history))
+    app.add_route("/pages/overview/history", ChartValues(history))
+    _add_picture(app, renderer, node)
+    resize, formats = node.config.resize, writable_formats()
+    app.add_route("/pages/playground", PlaygroundPage(renderer, Playground(resize, formats)))
+    app.add_route("/docs", ApiDocs(renderer))
+    app.add_route("/pages/docs/openapi.json", ApiDescription(resize, formats))
     return app
+
+
+def _add_picture(app: App, renderer: Renderer, node: Node) -> None:
+    pictures = Pictures(node.store, node.everywhere)
+    actions = Actions(
+        node.deletes,
+        node.peer_states,
+        accepts=node.config.cluster.accept_deletes,
+        fetch_socket=socket_path(node.config.node.run, "fetch"),
+    )
+    app.add_route("/pages/picture", PicturePage(renderer, pictures))
+    app.add_route("/pages/picture/file", PictureFile(pictures))
+    for name in ACTIONS:
+        app.add_route(f"/pages/picture/{name}", PictureAction(renderer, actions, name))
 
 
 def _nodes(node: Node) -> Nodes:

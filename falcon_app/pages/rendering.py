@@ -15,7 +15,12 @@ from image_cloud.pages import people
 from image_cloud.pages.sessions import Session, form_token
 
 # Address and title of each page, in the order of the navigation.
-NAVIGATION = (("/", "Overview"),)
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/pages/picture", "Picture"),
+    ("/pages/playground", "Playground"),
+    ("/docs", "API"),
+)
 FILTERS = {
     "ago": people.ago,
     "size": people.size,

@@ -63,7 +63,7 @@ class SessionCheck:
         if fresh is not None:
             resp.set_cookie(
                 self._cookie, fresh, max_age=LIFE_S, path="/", http_only=True,
-                secure=_is_encrypted(req), same_site="Strict",
+                secure=scheme_of(req) == "https", same_site="Strict",
             )  # fmt: skip
 
 
@@ -89,7 +89,8 @@ def _schemes(req: falcon.Request) -> tuple[str, ...]:
     return ("https",) if req.get_header(SCHEME) == "https" else ("http", "https")
 
 
-def _is_encrypted(req: falcon.Request) -> bool:
-    """Say whether the browser uses TLS, to us or to a load balancer: then it says so in Origin."""
+def scheme_of(req: falcon.Request) -> str:
+    """Return what the browser uses, to us or to a load balancer: with a form it says so in Origin."""
     origin = req.get_header("Origin") or ""
-    return req.get_header(SCHEME) == "https" or origin.startswith("https://")
+    is_encrypted = req.get_header(SCHEME) == "https" or origin.startswith("https://")
+    return "https" if is_encrypted else "http"

@@ -129,7 +129,7 @@ def _columns(samples: Iterable[Sample]) -> dict[str, Cell]:
         timed |= sample.latencies.keys()
         gauges |= sample.gauges.keys()
     fixed_counts = (*COUNTS, *(f"results.{result}" for result in RESULTS))
-    columns: dict[str, Cell] = {"hit_share": lambda sample, _: _hit_share(sample)}
+    columns: dict[str, Cell] = {"hit_share": lambda sample, _: hit_share(sample)}
     columns |= {name: _percentile(None, share) for name, share in SHARES.items()}
     columns |= {_rate_name(name): _rate(name) for name in _first(fixed_counts, counts)}
     for route in _first(TIMED_ROUTES, timed):
@@ -159,7 +159,8 @@ def _percentile(route: str | None, share: float) -> Cell:
     return cell
 
 
-def _hit_share(sample: Sample) -> Value:
+def hit_share(sample: Sample) -> Value:
+    """Return which share of the pictures was answered from disk, None where none was asked for."""
     results = {name: sample.counts.get(f"results.{name}", 0) for name in RESULTS}
     total = sum(results.values())
     return round((results["nginx"] + results["front"]) / total, 4) if total else None

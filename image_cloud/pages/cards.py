@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator
 
 from image_cloud.pages.nodes import NodeState
 from image_cloud.pages.people import ago, count, share, size
 from image_cloud.pages.problems import BAD, Problem, is_away
-from image_cloud.pages.status import Status
+from image_cloud.pages.status import Lately, Status
 
 GOOD, WARNING, AWAY = "good", "warning", "away"
 UNKNOWN = "unknown"
+DAYS_A_YEAR = 365
 WORDS = {GOOD: "Works", WARNING: "Works, needs a look", BAD: "Degraded", AWAY: "Does not answer"}
 
 
@@ -50,8 +52,14 @@ def _card(state: NodeState, problems: list[Problem]) -> Card:
     status = state.status
     age = f"as of {ago(state.age_s)} ago" if status and state.error else ""
     version = status.version if status else UNKNOWN
-    figures = list(_figures(status)) if status else [Figure("Last seen", "never")]
+    figures = [Figure("Last seen", _seen(state)), *(_figures(status) if status else ())]
     return Card(state.name, state.url, _level(state, problems), version, age, figures)
+
+
+def _seen(state: NodeState) -> str:
+    if state.status and not state.error:
+        return "now"
+    return "unknown" if state.last_seen is None else f"{ago(time.time() - state.last_seen)} ago"
 
 
 def _level(state: NodeState, problems: list[Problem]) -> str:
@@ -63,14 +71,22 @@ def _level(state: NodeState, problems: list[Problem]) -> str:
 
 
 def _figures(status: Status) -> Iterator[Figure]:
-    disk = status.disk
+    disk, now = status.disk, status.lately or Lately()
     yield Figure("Up for", UNKNOWN if status.uptime_s is None else ago(status.uptime_s))
+    yield Figure("Requests", f"{now.requests_per_s:,.1f}/s" if status.lately else UNKNOWN)
+    hits = status.traffic.hit_share if now.hit_share is None else now.hit_share
+    yield Figure("From disk", "none asked for yet" if hits is None else share(hits), hits)
     yield Figure("Disk free", f"{size(disk.bytes_free)} of {size(disk.bytes)}", 1 - disk.share_free)
-    hits = status.traffic.hit_share
-    yield Figure("Hits", "none yet" if hits is None else share(hits), hits)
+    yield Figure("Full in", _days(now.disk_days_left))
     yield Figure("Pictures", _known(status.pictures_about))
     yield Figure("To be cloned", _known(status.clone_backlog))
     yield Figure("To be fetched", _known(status.prefetch.urls if status.prefetch else None))
+
+
+def _days(days: float | None) -> str:
+    if days is None:
+        return "not filling up"
+    return "over a year" if days > DAYS_A_YEAR else f"{max(days, 0):,.0f} days"
 
 
 def _known(number: int | None) -> str:

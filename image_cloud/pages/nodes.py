@@ -25,7 +25,7 @@ Ask = Callable[[], Facts]
 class NodeState:
     """What is known of one node: its last answer and its age, and why there is no newer one.
 
-    `url` is empty for this node itself.
+    `url` is empty for this node itself.  `last_seen` is when anybody heard of it, seconds since 1970.
     """
 
     name: str
@@ -33,6 +33,7 @@ class NodeState:
     status: Status | None
     age_s: float = 0.0
     error: str = ""
+    last_seen: float | None = None
 
 
 class Nodes:
@@ -45,7 +46,16 @@ class Nodes:
         """Return the state of each, by name, as far as it is known after PATIENCE_S."""
         asked = [running for node in self._nodes if (running := node.ask())]
         concurrent.futures.wait(asked, PATIENCE_S)
-        return sorted((node.state() for node in self._nodes), key=lambda state: state.name)
+        states = [node.state() for node in self._nodes]
+        return sorted((_seen(one, states) for one in states), key=lambda state: state.name)
+
+
+def _seen(state: NodeState, states: list[NodeState]) -> NodeState:
+    """Return `state` with the last time that it or another node knows of."""
+    told = [one.status for one in states if one.status]
+    times = [peer.last_seen for one in told for peer in one.peers if peer.name == state.name]
+    times.append(state.status.at if state.status else None)
+    return dataclasses.replace(state, last_seen=max((one for one in times if one), default=None))
 
 
 class _Node:

@@ -29,6 +29,17 @@ class Traffic:
 
 
 @dataclasses.dataclass(frozen=True)
+class Lately:
+    """The last ten minutes."""
+
+    requests_per_s: float = 0.0
+    errors_5xx_per_s: float = 0.0
+    hit_share: float | None = None
+    p95_s: float | None = None
+    disk_days_left: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Prefetch:
     """The queue of what is fetched in advance."""
 
@@ -77,6 +88,7 @@ class Status:
     database: str
     disk: Disk
     traffic: Traffic = dataclasses.field(default_factory=Traffic)
+    lately: Lately | None = None
     uptime_s: float | None = None
     pools: dict[str, str] = dataclasses.field(default_factory=dict)
     unrecorded: int = 0

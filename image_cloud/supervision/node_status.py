@@ -14,8 +14,10 @@ from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.db import clones, feed
 from image_cloud.db.catalog import about
 from image_cloud.db.connect import Database
+from image_cloud.db.history import HistoryReader
 from image_cloud.db.prefetch import batches
 from image_cloud.errors import ImageCloudError
+from image_cloud.history.lately import lately
 from image_cloud.node import Node
 from image_cloud.politeness import limits
 from image_cloud.politeness.overview import Overview
@@ -42,6 +44,7 @@ class Parts:
     database: Database
     domains: Overview
     peers: PeerStates
+    history: HistoryReader
 
 
 class NodeStatus:
@@ -65,6 +68,7 @@ class NodeStatus:
             "pools": parts.readiness.pools(),
             "disk": _disk(parts.storage),
             "traffic": _traffic(parts.run),
+            "lately": lately(parts.history, time.time()),
             "unrecorded": count_in(parts.storage / "unrecorded"),
             "prefetch_paused": not parts.space.has_room(),
             "limits": limits_state(parts.limits_file),
@@ -106,6 +110,7 @@ def status_of(node: Node, readiness: Readiness) -> NodeStatus:
             database=node.database,
             domains=Overview(node.gate),
             peers=node.peer_states,
+            history=node.history,
         )
     )
 

@@ -47,7 +47,6 @@
                 now.focus({ preventScroll: true });
             }
         }
-        old.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
     }
 
     async function refresh() {
@@ -69,6 +68,7 @@
             }
         }
         refreshed = Date.now();
+        document.dispatchEvent(new CustomEvent("page-refreshed"));
     }
 
     async function step() {
