@@ -28,6 +28,7 @@ from image_cloud.fetch.audit import Auditor
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache
 from image_cloud.fetch.unstored import Unstored, folder_of
+from image_cloud.history.visits import Visits
 from image_cloud.origin import Origin
 from image_cloud.origin.origins_file import OriginsFile
 from image_cloud.politeness.breaker import Domains
@@ -36,6 +37,7 @@ from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.overview import Overview
 from image_cloud.politeness.slots import Slots
+from image_cloud.prefetch.batches import Batches
 from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
 from image_cloud.refresh.gone import GonePictures
@@ -130,7 +132,13 @@ class Node:
         """What every request to an origin goes through."""
         pools, politeness = self.config.pools, self.config.politeness
         crowd = Crowd(min(pools.fetch_threads, _most_downloads()), politeness.waiting)
-        return Gate(self.limits, Slots(self.slots_file), self.domains, crowd, politeness.slot_wait)
+        slots, count = Slots(self.slots_file), self.visits.count
+        return Gate(self.limits, slots, self.domains, crowd, politeness.slot_wait, count)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """How long downloads took, by domain."""
+        return Visits(self.run / "pools" / "visits")
 
     @cached_property
     def cache(self) -> Cache:
@@ -277,6 +285,16 @@ class Node:
     def history(self) -> HistoryReader:
         """What daemons/sampler has written of the last days."""
         return HistoryReader(Path(self.config.node.history))
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The prefetch batches, as their clients see them."""
+        return Batches(self.database, self.clock, self.limits, self.failures)
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit keeps its place."""
+        return self.storage / "cluster"
 
     def _own_file(self, name: str) -> Path:
         """Return a file of this node alone: nodes that share a storage have one each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -11,13 +10,13 @@ from pathlib import Path
 
 from image_cloud.errors import Busy, DatabaseUnavailable, ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
+from image_cloud.fetch.audit_state import AuditState, Found, Place
 from image_cloud.metrics.definitions import (
     AUDIT_FINDINGS,
     AUDIT_FINISHED,
     AUDIT_POSITION,
     AUDITED_BYTES,
 )
-from image_cloud.process import json_file
 from image_cloud.process.locks import locked
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.originals import FOLDERS
@@ -28,14 +27,6 @@ ROWS_AT_ONCE = 500
 FOLDERS_AT_ONCE = 256
 LOOK_FOR_MISSING_EVERY_S = 60.0
 LOCK = "0" * 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """The next folder, and when (seconds since 1970) the audit before this one was finished."""
-
-    folder: int = 0
-    finished_at: float = 0.0
 
 
 class Audit:
@@ -55,7 +46,7 @@ class Audit:
     ) -> None:
         self.idle_s = 1.0
         self._auditor = auditor
-        self._place = folder / "audit.json"
+        self._state = AuditState(folder)
         self._lock = folder / ".audit"
         self._bytes_per_second = bytes_per_second
         self._pause_s = pause_s
@@ -83,7 +74,7 @@ class Audit:
             self._next_missing = self._clock() + min(self._pause_s, LOOK_FOR_MISSING_EVERY_S)
 
     def _read_some(self) -> None:
-        place = json_file.read(self._place, Place) or Place()
+        place = self._state.place()
         _tell(place)
         if place.folder == 0 and 0 <= self._clock() - place.finished_at < self._pause_s:
             return
@@ -96,11 +87,11 @@ class Audit:
             number += 1
             if number == FOLDERS:
                 log.info("event=audit_finished")
-                self._write_place(Place(0, self._clock()))
+                self._go_to(Place(0, self._clock()))
                 return
             if self._read_bytes >= self._bytes_per_second:
                 break
-        self._write_place(Place(number, place.finished_at))
+        self._go_to(Place(number, place.finished_at))
         self.idle_s = max(0.05, self._read_bytes / self._bytes_per_second)
 
     def _count(self, size: int) -> None:
@@ -116,6 +107,7 @@ class Audit:
                 done = self._auditor.repair(finding)
                 AUDIT_FINDINGS.add(finding.kind, done)
                 log.warning("event=healed key=%s kind=%s done=%s", finding.key, finding.kind, done)
+                self._note(finding, done)
             except DatabaseUnavailable:
                 raise
             except (ImageCloudError, OSError) as error:
@@ -123,13 +115,20 @@ class Audit:
                 log.error(
                     "event=not_healed key=%s kind=%s error=%s", finding.key, finding.kind, error
                 )
+                self._note(finding, f"not healed: {_code_of(error)}")
 
-    def _write_place(self, place: Place) -> None:
+    def _go_to(self, place: Place) -> None:
         _tell(place)
-        with contextlib.suppress(OSError):  # the same folders are read once more
-            json_file.write(self._place, place)
+        self._state.go_to(place)
+
+    def _note(self, finding: Finding, done: str) -> None:
+        self._state.add(Found(self._clock(), finding.key, finding.kind, done))
 
 
 def _tell(place: Place) -> None:
     AUDIT_POSITION.set(place.folder / FOLDERS)
     AUDIT_FINISHED.set(place.finished_at)
+
+
+def _code_of(error: Exception) -> str:
+    return error.code if isinstance(error, ImageCloudError) else type(error).__name__

@@ -150,7 +150,7 @@ def create(node: Node, runner: Runner) -> Janitor:
     config = node.config
     audit = Audit(
         node.auditor,
-        node.storage / "cluster",
+        node.audit_folder,
         config.janitor.audit_bytes_per_second,
         config.janitor.audit_pause,
         runner.go_on,

@@ -15,7 +15,6 @@ from falcon_app.middleware import TokenCheck
 from image_cloud.history.windows import History
 from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
-from image_cloud.prefetch.batches import Batches
 from image_cloud.prefetch.intake import Intake
 from image_cloud.prefetch.sorter import Sorter
 from image_cloud.supervision.metrics import node as node_metrics
@@ -33,9 +32,8 @@ def create_control(node: Node) -> App:
     sorter = Sorter(node.store, node.origin, node.limits, config.resize)
     sizes = config.resize.thumbnail_sizes
     intake = Intake(sorter, node.origin, node.database, node.clock, sizes, config.prefetch)
-    batches = Batches(node.database, node.clock, node.limits, node.failures)
     app = new_app(TokenCheck(node.tokens))
-    app.add_route("/fire_and_forget", FireAndForget(intake, batches))
+    app.add_route("/fire_and_forget", FireAndForget(intake, node.batches))
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))

@@ -13,6 +13,7 @@ from falcon_app.pages.picture import PictureAction, PictureFile, PicturePage
 from falcon_app.pages.playground import PlaygroundPage
 from falcon_app.pages.rendering import Renderer
 from falcon_app.pages.session import SessionCheck, cookie_name
+from falcon_app.pages.tables.wiring import add_tables
 from image_cloud.history.windows import History
 from image_cloud.node import Node
 from image_cloud.pages.actions import ACTIONS, Actions
@@ -42,6 +43,7 @@ def create_pages(node: Node) -> App:
     app.add_route("/pages/playground", PlaygroundPage(renderer, Playground(resize, formats)))
     app.add_route("/docs", ApiDocs(renderer))
     app.add_route("/pages/docs/openapi.json", ApiDescription(resize, formats))
+    add_tables(app, renderer, node)
     return app
 
 

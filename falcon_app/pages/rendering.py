@@ -17,6 +17,9 @@ from image_cloud.pages.sessions import Session, form_token
 # Address and title of each page, in the order of the navigation.
 NAVIGATION = (
     ("/", "Overview"),
+    ("/pages/domains", "Domains"),
+    ("/pages/prefetch", "Prefetch"),
+    ("/pages/cloning", "Cloning"),
     ("/pages/picture", "Picture"),
     ("/pages/playground", "Playground"),
     ("/docs", "API"),

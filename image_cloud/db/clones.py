@@ -59,6 +59,12 @@ WAKE = """
 """
 RELEASE = "UPDATE clone_requests SET not_before = now() WHERE not_before > now()"
 COUNT = "SELECT count(*) FROM clone_requests"
+# The first number is that of the index.
+STUCK = """
+    SELECT url, peer, attempts, coalesce(last_error, ''), extract(epoch FROM now() - requested_at)::float8,
+           extract(epoch FROM not_before - now())::float8
+    FROM clone_requests WHERE attempts >= 3 ORDER BY attempts DESC LIMIT %(most)s
+"""
 # A request is due from the moment it came, or from its next try on.
 OLDEST = """
     SELECT greatest(coalesce(extract(epoch FROM now() - min(not_before)), 0), 0)::float8
@@ -107,6 +113,18 @@ class PeerQueue:
     name: str
     requests: int
     lag_s: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stuck:
+    """A request that was tried `attempts` times in vain, `age_s` old, and due in `next_s` seconds."""
+
+    url: str
+    peer: str
+    attempts: int
+    error: str
+    age_s: float
+    next_s: float
 
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
@@ -165,6 +183,12 @@ def by_peer(cursor: Cursor) -> list[PeerQueue]:
     """Return the backlog by the peers that are followed."""
     cursor.execute(BY_PEER)
     return [PeerQueue(*row) for row in cursor.fetchall()]
+
+
+def stuck(cursor: Cursor, most: int) -> list[Stuck]:
+    """Return up to `most` requests that were tried in vain again and again, the most tried first."""
+    cursor.execute(STUCK, {"most": most})
+    return [Stuck(*row) for row in cursor.fetchall()]
 
 
 def cursor_of(cursor: Cursor, name: str) -> str:

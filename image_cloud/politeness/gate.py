@@ -6,11 +6,12 @@ every moment a download counts for the domain that it talks to, and nobody waits
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Protocol
 
-from image_cloud.errors import ImageCloudError
+from image_cloud.errors import ImageCloudError, OriginFailed, OriginTimeout, UnusableImage
 from image_cloud.picture.url import Url
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.crowd import Crowd
@@ -18,20 +19,37 @@ from image_cloud.politeness.limits import Domain, LimitsFile
 from image_cloud.politeness.slots import Slot, Slots
 from image_cloud.process.locks import Locks
 
+# What an origin is to blame for: not that it has no such picture, or that we have no room.
+FAILURES = (OriginFailed, OriginTimeout, UnusableImage)
+
+
+class Count(Protocol):
+    """Counts visits to domains."""
+
+    def __call__(self, domain: str, latency_s: float, *, failed: bool) -> None:
+        """Count one, how long it took, and whether it failed."""
+
 
 class Gate:
-    """Makes visits; one per process.
+    """Makes visits, and has them counted; one per process.
 
     A visit waits at most `patience_s` for a slot.
     """
 
     def __init__(
-        self, limits: LimitsFile, slots: Slots, domains: Domains, crowd: Crowd, patience_s: float
+        self,
+        limits: LimitsFile,
+        slots: Slots,
+        domains: Domains,
+        crowd: Crowd,
+        patience_s: float,
+        count: Count,
     ) -> None:
         self.limits = limits
         self.slots = slots
         self.domains = domains
         self.patience_s = patience_s
+        self.count = count
         self._crowd = crowd
 
     def place(self, url: Url) -> AbstractContextManager[None]:
@@ -62,6 +80,7 @@ class Visit:
         self._urgent = urgent
         self._domain: Domain | None = None
         self._probe: Locks | None = None
+        self._began_s = 0.0
 
     def __enter__(self) -> Visit:
         return self
@@ -74,12 +93,13 @@ class Visit:
         domain = self._gate.limits.current().domain_of(url)
         if self._domain and domain.name == self._domain.name:
             return
-        self._leave(self._gate.domains.succeeded)
+        self._succeeded()
         self._probe = self._gate.domains.admit(domain.name, urgent=self._urgent)
         if self._slot is None or self._slot.domain.slots != domain.slots:
             self._give_back()
             self._wait(domain)
         self._domain = domain
+        self._began_s = time.monotonic()
 
     def _wait(self, domain: Domain) -> None:
         """Take a slot; the domain may have been paused while we waited."""
@@ -95,17 +115,31 @@ class Visit:
     ) -> None:
         try:
             if error is None:
-                self._leave(self._gate.domains.succeeded)
+                self._succeeded()
             elif isinstance(error, ImageCloudError):
-                self._leave(lambda domain: self._gate.domains.failed(domain, error))
+                self._failed(error)
         finally:
             self._give_back()
             if self._probe:
                 self._probe.close()
 
-    def _leave(self, tell: Callable[[str], None]) -> None:
+    def _succeeded(self) -> None:
         if self._domain:
-            tell(self._domain.name)
+            self._gate.domains.succeeded(self._domain.name)
+            self._count(failed=False)
+        self._leave()
+
+    def _failed(self, error: ImageCloudError) -> None:
+        if self._domain:
+            self._gate.domains.failed(self._domain.name, error)
+            self._count(failed=isinstance(error, FAILURES))
+        self._leave()
+
+    def _count(self, *, failed: bool) -> None:
+        if self._domain:
+            self._gate.count(self._domain.name, time.monotonic() - self._began_s, failed=failed)
+
+    def _leave(self) -> None:
         if self._probe:
             self._probe.close()
         self._domain = self._probe = None

@@ -62,6 +62,10 @@ class TokenStore:
         """Return the client called `name`."""
         return self._find(lambda client: client.name == name)
 
+    def all(self) -> tuple[Client, ...]:
+        """Return all clients."""
+        return self._clients.current()
+
     def _find(self, matches: Callable[[Client], bool]) -> Client | None:
         """Look among all clients; a client that is not there may have been added this moment."""
         found = list(filter(matches, self._clients.current()))

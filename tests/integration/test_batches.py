@@ -11,6 +11,7 @@ import pytest
 
 from falcon_app.control.batches import FireAndForget
 from image_cloud.config.sections import Database as Settings
+from image_cloud.db import clones
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch import (
     batches,
@@ -455,7 +456,11 @@ FILL = """
     INSERT INTO prefetch_followers SELECT key, gen_random_uuid() FROM prefetch_requests;
     INSERT INTO prefetch_failures (batch, key, url, code, detail)
     SELECT batch, key, url, 'blocked', '' FROM prefetch_requests;
-    ANALYZE prefetch_requests, prefetch_batches, prefetch_followers, prefetch_failures;
+    INSERT INTO clone_requests (key, url, host, format, bytes, sha256, stored_at, peer, attempts)
+    SELECT md5(n::text), 'http://x/', 'x', 'jpg', 1, '', now(), 'ic01',
+        CASE WHEN n % 1000 = 0 THEN 5 ELSE 0 END
+    FROM generate_series(1, 20000) n;
+    ANALYZE clone_requests, prefetch_requests, prefetch_batches, prefetch_followers, prefetch_failures;
 """
 
 
@@ -480,6 +485,7 @@ HOT: dict[str, tuple[str, dict[str, Any]]] = {
     "take": (retrying.TAKE, {"batch": ME}),
     "reopen": (retrying.REOPEN, {"batch": ME, "asked_at": 0.0, "count": 1}),
     "callback": (callbacks.CLAIM, {"busy": ["a"], "lease_s": 60}),
+    "stuck": (clones.STUCK, {"most": 50}),
     "told": (callbacks.SETTLE, {"batch": ME, "finished_at": "now", "code": "", "wait_s": None}),
 }  # fmt: skip
 
@@ -491,3 +497,4 @@ def test_queries_use_an_index(name: str, filled: Database) -> None:
         cursor.execute("EXPLAIN " + query, values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Seq Scan on prefetch_" not in plan, plan
+    assert "Seq Scan on clone_requests" not in plan, plan

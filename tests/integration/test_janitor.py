@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from daemons.janitor.audit import Audit, Place
+from daemons.janitor.audit import Audit
 from daemons.janitor.eviction import Eviction
 from daemons.janitor.janitor import LEFT_OVER_AGE_S, NOTE_AGE_S, Janitor
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import OriginReset
 from image_cloud.fetch.audit import MISSING, Finding
+from image_cloud.fetch.audit_state import Place
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone

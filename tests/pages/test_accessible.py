@@ -9,7 +9,10 @@ from playwright.sync_api import Browser, Page
 from tests.pages.conftest import Visitor
 from tests.stack.running import Stack
 
-PAGES = ("/", "/pages/picture", "/pages/playground", "/docs")
+PAGES = (
+    "/", "/pages/domains", "/pages/prefetch", "/pages/cloning", "/pages/picture", "/pages/playground",
+    "/docs",
+)  # fmt: skip
 SWAGGER = "#swagger"  # its own buttons lie within buttons
 SERIOUS = ("serious", "critical")
 

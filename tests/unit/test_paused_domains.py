@@ -31,7 +31,7 @@ def gate(tmp_path: Path) -> Gate:
     settings = Politeness(failures=2, first_pause=30, jitter=0)
     domains = Domains(tmp_path / "domains", tmp_path / "locks", settings, lambda: NOW)
     limits = LimitsFile(tmp_path / "limits.json", tmp_path / "last_good")
-    return Gate(limits, Slots(tmp_path / "locks"), domains, Crowd(9, 9), 1.0)
+    return Gate(limits, Slots(tmp_path / "locks"), domains, Crowd(9, 9), 1.0, lambda *_, **__: None)
 
 
 @pytest.fixture
