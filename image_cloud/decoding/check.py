@@ -9,7 +9,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.decoding.plan import LARGE_PIXELS
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture import formats, structure
-from image_cloud.picture.geometry import Size, layout
+from image_cloud.picture.geometry import ANY_SIZE, Size, layout, most
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
 
@@ -39,8 +39,9 @@ class Expected:
 
     def most_bytes(self, recipe: Recipe) -> int:
         """Return how many bytes a file of `recipe` may have."""
-        sizes = self._sizes(recipe)
-        pixels = max(w * h for w, h in sizes) if sizes else self._settings.max_pixels
+        sizes = self._sizes(recipe) or {most(one, recipe) for one in self._upright}
+        most_pixels = self._settings.max_pixels
+        pixels = min(most_pixels, max((w * h for w, h in sizes), default=most_pixels))
         return pixels * MOST_PIXEL_BYTES + MORE_BYTES
 
     def most_ladder_bytes(self) -> int:
@@ -81,8 +82,10 @@ class Expected:
         return "" if fits else f"{size[0]} x {size[1]} pixels"
 
     def _sizes(self, recipe: Recipe) -> set[Size]:
-        """Return the sizes that `recipe` may give, nothing where the original's is not known."""
-        found = set()
+        """Return the sizes that `recipe` may give, nothing where only the pixels tell."""
+        found: set[Size] = set()
+        if recipe.trim is not None:
+            return found
         for original in self._upright:
             try:
                 found.add(layout(original, recipe, self._settings.max_pixels).canvas)
@@ -91,11 +94,13 @@ class Expected:
         return found
 
     def _fits(self, size: tuple[int, int], recipe: Recipe) -> bool:
-        exact = recipe.mode != "fit"
+        """Say whether a variant may have `size` where the original's, or how much is trimmed, is unknown."""
         for side, asked in zip(size, (recipe.width, recipe.height), strict=True):
-            if asked != SIDE_OPEN and (side > asked or (exact and side != asked)):
+            if asked != SIDE_OPEN and (side > asked or (recipe.mode != "fit" and side != asked)):
                 return False
-        return size[0] * size[1] <= self._settings.max_pixels
+        bounds = [most(original, recipe) for original in self._upright] or [ANY_SIZE]
+        is_within = any(size[0] <= wide and size[1] <= high for wide, high in bounds)
+        return is_within and size[0] * size[1] <= self._settings.max_pixels
 
 
 def _upright_sizes(file: BinaryIO, told: tuple[int, int] | None = None) -> list[Size]:

@@ -1,24 +1,51 @@
-"""What a variant is made of: target box, mode, format and quality, and the file name that follows."""
+"""What a variant is made of: box, mode, colours, format and quality, and the file name that follows."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from typing import NamedTuple
 
 EXTENSIONS = {
     "jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tiff",
     "avif": "avif", "heic": "heic", "jpeg2000": "jp2", "ico": "ico",
 }  # fmt: skip
 
+OPAQUE = frozenset({"jpeg", "bmp"})
+"""Formats that are written without alpha; transparent parts show the background."""
+
 LADDER = "ladder.jpg"
 """The file beside the variants that further sizes are made from (image_cloud/resize/ladder.py)."""
 
 ALIASES = {"jpg": "jpeg", "tif": "tiff"}
 
+MODES = ("fit", "stretch", "pad", "crop")
+NEED_BOTH_SIDES = ("pad", "crop")
+WHITE = "ffffff"
+Colour = tuple[int, int, int]
+MOST_TOLERANCE, MOST_QUALITY = 255, 100
+WHOLE = 1000
+"""The far edge of a picture, as a Focus counts."""
+
+
+class Focus(NamedTuple):
+    """A point of the upright picture, in thousandths of its width and height from the upper left."""
+
+    x: int
+    y: int
+
+
+CENTRE = Focus(500, 500)
+GRAVITIES = {
+    "center": CENTRE, "north": Focus(500, 0), "northeast": Focus(1000, 0), "east": Focus(1000, 500),
+    "southeast": Focus(1000, 1000), "south": Focus(500, 1000), "southwest": Focus(0, 1000),
+    "west": Focus(0, 500), "northwest": Focus(0, 0),
+}  # fmt: skip
+
 NAME = re.compile(
-    r"(\d{1,5})x(\d{1,5})-(fit|pad|stretch)(-up)?-q(\d{1,3})\.("
-    + "|".join(EXTENSIONS.values())
-    + ")"
+    r"(?P<width>\d{1,5})x(?P<height>\d{1,5})-(?P<mode>" + "|".join(MODES) + r")(?P<up>-up)?"
+    r"(-at(?P<x>\d{1,4})x(?P<y>\d{1,4}))?(-trim(?P<trim>\d{1,3}))?(-bg(?P<background>[0-9a-f]{6}))?"
+    r"-q(?P<quality>\d{1,3})\.(?P<extension>" + "|".join(EXTENSIONS.values()) + ")"
 )
 
 
@@ -26,11 +53,15 @@ NAME = re.compile(
 class Recipe:
     """How to make one variant.
 
-    `width` and `height` are pixels, 0 for a side that was not asked for (at least one is).
-    `mode` is `fit` (inside the box), `pad` (fit, then centred on a white canvas of exactly the
-    box) or `stretch` (exactly the box; a side not given keeps the upright original's).
-    `enlarge` lets `fit` and `pad` scale up; `stretch` always may.
+    `width` and `height` are pixels, 0 for a side that was not asked for (both only where it trims).
+    `mode` is `fit` (inside the box), `pad` (fit, then centred on a canvas of exactly the box), `crop`
+    (fill the box, then cut what is over) or `stretch` (exactly the box; a side not given keeps the
+    upright original's).
+    `enlarge` lets `fit` and `pad` scale up; `stretch` and `crop` always may.
     `format` is a key of EXTENSIONS, `quality` 1 to 100 (ignored by formats without one).
+    `focus` is the point that `crop` keeps in the middle, as far as the picture goes.
+    `trim` is how many levels a border may differ from the corner's colour to be cut first; None cuts nothing.
+    `background` is the colour of the canvas and under transparency, six lower-case hex digits.
     """
 
     width: int
@@ -39,6 +70,9 @@ class Recipe:
     enlarge: bool = False
     format: str = "jpeg"
     quality: int = 85
+    focus: Focus = CENTRE
+    trim: int | None = None
+    background: str = WHITE
 
     @property
     def extension(self) -> str:
@@ -46,18 +80,64 @@ class Recipe:
         return EXTENSIONS[self.format]
 
     @property
+    def colour(self) -> Colour:
+        """Return the background's red, green and blue."""
+        red, green, blue = bytes.fromhex(self.background)
+        return red, green, blue
+
+    @property
     def name(self) -> str:
-        """Return the variant's file name; nginx computes the same one (nginx/lua/hot_path.lua)."""
-        up = "-up" if self.enlarge and self.mode != "stretch" else ""
-        box = f"{self.width}x{self.height}"
-        return f"{box}-{self.mode}{up}-q{self.quality}.{self.extension}"
+        """Return the variant's file name; nginx computes the same one (nginx/lua/variant_name.lua)."""
+        options = [
+            "-up" if self.enlarge else "",
+            f"-at{self.focus.x}x{self.focus.y}" if self.focus != CENTRE else "",
+            "" if self.trim is None else f"-trim{self.trim}",
+            f"-bg{self.background}" if self.background != WHITE else "",
+        ]
+        box = f"{self.width}x{self.height}-{self.mode}"
+        return f"{box}{''.join(options)}-q{self.quality}.{self.extension}"
+
+    def canonical(self) -> Recipe:
+        """Return the recipe of the same picture without the options that have no effect on it."""
+        mode = self.mode if self.width or self.height else "fit"
+        is_free = mode in ("fit", "pad") and bool(self.width or self.height)
+        is_seen = mode == "pad" or self.format in OPAQUE
+        return dataclasses.replace(
+            self,
+            mode=mode,
+            enlarge=self.enlarge and is_free,
+            focus=self.focus if mode == "crop" else CENTRE,
+            background=self.background if is_seen else WHITE,
+        )
 
     @classmethod
     def from_name(cls, name: str) -> Recipe:
         """Read a recipe back from a variant's file name.  Raises ValueError."""
-        match = NAME.fullmatch(name)
-        if not match:
+        found = NAME.fullmatch(name)
+        recipe = cls._of(found) if found else None
+        if not recipe or not recipe.is_possible or recipe.canonical().name != name:
             raise ValueError(f"{name!r} is not the name of a variant")
-        width, height, mode, up, quality, extension = match.groups()
+        return recipe
+
+    @classmethod
+    def _of(cls, found: re.Match[str]) -> Recipe:
         formats = {value: key for key, value in EXTENSIONS.items()}
-        return cls(int(width), int(height), mode, bool(up), formats[extension], int(quality))
+        return cls(
+            int(found["width"]),
+            int(found["height"]),
+            found["mode"],
+            bool(found["up"]),
+            formats[found["extension"]],
+            int(found["quality"]),
+            Focus(int(found["x"]), int(found["y"])) if found["x"] else CENTRE,
+            int(found["trim"]) if found["trim"] else None,
+            found["background"] or WHITE,
+        )
+
+    @property
+    def is_possible(self) -> bool:
+        """Say whether there is something to be made, within the bounds of each option."""
+        sides = bool(self.width) + bool(self.height)
+        least = 2 if self.mode in NEED_BOTH_SIDES else 0 if self.trim is not None else 1
+        is_bounded = max(self.focus) <= WHOLE and (self.trim or 0) <= MOST_TOLERANCE
+        return sides >= least and is_bounded and 1 <= self.quality <= MOST_QUALITY

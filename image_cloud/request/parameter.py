@@ -40,6 +40,10 @@ class Parameter(abc.ABC, Generic[T]):
         """Say whether a request without it is an error."""
         return False
 
+    def is_given(self, query: Query) -> bool:
+        """Say whether `query` has it, whatever its value."""
+        return any(query.count(name) for name in (self.name, *self.spellings))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Flag(Parameter[bool]):
@@ -156,10 +160,10 @@ class Age(Parameter[int | None]):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Word(Parameter[str]):
-    """One out of several words, in any case and by any of its `aliases`."""
+    """One out of several words, in any case and by any of its `aliases`; without a default, "" for none."""
 
     choices: tuple[str, ...]
-    default: str
+    default: str = ""
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def of(self, query: Query) -> str:
@@ -172,16 +176,21 @@ class Word(Parameter[str]):
             *self.choices,
             *(one for one, word in self.aliases.items() if word in self.choices),
         ]
-        return {"type": "string", "enum": words, "default": self.default}
+        return {"type": "string", "enum": words, **_default(self.default)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pattern(Parameter[str]):
-    """A text of the given `pattern` (a regular expression without anchors), which `form` describes."""
+    """A text of the given `pattern` (a regular expression without anchors), which `form` describes.
+
+    With `takes_empty`, an empty one counts as not given.
+    """
 
     pattern: str
     form: str
     required: bool = False
+    default: str = ""
+    takes_empty: bool = True
 
     @property
     def is_required(self) -> bool:
@@ -189,17 +198,19 @@ class Pattern(Parameter[str]):
         return self.required
 
     def of(self, query: Query) -> str:
-        """Return the text, an empty one where it is not given."""
+        """Return the text, the default where it is not given."""
         given = query.text(self.name)
         if given is None and self.required:
             raise BadParameter(f"{self.name}: missing; expected is {self.form}")
-        if given and not re.fullmatch(self.pattern, given):
+        if given is None or (not given and self.takes_empty):
+            return self.default
+        if not re.fullmatch(self.pattern, given):
             raise BadParameter(f"{self.name}: {shown(given)} is not {self.form}")
-        return given or ""
+        return given
 
     def schema(self) -> Schema:
         """Return a string's."""
-        return {"type": "string", "pattern": f"^({self.pattern})$"}
+        return {"type": "string", "pattern": f"^({self.pattern})$", **_default(self.default)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -229,6 +240,10 @@ class PictureUrl(Parameter[Url]):
     def schema(self) -> Schema:
         """Return a string's."""
         return {"type": "string", "format": "uri", "maxLength": MAX_CHARACTERS}
+
+
+def _default(word: str) -> Schema:
+    return {"default": word} if word else {}
 
 
 class Parameters:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from image_cloud.config.sections import Resize
-from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
-from image_cloud.picture.variant import ALIASES, Recipe
+from image_cloud.picture.variant import Recipe
 from image_cloud.request.parameter import (
     Age,
     Flag,
@@ -15,11 +14,9 @@ from image_cloud.request.parameter import (
     OptionalFlag,
     Parameters,
     PictureUrl,
-    Side,
-    Whole,
-    Word,
 )
 from image_cloud.request.query import Query
+from image_cloud.request.recipe_params import RecipeParameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +49,7 @@ class DeleteRequest:
         return {"url": self.url.text, **block}
 
 
-class ImageParameters(Parameters):
+class ImageParameters(RecipeParameters):
     """The parameters of /get_image; `formats` are those that can be written."""
 
     def __init__(self, settings: Resize, formats: tuple[str, ...]) -> None:
@@ -60,40 +57,7 @@ class ImageParameters(Parameters):
         self.no_image = Flag(
             name="no_image", meaning="make sure it is cached and send nothing: 204"
         )
-        self.resize_width = Side(
-            name="resize_width",
-            most=settings.max_side,
-            meaning="width of the target box in pixels; without both sides, the original",
-        )
-        self.resize_height = Side(
-            name="resize_height",
-            most=settings.max_side,
-            meaning="height of the target box in pixels",
-        )
-        self.keep_aspect_ratio = Flag(
-            name="keep_aspect_ratio",
-            default=True,
-            meaning="false: stretched to exactly the box; a side not given keeps the original's",
-        )
-        self.force_to_size = Flag(
-            name="force_to_size",
-            meaning="fitted, then centred on white, exactly the box; needs both sides",
-        )
-        self.enlarge = Flag(name="enlarge", meaning="allow fitting to scale up")
-        self.format_when_resize = Word(
-            name="format_when_resize",
-            choices=formats,
-            default=settings.format_when_resize,
-            aliases=ALIASES,
-            meaning="format of a resized picture",
-        )
-        self.quality = Whole(
-            name="quality",
-            low=1,
-            high=100,
-            default=settings.quality,
-            meaning="for JPEG, WebP and AVIF ([what AVIF makes of it](pictures.md#avif-and-heic))",
-        )
+        super().__init__(settings, formats)
         self.use_alternativ_clouds = Flag(
             name="use_alternativ_clouds",
             spellings=("use_alternative_clouds",),
@@ -108,24 +72,12 @@ class ImageParameters(Parameters):
         """Read a request.  Raises BadParameter, UrlForbidden."""
         return ImageRequest(
             url=self.url.of(query),
-            recipe=self._recipe(query),
+            recipe=self.recipe(query),
             no_image=self.no_image.of(query),
             use_peers=self.use_alternativ_clouds.of(query),
             only_local=self.only_send_if_local.of(query),
             max_age=self.max_age.of(query),
         )
-
-    def _recipe(self, query: Query) -> Recipe | None:
-        width, height = self.resize_width.of(query), self.resize_height.of(query)
-        keep_ratio, force = self.keep_aspect_ratio.of(query), self.force_to_size.of(query)
-        enlarge, quality = self.enlarge.of(query), self.quality.of(query)
-        fmt = self.format_when_resize.of(query)
-        if force and not (width and height):
-            raise BadParameter("force_to_size: needs both resize_width and resize_height")
-        if not (width or height):
-            return None
-        mode = "stretch" if not keep_ratio else "pad" if force else "fit"
-        return Recipe(width, height, mode, enlarge and mode != "stretch", fmt, quality)
 
 
 class ThumbnailParameters(Parameters):

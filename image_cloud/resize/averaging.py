@@ -23,6 +23,8 @@ Factors = tuple[int, int]
 Goal = Callable[[Size, int], Factors]
 """Tells the factors for a picture of this size, as it lies in the file, and this orientation."""
 WHOLE: Factors = (1, 1)
+Target = tuple[float, float]
+"""A wanted width and height, perhaps in parts of pixels."""
 Box = tuple[float, float, float, float]
 """Left, upper, right, lower."""
 
@@ -34,10 +36,10 @@ class Averaged(NamedTuple):
     box: Box
 
 
-def factors(size: Size, targets: Sequence[Size]) -> Factors:
+def factors(size: Size, targets: Sequence[Target]) -> Factors:
     """Return by how much a picture of `size` may be averaged down for the largest of `targets`."""
-    wide = max(target.width for target in targets)
-    high = max(target.height for target in targets)
+    wide = max(target[0] for target in targets)
+    high = max(target[1] for target in targets)
     return int(size.width / wide / GAP) or 1, int(size.height / high / GAP) or 1
 
 

@@ -12,11 +12,11 @@ from PIL import Image, JpegImagePlugin
 from image_cloud.config.sections import Resize
 from image_cloud.errors import TooManyPixels, TooManyScans, TruncatedImage
 from image_cloud.picture.formats import Format
-from image_cloud.picture.geometry import Layout, Size, layout
+from image_cloud.picture.geometry import TRANSPOSED, Box, Size, layout
 from image_cloud.picture.structure.data import all_of
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import averaging, colour, jpeg_scans, ladder
-from image_cloud.resize.averaging import Factors, Goal
+from image_cloud.resize.averaging import Factors, Goal, Target
 from image_cloud.resize.bounds import check_memory, check_pixels, drawn_size
 from image_cloud.resize.heif import decode as heif
 from image_cloud.resize.jpeg_scans import Outline
@@ -33,16 +33,16 @@ FED_AT_ONCE_BYTES = 1 << 20
 class Decoded:
     """A decoded picture, perhaps smaller than the original and not yet upright.
 
+    `original` is the upright original's size.
     `box` is the part of `image` that holds the original (left, upper, right, lower; the last
     column and row of a scaled JPEG may belong to it only in part).
-    `layouts` has the sizes of each recipe, computed from the upright original.
     """
 
     image: Image.Image
-    box: tuple[float, float, float, float]
+    original: Size
+    box: Box
     orientation: int
     icc: bytes
-    layouts: list[Layout]
     rung: ladder.Rung | None = None
     """What a ladder can be made of; None for anything but a JPEG."""
     is_scaled: bool = False
@@ -69,9 +69,7 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
     rung = ladder.rung_of(image)
     if rung is None:
         return None
-    layouts = _layouts(rung.original.turned(rung.orientation), recipes, limits)
-    targets = [one.picture.turned(rung.orientation) for one in layouts]
-    scale = _scale(rung.original, targets, limits.reducing_gap)
+    scale = _scale(rung.original, rung.orientation, recipes, limits)
     if scale < rung.scale:
         return None
     icc = image.info.get("icc_profile") or b""
@@ -79,8 +77,9 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
         step = scale // rung.scale
         image.draft(None, (image.width // step, image.height // step))
     image.load()
-    box = (0, 0, rung.original.width / scale, rung.original.height / scale)
-    return Decoded(_bare(image), box, rung.orientation, icc, layouts, is_scaled=True)
+    box = Box(0, 0, rung.original.width / scale, rung.original.height / scale)
+    original = rung.original.turned(rung.orientation)
+    return Decoded(_bare(image), original, box, rung.orientation, icc, is_scaled=True)
 
 
 def _decode_frame(
@@ -89,29 +88,28 @@ def _decode_frame(
     goal = _goal(recipes, limits)
     frame = read(file, format.name, limits, goal)
     size = frame.size or Size(*frame.image.size)
-    layouts = _layouts(size.turned(frame.orientation), recipes, limits)
     by = averaging.WHOLE if frame.box else goal(size, frame.orientation)
     image, box = averaging.expanded(frame.image, by, frame.depth, frame.icc)
     rest = colour.still_to_apply(frame.image.mode, frame.icc)
-    return Decoded(image, frame.box or box, frame.orientation, rest, layouts)
+    original = size.turned(frame.orientation)
+    return Decoded(image, original, Box(*(frame.box or box)), frame.orientation, rest)
 
 
 def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
     found = jpeg_scans.outline(data, limits.max_scans)
     _check_jpeg(found, limits)
     icc, turn = jpeg.profile(data, found), jpeg.orientation(data, found)
-    original = Size(*found.size)
-    layouts = _layouts(original.turned(turn), recipes, limits)
-    scale = _scale(original, [one.picture.turned(turn) for one in layouts], limits.reducing_gap)
+    stored = Size(*found.size)
+    scale = _scale(stored, turn, recipes, limits)
     if side_px:
-        scale = min(scale, _scale_to(original, side_px))
-    _check_drawing(found, original, scale, limits)
+        scale = min(scale, _scale_to(stored, side_px))
+    _check_drawing(found, stored, scale, limits)
     image = _drawn_as_far_as_possible(data, found, scale)
-    box = (0, 0, original.width / scale, original.height / scale)
+    box = Box(0, 0, stored.width / scale, stored.height / scale)
     expanded = colour.expanded(image, 8, icc)
     rest = colour.still_to_apply(image.mode, icc)
-    rung = ladder.Rung(original, turn, scale)
-    return Decoded(_bare(expanded), box, turn, rest, layouts, rung, scale > 1)
+    rung = ladder.Rung(stored, turn, scale)
+    return Decoded(_bare(expanded), stored.turned(turn), box, turn, rest, rung, scale > 1)
 
 
 def _check_jpeg(found: Outline, limits: Resize) -> None:
@@ -161,16 +159,17 @@ def _decode_heif(
     file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
 ) -> Decoded:
     picture = heif.decode(file, format.name, limits, _goal(recipes, limits))
-    layouts = _layouts(picture.size.turned(picture.orientation), recipes, limits)
-    return Decoded(_bare(picture.image), picture.box, picture.orientation, picture.icc, layouts)
+    original, box = picture.size.turned(picture.orientation), Box(*picture.box)
+    return Decoded(_bare(picture.image), original, box, picture.orientation, picture.icc)
 
 
 def _goal(recipes: Sequence[Recipe], limits: Resize) -> Goal:
     """Return what tells how far a picture may be averaged down for all `recipes`."""
 
     def goal(size: Size, orientation: int) -> Factors:
-        layouts = _layouts(size.turned(orientation), recipes, limits)
-        return averaging.factors(size, [one.picture.turned(orientation) for one in layouts])
+        if any(one.trim is not None for one in recipes):
+            return averaging.WHOLE
+        return averaging.factors(size, _targets(size, orientation, recipes, limits))
 
     return goal
 
@@ -181,16 +180,40 @@ def _bare(image: Image.Image) -> Image.Image:
     return image
 
 
-def _layouts(original: Size, recipes: Sequence[Recipe], limits: Resize) -> list[Layout]:
-    return [layout(original, recipe, limits.max_pixels) for recipe in recipes]
+def _targets(
+    stored: Size, orientation: int, recipes: Sequence[Recipe], limits: Resize
+) -> list[Target]:
+    """Return how large the whole picture is wanted, as stored, by each recipe that does not trim."""
+    upright = stored.turned(orientation)
+    wanted = [one for one in recipes if one.trim is None]
+    sizes = [layout(upright, recipe, limits.max_pixels).whole for recipe in wanted]
+    return [(high, wide) if orientation >= TRANSPOSED else (wide, high) for wide, high in sizes]
 
 
-def _scale(original: Size, targets: Sequence[Size], reducing_gap: float) -> int:
-    """Return how many times smaller the JPEG may be decoded for the largest of `targets`."""
-    wide = max(target.width for target in targets) * reducing_gap
-    high = max(target.height for target in targets) * reducing_gap
-    most = min(original.width // wide, original.height // high)
+def _scale(stored: Size, orientation: int, recipes: Sequence[Recipe], limits: Resize) -> int:
+    """Return how many times smaller the JPEG may be decoded for all of the recipes.
+
+    A border is found at full size, and where that is past the limits at the largest that is not.
+    """
+    targets = _targets(stored, orientation, recipes, limits)
+    scale = _scale_for(stored, targets, limits.reducing_gap) if targets else DRAFT_SCALES[0]
+    if len(targets) < len(recipes):
+        fits = (one for one in (1, *DRAFT_SCALES[::-1]) if _fits(stored, one, limits))
+        scale = min(scale, next(fits, DRAFT_SCALES[0]))
+    return scale
+
+
+def _scale_for(stored: Size, targets: Sequence[Target], reducing_gap: float) -> int:
+    """Return how many times smaller a JPEG may be decoded for the largest of `targets`."""
+    wide = max(target[0] for target in targets) * reducing_gap
+    high = max(target[1] for target in targets) * reducing_gap
+    most = min(stored.width // wide, stored.height // high)
     return next((scale for scale in DRAFT_SCALES if scale <= most), 1)
+
+
+def _fits(stored: Size, scale: int, limits: Resize) -> bool:
+    wide, high = drawn_size(stored, scale)
+    return wide * high <= limits.max_pixels
 
 
 def _scale_to(original: Size, side_px: int) -> int:

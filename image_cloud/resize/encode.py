@@ -10,14 +10,12 @@ from typing import Any
 from PIL import Image, features
 
 from image_cloud.errors import BadParameter, TooMuchMemory
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.variant import OPAQUE, Colour, Recipe
 from image_cloud.resize.bounds import check_memory
 from image_cloud.resize.heif import codecs
 
 log = logging.getLogger(__name__)
 
-OPAQUE = frozenset({"jpeg", "bmp"})
-"""Formats written without alpha; transparent parts show white."""
 ONLY_COLOUR = frozenset({"webp", "avif"})
 """Formats that know no grey."""
 FEATURES = {"webp": "webp"}
@@ -67,7 +65,7 @@ def _written(image: Image.Image, recipe: Recipe, quickly: bool) -> bytes:
     if recipe.format == "gif":
         image, options = _paletted(image), options | _gif_transparency(image)
     target = io.BytesIO()
-    image = _fitting(image, recipe.format)
+    image = _fitting(image, recipe)
     image.info = {}
     image.save(target, format=PIL_NAMES[recipe.format], **options)
     return target.getvalue()
@@ -80,20 +78,27 @@ def avif_quality(quality: int) -> int:
     return round(first + (last - first) * (quality - low) / (high - low))
 
 
-def flattened(image: Image.Image) -> Image.Image:
-    """Return `image` without alpha, composited on white."""
+def flattened(image: Image.Image, background: Colour) -> Image.Image:
+    """Return `image` without alpha, composited on the background."""
     if image.mode not in ("LA", "RGBA"):
         return image
-    mode, white = ("L", 255) if image.mode == "LA" else ("RGB", (255, 255, 255))
-    canvas = Image.new(mode, image.size, white)
-    canvas.paste(image.convert(mode), mask=image.getchannel("A"))
-    return canvas
+    ground = canvas("L" if image.mode == "LA" else "RGB", image.size, background)
+    ground.paste(image.convert(ground.mode), mask=image.getchannel("A"))
+    return ground
 
 
-def _fitting(image: Image.Image, format: str) -> Image.Image:
+def canvas(mode: str, size: tuple[int, int], background: Colour) -> Image.Image:
+    """Return a picture of nothing but the background: L for one of mode L where that is grey, else RGB."""
+    if mode == "L" and len(set(background)) == 1:
+        return Image.new("L", size, background[0])
+    return Image.new("RGB", size, background)
+
+
+def _fitting(image: Image.Image, recipe: Recipe) -> Image.Image:
     """Return a picture that the format can hold, and of its own: its info is emptied."""
+    format = recipe.format
     if format in OPAQUE:
-        image = flattened(image)
+        image = flattened(image, recipe.colour)
     if format in ONLY_COLOUR and image.mode in ("L", "LA"):
         return image.convert("RGBA" if image.mode == "LA" else "RGB")
     return image if not image.info else image.copy()

@@ -1,5 +1,5 @@
 -- The hot path: which file answers a request, computed as Python does (image_cloud/request/query.py, params.py,
--- recipe.py, keys.py), and whether the front pool let the same token read a moment ago.
+-- image_cloud/picture/key.py), and whether the front pool let the same token read a moment ago.
 --
 -- Whatever Python could read in another way, or refuse, is NO_FILE here, and the front pool answers:
 -- a wrong picture is worse than a slow one. tests/nginx/test_hot_path.py holds nginx to it.
@@ -8,6 +8,7 @@ local base = require "resty.core.base"
 local bit = require "bit"
 local ffi = require "ffi"
 local generations = require "generations"
+local variant_name = require "variant_name"
 require "resty.core.request"
 
 -- OpenSSL 3 looks its algorithms up by name for every HMAC(), which costs as much as all else here.
@@ -39,15 +40,10 @@ local PATHS = { ["/get_thumbnail"] = true, ["/iproxy.php"] = true, ["/get_image"
 local KNOWN = {
     url = "url", size = "size", token = "token", signature = "signature", no_image = "no_image",
     resize_width = "width", resize_height = "height", keep_aspect_ratio = "keep", force_to_size = "force",
-    enlarge = "enlarge", format_when_resize = "format", quality = "quality",
+    enlarge = "enlarge", format_when_resize = "format", quality = "quality", resize_mode = "mode",
+    gravity = "gravity", focus = "focus", trim = "trim", trim_tolerance = "tolerance", background = "background",
     max_age = "max_age",
     only_send_if_local = "local", use_alternativ_clouds = "peers", use_alternative_clouds = "peers",
-}
--- Only the usual spellings: others are as good, and the front pool's business.
-local BOOLEANS = { ["true"] = true, ["1"] = true, ["false"] = false, ["0"] = false }
-local EXTENSIONS = {
-    jpeg = "jpg", jpg = "jpg", png = "png", webp = "webp", gif = "gif", bmp = "bmp", tiff = "tiff", tif = "tiff",
-    avif = "avif",
 }
 
 local settings
@@ -258,45 +254,6 @@ local function plain(request_uri)
     return read(sub(request_uri, mark + 1))
 end
 
--- Variants -------------------------------------------------------------------------------------
-
-local function whole(text, most)
-    return find(text, "^[1-9]%d*$") and #text <= 5 and tonumber(text) <= most
-end
-
-local function boolean(text, default)
-    if text == nil then
-        return default
-    end
-    return BOOLEANS[text]
-end
-
--- Return the name of what the parameters ask for, nil where it is not plain, no picture is wanted, or one of
--- another extension than `only` (if given).
-local function variant(found, only)
-    local width, height, quality = found.width, found.height, found.quality or settings.quality
-    if not (width or height) or not whole(width or "1", settings.max_side)
-        or not whole(height or "1", settings.max_side) or not whole(quality, 100)
-    then
-        return nil
-    end
-    local keep, force = boolean(found.keep, true), boolean(found.force, false)
-    local enlarge, extension = boolean(found.enlarge, false), settings.extension
-    if found.format then
-        extension = EXTENSIONS[found.format]
-    end
-    if keep == nil or force == nil or enlarge == nil or not extension
-        or extension ~= (only or extension) or (force and not (width and height)) or boolean(found.no_image, false) ~= false
-        -- A stored variant is the answer whatever these say; they must only be well-formed.
-        or boolean(found["local"], false) == nil or boolean(found.peers, false) == nil
-    then
-        return nil
-    end
-    local mode = not keep and "stretch" or force and "pad" or "fit"
-    local up = enlarge and keep and "-up" or ""
-    return (width or "0") .. "x" .. (height or "0") .. "-" .. mode .. up .. "-q" .. quality .. "." .. extension
-end
-
 -- Names ---------------------------------------------------------------------------------------
 
 -- Return what a request's address asks for: the path of a variant below the storage (nothing where nginx may not
@@ -394,6 +351,7 @@ local M = {}
 -- Take the node's settings (image_cloud/node_files/nginx_node.py).
 function M.configure(given)
     settings = given
+    variant_name.configure(given)
     storage_bytes = #given.storage
     copy(full_path, given.storage)
 end
@@ -404,9 +362,9 @@ M.thumbnail = named(function(found)
 end)
 
 -- Return the path of the wanted resized picture below the storage, of any format or a JPEG alone.
-M.image = named(variant)
+M.image = named(variant_name.of)
 M.image_as_jpeg = named(function(found)
-    return variant(found, "jpg")
+    return variant_name.of(found, "jpg")
 end)
 
 -- Have the answer carry the tag of the file that an internal address names: /_files/originals/...

@@ -25,15 +25,53 @@ BEST_DB = 99.0
 def reference(source: Path, recipe: Recipe) -> Image.Image:
     """Return the variant as RGBA pixels."""
     image = original(source)
+    if recipe.trim is not None:
+        image = without_border(image, recipe.trim)
+    if recipe.mode == "crop":
+        return on(recipe, filled(image, recipe))
     size = fitted(image.size, recipe)
     picture = resampled(image, size)
     if recipe.mode != "pad":
-        return picture
+        return on(recipe, picture)
     box = (recipe.width, recipe.height)
-    canvas = Image.new("RGBA", box, "white")
+    canvas = Image.new("RGBA", box, f"#{recipe.background}")
     corner = ((box[0] - size[0]) // 2, (box[1] - size[1]) // 2)
     canvas.alpha_composite(picture, corner)
     return canvas
+
+
+def on(recipe: Recipe, picture: Image.Image) -> Image.Image:
+    """Return the picture on the background where the format has no alpha."""
+    if recipe.format not in ("jpeg", "bmp"):
+        return picture
+    canvas = Image.new("RGBA", picture.size, f"#{recipe.background}")
+    canvas.alpha_composite(picture)
+    return canvas
+
+
+def without_border(image: Image.Image, tolerance: int) -> Image.Image:
+    """Cut off what is like the upper left pixel; a picture of nothing else stays."""
+    weighted = image.convert("RGBa") if image.mode == "RGBA" else image.convert("RGB")
+    corner = weighted.getpixel((0, 0))
+    differs = Image.new("L", image.size)
+    for band, value in zip(weighted.split(), corner, strict=True):
+        difference = ImageChops.difference(band, Image.new("L", image.size, value))
+        differs = ImageChops.lighter(differs, difference)
+    box = differs.point([0] * (tolerance + 1) + [255] * (255 - tolerance)).getbbox()
+    return image.crop(box) if box else image
+
+
+def filled(image: Image.Image, recipe: Recipe) -> Image.Image:
+    """Scale the picture until it fills the box, and cut what is over."""
+    size = recipe.width, recipe.height
+    scale = max(Fraction(size[0], image.width), Fraction(size[1], image.height))
+    kept = [Fraction(side) / scale for side in size]
+    begin: list[Fraction] = []
+    for side, length, share in zip(image.size, size, recipe.focus, strict=True):
+        wanted = Fraction(floor(Fraction(share, 1000) * side * scale - Fraction(length, 2)))
+        begin.append(min(max(wanted, Fraction(0)), side * scale - length) / scale)
+    ends = [min(at + part, side) for at, part, side in zip(begin, kept, image.size, strict=True)]
+    return resampled(image, size, tuple(float(edge) for edge in (*begin, *ends)))
 
 
 def original(source: Path) -> Image.Image:
@@ -139,16 +177,18 @@ def fitted(size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
     return tuple(max(1, floor(side * scale + Fraction(1, 2))) for side in size)  # type: ignore[return-value]
 
 
-def resampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def resampled(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, ...] | None = None
+) -> Image.Image:
     if image.mode == "RGB":
-        return image.resize(size, Image.Resampling.LANCZOS).convert("RGBA")
+        return image.resize(size, Image.Resampling.LANCZOS, box).convert("RGBA")
     alpha = image.getchannel("A").convert("F")
-    small_alpha = alpha.resize(size, Image.Resampling.LANCZOS)
+    small_alpha = alpha.resize(size, Image.Resampling.LANCZOS, box)
     bands = []
     for name in "RGB":
         band = image.getchannel(name).convert("F")
         weighted = ImageMath.lambda_eval(lambda part: part["c"] * part["a"] / 255, c=band, a=alpha)
-        small = weighted.resize(size, Image.Resampling.LANCZOS)
+        small = weighted.resize(size, Image.Resampling.LANCZOS, box)
         bands.append(
             ImageMath.lambda_eval(
                 lambda part: part["c"] * 255 / part["max"](part["a"], 0.001) + 0.5,

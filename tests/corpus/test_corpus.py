@@ -14,7 +14,7 @@ import pytest
 
 from image_cloud.picture.formats import sniff
 from image_cloud.picture.structure import is_whole
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.variant import Focus, Recipe
 from tests.corpus.pillow_images import pillow_images
 from tests.corpus.sandbox import Sandbox
 
@@ -55,6 +55,8 @@ RECIPES = (
     Recipe(90, 0, format="png"),
     Recipe(300, 300, enlarge=True, format="png"),
     Recipe(0, 150, format="tiff"),
+    Recipe(90, 120, "crop", format="png", focus=Focus(200, 700)),
+    Recipe(150, 60, "crop", format="png"),
 )
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from image_cloud.config.sections import DECODABLE, Resize
 from image_cloud.errors import ImageCloudError
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.variant import Focus, Recipe
 from image_cloud.resize import resize
 from tests.corpus.reference import original, psnr_db, reference
 
@@ -27,7 +27,8 @@ MOST_REFERENCE_PIXELS = 60_000_000
 def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
-        answer = outcome(Path(job["path"]), Recipe(**job["recipe"]))
+        recipe = Recipe(**job["recipe"] | {"focus": Focus(*job["recipe"]["focus"])})
+        answer = outcome(Path(job["path"]), recipe)
         print(json.dumps(answer), flush=True)
 
 

@@ -152,6 +152,8 @@ def test_a_read_only_storage(small: Stack, origin: Origin) -> None:
             answer = get(small, "/get_image", url=url)
             assert (answer.status_code, answer.content) == (200, content)
         assert picture(get(small, "/get_thumbnail", url=url)).size == (200, 150)
+        box = {"resize_width": 30, "resize_height": 70, "resize_mode": "crop", "trim": 1}
+        assert picture(get(small, "/get_image", url=url, **box, gravity="east")).size == (30, 70)
         problem(get(small, "/get_image", url=origin.url("/none.jpg")), 404, "origin_not_found")
         assert get(small, "/get_image", url=kept).headers["X-Cache"] == "HIT"
         assert picture(get(small, "/get_image", url=kept, resize_width=64)).size == (64, 48)

@@ -48,4 +48,9 @@ def test_every_answer_is_described(stack: Stack, origin: Origin) -> None:
             seen.add(case.call_and_validate(base_url=stack.url, checks=CHECKS).status_code)
 
         ask()
+    # Many parameters at once mostly contradict each other, and the good picture may be blocked by now.
+    another = origin.serve("/another.jpg", jpeg(300, 200))
+    for query in ({}, {"no_image": True}, {"resize_width": 40, "trim": True}):
+        case = schema["/get_image"]["GET"].Case(query={"url": another, **query}, headers=headers)
+        seen.add(case.call_and_validate(base_url=stack.url, checks=CHECKS).status_code)
     assert {200, 202, 204, 400, 403, 404} <= seen

@@ -36,7 +36,7 @@ from image_cloud.errors import (
 )
 from image_cloud.fetch.flights import Flights
 from image_cloud.picture.record import Original
-from image_cloud.picture.variant import LADDER, Recipe
+from image_cloud.picture.variant import LADDER, Focus, Recipe
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
 from tests.decoding import eventually
@@ -180,6 +180,40 @@ def test_another_picture_than_the_one_asked_for_is_refused(fake: Fake, content: 
         fake.make()
     assert isinstance(fake.remembered(), DecoderDied)
     assert eventually(lambda: heard) == [REFUSED], "the daemon hears of it"
+
+
+TRIMMED = Recipe(200, 0, trim=10)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "size", "is_good"),
+    [
+        (Recipe(90, 120, "crop"), (90, 120), True), (Recipe(90, 120, "crop"), (90, 119), False),
+        (Recipe(90, 120, "crop", trim=10), (90, 120), True),
+        (Recipe(90, 120, "crop", trim=10), (89, 120), False),
+        (Recipe(90, 0, "stretch", trim=10), (90, 3), True),
+        (Recipe(90, 0, "stretch", trim=10), (89, 3), False),
+        (Recipe(90, 0, "stretch", trim=10), (90, 401), False),
+        (TRIMMED, (200, 1), True), (TRIMMED, (1, 400), True), (TRIMMED, (201, 1), False),
+        (TRIMMED, (10, 401), False), (Recipe(0, 0, trim=10), (400, 200), True),
+        (Recipe(0, 0, trim=10), (1, 1), True), (Recipe(0, 0, trim=10), (401, 200), False),
+        (Recipe(200, 0, enlarge=True, trim=10), (200, 3000), True),
+        (Recipe(200, 0, enlarge=True, trim=10), (201, 3000), False),
+        (Recipe(5000, 0, enlarge=True, trim=10), (5000, 5000), False),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)  # fmt: skip
+def test_what_a_cut_may_have_left(
+    fake: Fake, recipe: Recipe, size: tuple[int, int], is_good: bool
+) -> None:
+    """The original has 400 x 200 pixels, or turned; how many of them are border only the pixels tell."""
+    content = picture(size)
+    fake.behave = lambda asked: asked.send((VARIANT, content), (END, b""))
+    if is_good:
+        assert fake.make(recipe, max_pixels=20_000_000) == content
+    else:
+        with pytest.raises(DecoderDied, match="did not make the picture"):
+            fake.make(recipe, max_pixels=20_000_000)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +427,8 @@ def test_no_bytes_break_the_reader(content: bytes) -> None:
 
 @given(st.integers(0, 20), st.sampled_from(["none", "as decoded", "fine"]))
 def test_a_plan_is_read_as_it_was_written(width: int, ladder: str) -> None:
-    plan = Plan((Recipe(width, 7), Recipe(3, 4, "pad")), ladder, IDENTITY)
+    crop = Recipe(3, 4, "crop", focus=Focus(width, 7), trim=width, background="00ff00")
+    plan = Plan((Recipe(width, 7), Recipe(3, 4, "pad"), crop), ladder, IDENTITY)
     message = plan.message(PREFETCH)
     for cut in range(len(message)):
         assert not complete(message[:cut])

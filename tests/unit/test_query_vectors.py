@@ -7,6 +7,7 @@ import pytest
 from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.errors import BadParameter
 from image_cloud.picture.key import key_of
+from image_cloud.picture.variant import Recipe
 from image_cloud.request.params import ImageParameters, ImageRequest, ThumbnailParameters
 from image_cloud.request.query import Query
 from tests.nginx.vectors import IMAGE, THUMBNAIL
@@ -35,13 +36,18 @@ def read(kind: str, query: str, url: str = PLAIN) -> ImageRequest:
     return ImageParameters(Resize(), FORMATS).read(asked)
 
 
-@pytest.mark.parametrize("url", SPELLINGS)
 @pytest.mark.parametrize(("kind", "query", "meaning"), CASES)
-def test_a_query_means(kind: str, query: str, meaning: str, url: str) -> None:
-    if meaning != "original" and "." not in meaning:
-        with pytest.raises(BadParameter, match=f"^{meaning}: "):
-            read(kind, query, url)
-        return
-    wanted = read(kind, query, url)
-    assert (wanted.url.text, wanted.url.key) == (url, key_of(url))
-    assert (wanted.recipe.name if wanted.recipe else "original") == meaning
+def test_a_query_means(kind: str, query: str, meaning: str) -> None:
+    for url in SPELLINGS:
+        if meaning != "original" and "." not in meaning:
+            with pytest.raises(BadParameter, match=f"^{meaning}: "):
+                read(kind, query, url)
+            continue
+        wanted = read(kind, query, url)
+        assert (wanted.url.text, wanted.url.key) == (url, key_of(url))
+        assert (wanted.recipe.name if wanted.recipe else "original") == meaning
+
+
+@pytest.mark.parametrize("meaning", sorted({meaning for *_, meaning in CASES if "." in meaning}))
+def test_the_names_are_those_that_pools_read(meaning: str) -> None:
+    assert Recipe.from_name(meaning).name == meaning

@@ -1,0 +1,1 @@
+"""Derives the pixels of a variant from a decoded picture: trimmed, cut, resampled, upright, on its canvas."""
