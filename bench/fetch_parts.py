@@ -1,6 +1,8 @@
-"""One original's way into the store, part by part: CPU milliseconds from the URL to the committed row.
+"""What the fetch pool does for a picture, part by part: CPU milliseconds from the URL to the committed row.
 
 .venv/bin/python -m bench.fetch_parts
+
+First an original alone, then with a thumbnail and its companion; what the decoder does is not counted.
 
 The total is measured without a profiler.  cProfile then says which function takes which share; what it costs
 itself, so much a call, is taken off again.  Functions of Python and its libraries count for who calls them.
@@ -18,16 +20,23 @@ import shutil
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench import pictures, systems
 from bench.__main__ import workplace
+from image_cloud.config import Config
+from image_cloud.decoding.maker import Made, Maker
+from image_cloud.fetch.flights import Flights
 from image_cloud.node import Node
 from image_cloud.picture.url import Url
+from image_cloud.picture.variant import Recipe
 from image_cloud.process.logs import set_up_logging
+from tests.decoding import Daemon, configured
 from tests.node import new_node
 from tests.postgres import Cluster
 
 PRODUCTS, ROUNDS, WARM = 60, 6, 2
+SIDE, PATIENCE_S = 200, 60.0
 
 Function = tuple[str, int, str]
 PARTS = {
@@ -40,6 +49,8 @@ PARTS = {
     "flush": "waiting for the disk",
     "row": "the row, and the record's last place",
     "gate": "the domain's slot and state",
+    "decoder": "asking it, and reading its answer",
+    "judge": "is a variant what was asked for",
     "rest": "what holds these together: flights, failure memory, tombstones, log",
 }
 FILES = {
@@ -48,7 +59,9 @@ FILES = {
     "picture/formats": "checks", "storage/notes": "note", "storage/records": "note",
     "storage/new_file": "place", "storage/originals": "place", "storage/files": "place",
     "storage/store": "place", "storage/recorder": "row", "db/": "row", "psycopg2": "row",
-    "politeness/": "gate",
+    "politeness/": "gate", "storage/variants": "place", "decoding/check": "judge",
+    "decoding/client": "decoder", "decoding/frames": "decoder", "decoding/plan": "decoder",
+    "decoding/answer": "decoder",
 }  # fmt: skip
 FUNCTIONS = {
     "'update' of '_hashlib.HASH'": "hash", "openssl_sha256": "hash", "posix.fsync": "flush",
@@ -64,29 +77,46 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = systems.CACHE / f"pictures-{PRODUCTS}"
     names, _ = pictures.make(kept, PRODUCTS, 0)
-    with workplace() as work, Cluster() as cluster:
+    with workplace() as work, Cluster() as cluster, Daemon(_decoder(work)) as decoder:
         shutil.copytree(kept, work / "pictures")
         with systems.files(work / "pictures", work) as (origin, _):
             (work / "home").mkdir()
             node = new_node(work / "home", database=cluster.settings("template"))
-            measure = Measure(node, [f"{origin}/{name}" for name in names])
+            turns: Flights[Made] = Flights(work / "turns", PATIENCE_S)
+            resize = node.config.resize
+            maker = Maker(node.store, node.failures, decoder.client(), turns, resize)
+            urls = [f"{origin}/{name}" for name in names]
+            measures = {
+                "an original into the store": Measure(node, urls),
+                f"and a thumbnail of {SIDE} px with its companion": Measure(node, urls, maker),
+            }
             with contextlib.redirect_stderr(
                 io.StringIO()
             ):  # its lines cost, and are not to be seen
                 set_up_logging("info", "logfmt")
-                seen = measure.table(arguments.rounds, arguments.functions)
-            print(seen)
+                seen = [
+                    one.table(title, arguments.rounds, arguments.functions)
+                    for title, one in measures.items()
+                ]
+            print("\n".join(seen))
+
+
+def _decoder(work: Path) -> Config:
+    folder = work / "decoder"
+    folder.mkdir()
+    return configured(folder)
 
 
 class Measure:
-    """Fetches pictures that are new to `node`, round by round."""
+    """Fetches pictures that are new to `node`, round by round, and makes thumbnails with `maker`."""
 
-    def __init__(self, node: Node, urls: Sequence[str]) -> None:
+    def __init__(self, node: Node, urls: Sequence[str], maker: Maker | None = None) -> None:
         self._node = node
         self._urls = urls
+        self._maker = maker
         self._round = 0
 
-    def table(self, rounds: int, functions: int) -> str:
+    def table(self, title: str, rounds: int, functions: int) -> str:
         """Return the table, and the dearest functions if any are wanted."""
         for _ in range(WARM):
             self._fetch(self._next())
@@ -98,9 +128,10 @@ class Measure:
         stats: pstats.Stats = pstats.Stats(profile, stream=text)
         count = rounds * len(self._urls)
         parts = Shares(stats.stats, count, total_ms).by_part()  # type: ignore[attr-defined]
-        print("| an original into the store | ms |\n|---|---|", file=text)
-        for part, title in PARTS.items():
-            print(f"| {part}: {title} | {parts.get(part, 0.0):.2f} |", file=text)
+        print(f"| {title} | ms |\n|---|---|", file=text)
+        for part, meaning in PARTS.items():
+            if part in parts:
+                print(f"| {part}: {meaning} | {parts[part]:.2f} |", file=text)
         print(f"| all | {total_ms:.2f} |", file=text)
         if functions:
             stats.sort_stats("tottime").print_stats(functions).print_callers(functions)
@@ -115,11 +146,14 @@ class Measure:
 
     def _next(self) -> list[Url]:
         self._round += 1
-        return [Url.parse(f"{url}?round={self._round}") for url in self._urls]
+        which = f"{bool(self._maker)}-{self._round}"
+        return [Url.parse(f"{url}?round={which}") for url in self._urls]
 
     def _fetch(self, urls: Sequence[Url]) -> None:
         for url in urls:
-            self._node.cache.load(url)
+            original = self._node.cache.load(url).original
+            if self._maker:
+                self._maker.make(original, Recipe(SIDE, SIDE))
         self._node.recorder.finish()
 
 
