@@ -25,7 +25,8 @@ from pathlib import Path
 from bench import pictures, systems
 from bench.__main__ import workplace
 from image_cloud.config import Config
-from image_cloud.decoding.maker import Made, Maker
+from image_cloud.decoding.asking import Made
+from image_cloud.decoding.maker import Maker
 from image_cloud.fetch.flights import Flights
 from image_cloud.node import Node
 from image_cloud.picture.url import Url

@@ -19,8 +19,9 @@ from image_cloud.config import Config
 from image_cloud.db.connect import Database
 from image_cloud.db.history import HistoryReader
 from image_cloud.db.listen import Listener
+from image_cloud.decoding.asking import Made
 from image_cloud.decoding.client import Decoder
-from image_cloud.decoding.maker import Made, Maker
+from image_cloud.decoding.maker import Maker
 from image_cloud.explain.everywhere import Everywhere
 from image_cloud.explain.here import Here
 from image_cloud.fetch.arrival import Arrivals

@@ -17,8 +17,9 @@ from image_cloud.config import Config, load_config
 from image_cloud.config.sample import render
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
+from image_cloud.decoding.asking import Made
 from image_cloud.decoding.client import Decoder
-from image_cloud.decoding.maker import Made, Maker
+from image_cloud.decoding.maker import Maker
 from image_cloud.fetch.flights import Flights
 from image_cloud.process.sockets import socket_path
 from image_cloud.storage.failures import Failures

@@ -1,23 +1,23 @@
 """Makes variants: has them decoded, checks what comes, and keeps it.
 
 One original is decoded once at a time on the node: who asks for another of its sizes meanwhile waits, and
-finds it made along or asks next.  What was asked for is kept first; what is made
-along comes behind the answer.
+finds it made along or asks next.  What was asked for is kept first; what is
+made along comes behind the answer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from image_cloud.config.sections import Resize as Settings
 from image_cloud.decoding.answer import Answer, Question, ask
+from image_cloud.decoding.asking import Asking, Made, Rest, Start, Turns, Variant, start_nothing
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import Decoder
 from image_cloud.decoding.plan import AS_DECODED, FINE, NO_STEPS, VISITOR, Plan
@@ -32,58 +32,6 @@ from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
-
-Made = Mapping[str, bytes | None]
-"""The variants that were made, by name: None where it is kept, else its bytes."""
-T = TypeVar("T")
-
-
-Rest = Callable[[], Made]
-Start = Callable[[Callable[[], None]], bool]
-
-
-class Turns(Protocol):
-    """Runs one piece of work per key at a time; the others get its result (image_cloud.fetch.flights)."""
-
-    def run_ahead(
-        self,
-        key: str,
-        work: Callable[[], tuple[Made, Rest | None]],
-        *,
-        is_enough: Callable[[Made], bool],
-        look: Callable[[], Made | None],
-        start: Start,
-    ) -> Made:
-        """Return the first result of `work`, or of the one under way for `key`; `start` does its rest."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A variant that is kept, or its bytes in `data`; `is_new` where it was made because it was asked for."""
-
-    data: bytes | None
-    is_new: bool
-
-
-class _Asking:
-    """One who asks for a variant, and perhaps waits for it."""
-
-    def __init__(self, store: Store, original: Original, recipe: Recipe) -> None:
-        self.original = original
-        self.recipe = recipe
-        self.is_new = False
-        self._store = store
-
-    def is_there(self) -> bool:
-        return self._store.variants.has(self.original.stem, self.recipe.name)
-
-    def look(self) -> Made | None:
-        return {self.recipe.name: None} if self.is_there() else None
-
-    def is_enough(self, made: Made) -> bool:
-        """Say whether what is asked for was made before its companions."""
-        self.is_new = self.recipe.name in made
-        return self.is_new
 
 
 class Maker:
@@ -117,7 +65,7 @@ class Maker:
         `start` has its own companions kept behind the return, in another thread; without, they come before.
         Raises what `make` raises.
         """
-        asking = _Asking(self._store, original, recipe)
+        asking = Asking(self._store, original, recipe)
         while not asking.is_there():
             self._failures.check(original.key, RESIZE)
             made = self._turns.run_ahead(
@@ -125,7 +73,7 @@ class Maker:
                 lambda: self._make(asking, kind, ahead=start is not None),
                 is_enough=asking.is_enough,
                 look=asking.look,
-                start=start or _start_nothing,
+                start=start or start_nothing,
             )
             if recipe.name in made:
                 return Variant(made[recipe.name], asking.is_new)
@@ -142,16 +90,14 @@ class Maker:
             ) as answer:
                 return answer.first
 
-    def _make(self, asking: _Asking, kind: int, *, ahead: bool) -> tuple[Made, Rest | None]:
+    def _make(self, asking: Asking, kind: int, *, ahead: bool) -> tuple[Made, Rest | None]:
         """Make and keep the variant and its companions; `ahead` of these, what keeps them is returned."""
         original, recipe = asking.original, asking.recipe
         there = self._store.variants.names(original.stem)
         if recipe.name in there:
             return {recipe.name: None}, None
         asking.is_new = True
-        wanted = [recipe, *companions(recipe, self._settings)]
-        recipes = tuple(one for one in wanted if one.name not in there)
-        plan = Plan(recipes, _ladder(there), current_id.get())
+        plan = self._plan(recipe, there)
         started = time.monotonic()
         with contextlib.ExitStack() as opened:
             with timed(RESIZES, RESIZE_SECONDS), self._remembered(original):
@@ -171,6 +117,12 @@ class Maker:
         if behind is None:
             return made, None
         return made, lambda: self._make_along(original, made, answer, version, behind)
+
+    def _plan(self, recipe: Recipe, there: set[str]) -> Plan:
+        """Return what to make, given the names that are there."""
+        wanted = [recipe, *companions(recipe, self._settings)]
+        recipes = tuple(one for one in wanted if one.name not in there)
+        return Plan(recipes, _ladder(there), current_id.get())
 
     def _make_along(
         self,
@@ -233,10 +185,6 @@ class Maker:
             key, reason = original.key, error.strerror
             log.warning("event=variant_not_stored key=%s reason=%r", key, reason)
         return [name for name in files if name not in failed]
-
-
-def _start_nothing(_job: Callable[[], None]) -> bool:
-    return False
 
 
 def _ladder(there: set[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from image_cloud.decoding.maker import Maker, Start, Variant
+from image_cloud.decoding.asking import Start, Variant
+from image_cloud.decoding.maker import Maker
 from image_cloud.errors import StorageUnavailable
 from image_cloud.fetch.load import Cache, Found
 from image_cloud.picture.variant import Recipe

@@ -21,9 +21,10 @@ from falcon_app.growing_threads import GrowingThreads
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
 from image_cloud.decoding import frames
+from image_cloud.decoding.asking import Made, Variant
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder
-from image_cloud.decoding.maker import Made, Maker, Variant
+from image_cloud.decoding.maker import Maker
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, PREFETCH, Plan, complete
 from image_cloud.errors import (
     Busy,

@@ -16,7 +16,7 @@ from falcon_app.fetch.originals import Fetch
 from falcon_app.front.images import GetImage, GetThumbnail
 from image_cloud.config.sections import Failures as FailureSettings
 from image_cloud.config.sections import Resize
-from image_cloud.decoding.maker import Variant
+from image_cloud.decoding.asking import Variant
 from image_cloud.errors import (
     BadParameter,
     Busy,
