@@ -17,15 +17,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemons.processes import listen_again
 from image_cloud.config import Config, config_from_environment
 from image_cloud.metrics.events import count_events
-from image_cloud.node import Node
 from image_cloud.process import heartbeat
 from image_cloud.process.heartbeat import Heartbeat
 from image_cloud.process.logs import set_up_logging
 from image_cloud.process.steps import Worker, repeat, wake
+
+if TYPE_CHECKING:
+    from image_cloud.node import Node
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,9 @@ log = logging.getLogger(__name__)
 FINISH_S, FINISH_LAST_S = 27.0, 4.0
 
 Workers = dict[threading.Thread, Worker]
-Create = Callable[[Node, "Runner"], Worker]
+Create = Callable[["Node", "Runner"], Worker]
+CreateAlone = Callable[[Config, "Runner"], Worker]
+"""Wires a daemon that needs no part of the node: those take 10 MB of memory."""
 
 
 class Runner:
@@ -152,6 +157,12 @@ def main(program: str, create: Create) -> None:
     sys.exit(serve(program, create, config, once=once))
 
 
+def main_alone(program: str, create: CreateAlone) -> None:
+    """Do the same for a daemon that is wired from the configuration alone."""
+    config, once = start(program)
+    sys.exit(_serve(program, create, config, once=once))
+
+
 def start(program: str) -> tuple[Config, bool]:
     """Read configuration and command line; return the former, and whether one step was asked for."""
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
@@ -168,12 +179,22 @@ def serve(
     program: str, create: Create, config: Config, process: str = "", *, once: bool = False
 ) -> int:
     """Wire the daemon and run it in this process until SIGTERM; return the exit status."""
+    from image_cloud.node import Node  # not in a daemon that works alone
+
+    return _serve(
+        program, lambda _, runner: create(Node(config), runner), config, process, once=once
+    )
+
+
+def _serve(
+    program: str, create: CreateAlone, config: Config, process: str = "", *, once: bool = False
+) -> int:
     runner = Runner(program, config.node.run, process, once=once)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.end())
     listen_again()
     log.info("event=started daemon=%s", program)
-    status = runner.run(create(Node(config), runner))
+    status = runner.run(create(config, runner))
     log.info("event=stopped daemon=%s", program)
     return status
 

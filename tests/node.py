@@ -19,6 +19,7 @@ def new_node(home: Path, settings: str = "", database: Settings = AWAY) -> Node:
     new_store(home / "storage")
     for name in RUN_FOLDERS:
         (home / "run" / name).mkdir(parents=True)
+    (home / "history").mkdir()
     overrides = f"download.allow_networks=127.0.0.0/8;{settings}"
     config = load_config(None, home=str(home), overrides=overrides)
     return Node(dataclasses.replace(config, database=database))

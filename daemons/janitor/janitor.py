@@ -1,11 +1,12 @@
-"""The clean-up daemon: records what the database missed, counts nginx's answers, evicts variants,
-expires failures, sweeps left-overs.
+"""The clean-up daemon: records what the database missed, evicts variants, expires failures, sweeps
+left-overs.
 
 Run it with `python -m daemons.janitor`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -20,11 +21,11 @@ from image_cloud.cluster.clock import ClusterClock
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.fetch.unstored import Unstored
+from image_cloud.history.uses import Uses
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
-from image_cloud.process.traffic import TrafficReader
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.files import modified
 from image_cloud.storage.recorder import commit_deletes, commit_records
@@ -42,7 +43,7 @@ NICENESS = 10  # requests come first
 
 
 class Janitor:
-    """One round: replay notes, count, evict; now and then: expire failures, remove left-overs.
+    """One round: replay notes, evict; now and then: expire failures, remove left-overs.
 
     `clock` gives seconds since 1970.
     """
@@ -53,7 +54,7 @@ class Janitor:
         failures: Failures,
         unstored: Unstored,
         database: Database,
-        traffic: TrafficReader,
+        uses: Uses,
         eviction: Eviction,
         idle_s: float,
         cluster_clock: ClusterClock,
@@ -68,7 +69,7 @@ class Janitor:
         self._failures = failures
         self._unstored = unstored
         self._database = database
-        self._traffic = traffic
+        self._uses = uses
         self._eviction = eviction
         self._cluster_clock = cluster_clock
         self._tombstones_keep_s = tombstones_keep_s
@@ -82,11 +83,15 @@ class Janitor:
             self._next_sweep = self._clock() + SWEEP_EVERY_S
             self._sweep()
             self._forget_tombstones()
-        self._eviction.note_use(self._traffic.read())
+        self._note_uses()
         evicts = self._eviction.step()
         self._metrics.merge_ended()
         self._commit_deletes()
         return self._commit_records() or evicts
+
+    def _note_uses(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk: what is left says it again
+            self._eviction.note_use(self._uses.take())
 
     def _commit_deletes(self) -> None:
         """Tell the database of deletes that it missed."""
@@ -162,7 +167,7 @@ def create(node: Node, runner: Runner) -> Janitor:
         node.failures,
         node.unstored,
         node.database,
-        TrafficReader(Path(config.node.access_log), node.run / "pools" / "traffic.json"),
+        Uses(node.run / "pools" / "uses"),
         Eviction(node.storage, config.storage.variants_max_bytes, node.store.space),
         config.janitor.interval,
         node.clock,

@@ -16,12 +16,12 @@ from image_cloud.cli import (
     importing,
     operating,
     pictures,
-    status,
     tokens,
     verifying,
 )
 from image_cloud.cli.access import CannotReach, CommandError, Refused
 from image_cloud.cli.batches import overview, prefetch
+from image_cloud.cli.state import status, top
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError, Unavailable
 
@@ -35,6 +35,7 @@ MODULES = (
     overview,
     domains,
     status,
+    top,
     cluster,
     importing,
     verifying,

@@ -17,6 +17,7 @@ class NodeClient:
 
     def __init__(self, base: str, token: str) -> None:
         self.base = base
+        self._token = token
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["X-Image-Cloud-Token"] = token
@@ -26,6 +27,10 @@ class NodeClient:
         """Return a client of --url, else of this node.  Raises ConfigError, CommandError."""
         base = arguments.url_of_node or address(read_config(arguments))
         return cls(base.rstrip("/"), token_of(arguments))
+
+    def of_peer(self, base: str) -> NodeClient:
+        """Return a client of another node with the same token."""
+        return NodeClient(base.rstrip("/"), self._token)
 
     def ask(
         self, method: str, path: str, timeout_s: float = TIMEOUT_S, **request: Any

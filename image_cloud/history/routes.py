@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_cloud.history.latencies import Buckets, add
+from image_cloud.metrics import definitions
 
 PICTURE_ROUTES = ("get_thumbnail", "get_image", "iproxy.php")
-TIMED_ROUTES = (*PICTURE_ROUTES, "fire_and_forget", "delete_image", "changes", "other")
+OTHER, ROOT = definitions.OTHER, "root"
+TIMED_ROUTES = (*PICTURE_ROUTES, "fire_and_forget", "delete_image", "changes", OTHER)
 """Routes whose latencies are kept; those of all further ones are `other`."""
 
-RESULTS = ("nginx", "front", "miss", "peer", "resized", "stale", "fallback")
-"""Where pictures came from; the first two are hits, `nginx` those that nothing but nginx answered."""
+RESULTS = tuple(result for result in definitions.RESULTS if result != definitions.NO_PICTURE)
+"""Where pictures came from; `nginx` and `front` are hits, the first those that nothing but nginx answered."""
 
 
 def pictures(latencies: Mapping[str, Buckets]) -> Buckets:

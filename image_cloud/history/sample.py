@@ -11,6 +11,9 @@ from image_cloud.history import latencies
 from image_cloud.history.latencies import Buckets
 
 MOST_BYTES = 1 << 16
+DAY_S = 86400
+KEPT = {10: DAY_S // 10, 60: 14 * DAY_S // 60, 300: DAY_S // 300, 3600: 14 * DAY_S // 3600}
+"""How many samples the node keeps, by the seconds of their step: a day, or two weeks of them."""
 
 
 @dataclasses.dataclass

@@ -10,13 +10,9 @@ from typing import Any
 from image_cloud.db.history import HistoryReader
 from image_cloud.history.latencies import percentiles
 from image_cloud.history.routes import RESULTS, TIMED_ROUTES, pictures
-from image_cloud.history.sample import Sample
+from image_cloud.history.sample import DAY_S, Sample
 from image_cloud.request.parameter import Parameters, Word
 from image_cloud.request.query import Query
-
-DAY_S = 86400
-KEPT = {10: DAY_S // 10, 60: 14 * DAY_S // 60, 300: DAY_S // 300, 3600: 14 * DAY_S // 3600}
-"""How many samples the node keeps, by the seconds of their step: a day, or two weeks of them."""
 
 SHARES = {"p50_s": 0.5, "p95_s": 0.95, "p99_s": 0.99}
 COUNTS = ("requests", "errors_4xx", "errors_5xx", "status_401", "status_403", "status_429", "bytes")

@@ -60,10 +60,6 @@ SENT_BYTES = Counter(
     _each(*PICTURE_ROUTES),
     group=GROUP,
 )
-RESPONSES = State("responses_total", "Answers by status.", ("status",), kind="counter", group=GROUP)
-PICTURES = State(
-    "pictures_total", "Pictures by where they came from.", ("cache",), kind="counter", group=GROUP
-)
 
 # --- downloads, resizes, clones ------------------------------------------------------------------
 

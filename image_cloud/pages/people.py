@@ -22,6 +22,18 @@ def size(count_bytes: float) -> str:
     return f"{count_bytes / unit:.3g} {name}" if unit > 1 else f"{count_bytes:.0f} {name}"
 
 
+def days(count: float) -> str:
+    """Return a number of days in words."""
+    if count < 2:
+        return f"{24 * count:.0f} hours"
+    return f"{count:.0f} days"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a short time."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def printable(text: Any) -> str:
     """Return what may go to a terminal: what shops and peers say holds no control characters."""
     return "".join(one if one.isprintable() else "?" for one in str(text))

@@ -17,11 +17,11 @@ from image_cloud.db.connect import Database
 from image_cloud.db.history import HistoryReader
 from image_cloud.db.prefetch import batches
 from image_cloud.errors import ImageCloudError
+from image_cloud.history import traffic
 from image_cloud.history.lately import lately
 from image_cloud.node import Node
 from image_cloud.politeness import limits
 from image_cloud.politeness.overview import Overview
-from image_cloud.process import traffic
 from image_cloud.process.sockets import SERVERS
 from image_cloud.storage.files import count_in
 from image_cloud.storage.space import Space
@@ -67,7 +67,7 @@ class NodeStatus:
             **state,
             "pools": parts.readiness.pools(),
             "disk": _disk(parts.storage),
-            "traffic": _traffic(parts.run),
+            "traffic": _traffic(parts.history),
             "lately": lately(parts.history, time.time()),
             "unrecorded": count_in(parts.storage / "unrecorded"),
             "prefetch_paused": not parts.space.has_room(),
@@ -136,9 +136,9 @@ def _disk(storage: Path) -> Facts:
     }
 
 
-def _traffic(run: Path) -> Facts:
+def _traffic(history: HistoryReader) -> Facts:
     """Return what nginx's log adds up to since the node was made."""
-    seen = traffic.load(run / "pools" / "traffic.json")
+    seen = traffic.load(history)
     pictures = sum(seen.caches.values())
     hits = seen.caches.get("HIT", 0)
     return {

@@ -35,7 +35,9 @@ LEAST_PAUSE_S = 2.5  # ticks that waited, while this machine or we stood still, 
 STARTING, ENDED = "PROCESS_STATE_STARTING", ("EXITED", "BACKOFF")
 OURS = "image-cloud-"
 STOPPED_S = 10.0  # a daemon found stopped for so long
-DAEMONS = ("image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch")
+DAEMONS = (
+    "image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch", "image-cloud-sampler",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,5 +85,5 @@ def test_what_is_asked_for_is_defined() -> None:
         "image_cloud_decoder_workers", "image_cloud_peer_silent_seconds", "image_cloud_peer_backlog",
         "image_cloud_peer_feed_held_seconds", "image_cloud_evicted_bytes_total",
         "image_cloud_audited_bytes_total", "image_cloud_audit_finished_timestamp_seconds",
-        "image_cloud_variants", "image_cloud_responses_total", "image_cloud_pictures_total",
+        "image_cloud_variants",
     }  # fmt: skip

@@ -68,9 +68,9 @@ def problem(answer: requests.Response, status: int, code: str) -> dict[str, Any]
     return body
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(condition: Callable[[], Any], what: str, within_s: float = DEADLINE_S) -> Any:
     """Return the first true value of `condition`; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + within_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never came true: {what}"
         time.sleep(0.05)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +104,42 @@ def test_completion_and_tokens(stack: Stack) -> None:
     assert "_image_cloud" in stack.cli("completion", "bash").replace("-", "_")
     assert stack.cli("token", "list").splitlines()[0].split() == ["client", "created", "scopes"]
     assert "client" in json.loads(stack.cli("token", "list", "--json"))[0]
+
+
+def test_top(stack: Stack, elsewhere: list[str], tmp_path: Path) -> None:
+    def seen() -> dict[str, Any]:
+        asked = run(tmp_path, *elsewhere, "top", "--json")
+        assert (asked.returncode, asked.stderr) == (GOOD, "")
+        (node,) = json.loads(asked.stdout)["nodes"]
+        return dict(node)
+
+    eventually(lambda: seen()["memory_bytes"], "the sampler has looked")
+    once = run(tmp_path, *elsewhere, "top")  # no terminal
+    assert (once.returncode, once.stderr) == (GOOD, "")
+    assert "1 of 1 nodes are ok" in once.stdout
+    assert "\x1b" not in once.stdout
+    assert run(tmp_path, *elsewhere, "top", "--interval", "0").returncode == USAGE
+    away = run(tmp_path, "--url", "http://127.0.0.1:1", *elsewhere[2:], "top", "--once")
+    assert (away.returncode, "does not answer" in away.stderr) == (AWAY, True)
+    Path(elsewhere[3]).write_text("wrong")
+    assert run(tmp_path, *elsewhere, "top").returncode == REFUSED
+
+
+def test_top_draws_on_a_terminal_until_it_is_interrupted(elsewhere: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    top = subprocess.Popen(
+        [str(CHECKOUT / ".venv/bin/image-cloud"), *elsewhere, "top", "--interval", "1"],
+        env={"TERM": "xterm", "PATH": "/usr/bin:/bin", "COLUMNS": "60", "LINES": "20"},
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    drawn = b""
+    while drawn.count(b"nodes are ok") < 2:
+        assert select.select([ours], [], [], 60)[0], drawn
+        drawn += os.read(ours, 4096)
+    top.send_signal(signal.SIGINT)
+    assert top.wait(30) == GOOD
+    drawn += os.read(ours, 4096)
+    os.close(ours)
+    assert drawn.startswith(b"\x1b[?1049h\x1b[?25l")
+    assert drawn.endswith(b"\x1b[?25h\x1b[?1049l"), "the terminal is as before"

@@ -73,6 +73,24 @@ def test_every_metric_of_alerts_and_dashboard_is_in_a_scrape(stack: Stack) -> No
     assert not missing
 
 
+def thumbnails(stack: Stack, result: str) -> float:
+    return value(stack, "requests_total", route="/get_thumbnail", result=result, status="200")
+
+
+def test_hits_and_misses_are_counted(stack: Stack, origin: Origin) -> None:
+    url = origin.serve("/hits-counted.jpg", jpeg(seed=32))
+    before = {result: thumbnails(stack, result) for result in ("nginx", "front", "resized")}
+
+    def more(*results: str) -> float:
+        return sum(thumbnails(stack, result) - before[result] for result in results)
+
+    for _ in range(21):
+        assert get(stack, "/get_thumbnail", url=url).status_code == 200
+    eventually(lambda: more("nginx", "front") >= 20, "hits are counted")
+    assert more("nginx") > 0
+    eventually(lambda: more("resized") >= 1, "the miss, too")
+
+
 def test_the_state_of_the_node(stack: Stack) -> None:
     eventually(lambda: value(stack, "up", part="database") == 1, "the database is up")
     eventually(lambda: value(stack, "up", part="storage") == 1, "the storage is up")

@@ -34,6 +34,7 @@ from tests.origin import Call, Origin
 
 CONTENT = jpeg(64, 48)
 END_S = 60.0
+NAMES = ("janitor", "peer_clone", "prefetch", "sampler")
 CLUSTER = "node.name=ic00;cluster.workers=1;cluster.peers=ic01=http://{peer}"
 
 
@@ -226,8 +227,8 @@ def test_the_prefetch_daemon_writes_down_what_it_finishes(
 
 def test_a_daemon_without_work_ends_at_once(new: Callable[..., Node]) -> None:
     node = new()
-    (node.run / "beats").mkdir()
-    for name in ("janitor", "peer_clone", "prefetch"):
+    (node.run / "beats").mkdir(exist_ok=True)
+    for name in NAMES:
         killed = path_of(
             node.run, f"image-cloud-{name.replace('_', '-')}", "of-one-that-was-killed"
         )
@@ -241,10 +242,10 @@ def test_a_daemon_without_work_ends_at_once(new: Callable[..., Node]) -> None:
 
 def test_once_is_one_step_and_touches_no_heartbeat(new: Callable[..., Node]) -> None:
     node = new()
-    (node.run / "beats").mkdir()
+    (node.run / "beats").mkdir(exist_ok=True)
     (node.storage.parent / "image_cloud.ini").write_text(render(node.config))
     environment = {"IMAGE_CLOUD_CONFIG": str(node.storage.parent / "image_cloud.ini")}
-    for name in ("janitor", "peer_clone", "prefetch"):
+    for name in NAMES:
         command = [sys.executable, "-m", f"daemons.{name}", "--once"]
         done = subprocess.run(
             command, env=environment, timeout=END_S, capture_output=True, text=True

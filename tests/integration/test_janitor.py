@@ -16,11 +16,11 @@ from image_cloud.db import catalog
 from image_cloud.errors import OriginReset
 from image_cloud.fetch.audit import MISSING, Finding
 from image_cloud.fetch.audit_state import Place
+from image_cloud.history.uses import Uses
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone
 from image_cloud.process import json_file
-from image_cloud.process.traffic import TrafficReader, load
 from image_cloud.storage.originals import FOLDERS
 from tests.cloning import keep, picture
 from tests.node import new_node
@@ -43,12 +43,12 @@ class Parts:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.node: Node = new_node(folder, database=settings)
         self.clock = Clock()
-        self.log = folder / "access.log"
         self.goes_on = True
         node = self.node
+        self.uses = Uses(node.run / "pools" / "uses")
         self.janitor = Janitor(
             node.store, node.failures, node.unstored, node.database,
-            TrafficReader(self.log, node.run / "pools" / "traffic.json"),
+            self.uses,
             Eviction(node.storage, 1000, node.store.space, self.clock), IDLE_S, node.clock,
             tombstones_keep_s=100.0, go_on=lambda: self.goes_on,
             metrics=ProcessFiles(node.run / "metrics"), clock=self.clock,
@@ -137,13 +137,11 @@ def test_failures_expire(parts: Parts) -> None:
 
 
 def test_a_full_disk_does_not_stop_the_round(parts: Parts) -> None:
-    (parts.node.run / "pools").rmdir()  # no counters can be written
+    (parts.node.run / "pools" / "uses").mkdir()  # nothing can be read there
     keep(parts.node.store, PICTURE)
     aged(parts.node.storage / "unrecorded" / f"{PICTURE.key}.json", parts.clock, 60)
-    parts.log.write_text("{}\n")
     parts.janitor.step()
     assert parts.rows() == [PICTURE.key]
-    assert load(parts.node.run / "pools" / "traffic.json").offset == 0
 
 
 def test_after_sigterm_a_sweep_is_broken_off(parts: Parts) -> None:

@@ -14,7 +14,9 @@ from tests.stack.load import Load
 from tests.stack.running import Refused, Stack
 
 POOLS = ("front", "fetch", "decoder", "control")
-DAEMONS = ("image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch")
+DAEMONS = (
+    "image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch", "image-cloud-sampler",
+)  # fmt: skip
 KINDS = {"hit", "original", "miss", "resize", "batch"}
 DEADLINE_S = 60.0
 

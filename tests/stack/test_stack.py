@@ -26,6 +26,7 @@ PROGRAMS = (
     "image-cloud-fetch",
     "image-cloud-front",
     "image-cloud-janitor",
+    "image-cloud-sampler",
     "nginx",
     "postgres",
 )

@@ -20,8 +20,8 @@ from image_cloud.db.history import HistoryFile, HistoryReader, Key
 from image_cloud.errors import StorageUnavailable
 from image_cloud.history import latencies
 from image_cloud.history.routes import TIMED_ROUTES
-from image_cloud.history.sample import Sample
-from image_cloud.history.windows import KEPT, WINDOWS, History, HistoryRequest
+from image_cloud.history.sample import KEPT, Sample
+from image_cloud.history.windows import WINDOWS, History, HistoryRequest
 from tests.unit.web import client, redirect
 
 HOUR, DAY = 3600, 86400

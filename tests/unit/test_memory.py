@@ -63,6 +63,7 @@ DAEMONS = (
     "daemons.janitor.janitor",
     "daemons.peer_clone.peer_clone",
     "daemons.prefetch.dispatcher",
+    "daemons.sampler.sampler",
 )
 
 
@@ -82,6 +83,12 @@ def test_listeners_bring_no_http_client(listener: str) -> None:
 def test_daemons_bring_no_imaging_library_and_no_client_for_peers(daemon: str) -> None:
     """A node without peers imports none."""
     assert not {"PIL", "urllib3", "falcon", "argparse", "certifi"} & modules_of(daemon)
+
+
+def test_the_sampler_is_small() -> None:
+    """It does one small job: each of these would cost it megabytes."""
+    large = {"psycopg2", "requests", "http.client", "ssl", "email", "multiprocessing", "xmlrpc"}
+    assert not large & modules_of("daemons.sampler.sampler")
 
 
 COLLECTED_IN_A_FORK = """

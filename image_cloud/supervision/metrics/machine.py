@@ -14,9 +14,7 @@ from image_cloud.metrics.definitions import (
     FREE_BYTES,
     FREE_INODES,
     HEARTBEAT_AGE,
-    PICTURES,
     QUARANTINED,
-    RESPONSES,
     STORAGE_BYTES,
     STORAGE_INODES,
     UNRECORDED,
@@ -24,7 +22,6 @@ from image_cloud.metrics.definitions import (
 )
 from image_cloud.metrics.exposition import States
 from image_cloud.metrics.series import Labels
-from image_cloud.process import traffic
 from image_cloud.storage.files import count_in
 from image_cloud.supervision.readiness import OK, Readiness
 
@@ -41,16 +38,6 @@ def machine(storage: Path, run: Path, readiness: Readiness) -> States:
         UNRECORDED: {(): count_in(storage / "unrecorded")},
         QUARANTINED: {(): count_in(storage / "quarantine")},
         **_disk(storage),
-        **traffic_of(run),
-    }
-
-
-def traffic_of(run: Path) -> States:
-    """Return what nginx's log adds up to."""
-    seen = traffic.load(run / "pools" / "traffic.json")
-    return {
-        RESPONSES: {(status,): count for status, count in seen.statuses.items()},
-        PICTURES: {(cache,): count for cache, count in seen.caches.items()},
     }
 
 

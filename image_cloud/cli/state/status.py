@@ -9,7 +9,7 @@ from typing import Any
 
 from image_cloud.cli import domains
 from image_cloud.cli.node_client import NodeClient
-from image_cloud.pages.people import ago, printable, size
+from image_cloud.pages.people import ago, days, printable, size
 
 TIMEOUT_S = 10.0
 NOTABLE_S = 1.0
@@ -46,7 +46,7 @@ def lines(facts: Facts) -> Iterator[str]:
         if state != "ok":
             yield f"{pool} pool: {state}"
     disk, traffic = facts["disk"], facts["traffic"]
-    yield f"disk: {size(disk['bytes_free'])} of {size(disk['bytes'])} free"
+    yield f"disk: {size(disk['bytes_free'])} of {size(disk['bytes'])} free{_full_in(facts)}"
     if traffic["hit_share"] is not None:
         yield f"hits: {traffic['hit_share']:.1%} of {sum(traffic['pictures'].values()):,} pictures"
     yield from _queues(facts)
@@ -54,6 +54,12 @@ def lines(facts: Facts) -> Iterator[str]:
         yield f"peer {peer['name']}: {_peer(peer, facts['at'])}"
     for one in facts["domains"]:
         yield f"domain {domains.line(one)}"
+
+
+def _full_in(facts: Facts) -> str:
+    """Say when the disk is full; unknown to a node of an older release."""
+    left = (facts.get("lately") or {}).get("disk_days_left")
+    return "" if left is None else f", full in {days(left)} as it fills now"
 
 
 def _queues(facts: Facts) -> Iterator[str]:
