@@ -32,3 +32,5 @@ class ApiDescription:
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the document."""
         resp.media = self._document
+
+    on_head = on_get

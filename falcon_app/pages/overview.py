@@ -43,3 +43,5 @@ class ChartValues:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the columns of the wanted `window`."""
         resp.media = picked(self._history.answer(HistoryRequest.read(query_of(req))))
+
+    on_head = on_get

@@ -45,6 +45,8 @@ class PictureFile:
         respond(resp, SendFile(relative, HIT))
         resp.set_header("Cache-Control", "private, no-store")
 
+    on_head = on_get
+
 
 class PictureAction:
     """/pages/picture/ACTION: a page that asks once more, and the form behind it."""

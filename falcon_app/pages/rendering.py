@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import Any
 
 import falcon
@@ -58,6 +59,7 @@ class Renderer:
         resp.content_type = "text/html; charset=utf-8"
         resp.text = self._environment.get_template(template).render(
             path=req.path,
+            now=time.time(),
             client=session.client.name if session else "",
             scopes=session.client.scopes if session else (),
             token_field=functools.partial(_field, form_token(req.context.cookie)),

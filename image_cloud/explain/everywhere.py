@@ -23,8 +23,11 @@ class Everywhere:
         self._here = here
         self._peers = peers
 
-    def explain(self, url: Url, *, local: bool) -> Facts:
-        """Return what is known of `url`; without `local` with what the peers say, by their names."""
+    def explain(self, url: Url, *, local: bool, database_s: float = PATIENCE_S) -> Facts:
+        """Return what is known of `url`; without `local` with what the peers say, by their names.
+
+        A person who waits for a page gives this node's database `database_s` at most.
+        """
         began = time.monotonic()
         peers = () if local else self._peers.all
         executor = ThreadPoolExecutor(len(peers) + 1, "explain")
@@ -33,14 +36,18 @@ class Everywhere:
             asked = {peer.name: executor.submit(self._peers.explain, peer, url) for peer in peers}
             facts = self._here.without_database(url)
             patience_s = AT_A_PEER_S if local else PATIENCE_S
-            left_s = began + patience_s - time.monotonic()
-            concurrent.futures.wait([rows, *asked.values()], max(left_s, 0.0))
+            _wait([rows], began + min(database_s, patience_s))
+            _wait(list(asked.values()), began + patience_s)
             whole = _of_rows(facts, rows)
             if not local:
                 whole["peers"] = {name: _answer(one) for name, one in asked.items()}
             return whole
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _wait(futures: list[Future[Facts]], until: float) -> None:
+    concurrent.futures.wait(futures, max(until - time.monotonic(), 0.0))
 
 
 def _of_rows(facts: Facts, rows: Future[Facts]) -> Facts:

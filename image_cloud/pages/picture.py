@@ -16,6 +16,7 @@ from image_cloud.storage.variants import variant_path
 
 # What every browser shows; the others are offered as a download.
 SHOWN = ("jpg", "png", "webp", "gif", "bmp", "avif", "ico")
+DATABASE_S = 0.2
 GOOD, WARNING, BAD = "good", "warning", "bad"
 
 
@@ -67,7 +68,7 @@ class Pictures:
 
     def told(self, url: Url) -> Told:
         """Return what is known of `url`, here and at the peers."""
-        facts = self._everywhere.explain(url, local=False)
+        facts = self._everywhere.explain(url, local=False, database_s=DATABASE_S)
         original = facts["original"]
         tombstone = facts["tombstone"]
         return Told(

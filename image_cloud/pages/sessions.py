@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from image_cloud.errors import StorageUnavailable
 from image_cloud.process import json_file
 from image_cloud.request.tokens import Client, TokenStore
 
@@ -55,12 +56,15 @@ class Sessions:
         self._clock = clock
 
     def open(self, client: Client) -> Session:
-        """Open a session of `client`.  Raises OSError."""
-        self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        self._make_room()
+        """Open a session of `client`.  Raises StorageUnavailable."""
         session = Session(new_id(), client)
         kept = _Kept(client.name, client.sha256, self._clock())
-        json_file.write(self._path(session.id), kept, mode=FILE_MODE)
+        try:
+            self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            self._make_room()
+            json_file.write(self._path(session.id), kept, mode=FILE_MODE)
+        except OSError as error:
+            raise StorageUnavailable("a session cannot be kept; is the disk full?") from error
         return session
 
     def find(self, session_id: str) -> Session | None:

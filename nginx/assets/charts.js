@@ -46,7 +46,7 @@
             scales: { y: is_time ? { distr: 3 } : {
                 range: (_, low, high) => [0, unit === "%" ? 100 : Math.max(high * 1.1, 0.1)],
             } },
-            axes: [{ ...axis, values: (_, times) => times.map(clock) }, { ...axis, size: 56 }],
+            axes: [{ ...axis, size: 28, values: (_, times) => times.map(clock) }, { ...axis, size: 56 }],
             series: [{ label: "UTC", value: (_, time) => (time === null ? "–" : clock(time)) }, ...series.map(([, name], place) => ({
                 label: name, stroke: colour.series[place], width: 1.5, points: { show: false },
                 dash: place ? [6 - 2 * place, 3] : [], value: (_, value) => shown(value, unit),

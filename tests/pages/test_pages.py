@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from urllib.parse import quote
 
 import pytest
@@ -53,11 +52,15 @@ def test_the_first_view_needs_no_script(script: Script) -> None:
 
 def test_an_old_page_says_so_and_comes_back(operator: Visitor) -> None:
     operator.allowed.append("net::ERR_FAILED")
-    note = operator.page.get_by_role("status")
+    operator.context.clock.install()
+    page = operator.go("/")
+    note = page.locator("#stale")
     operator.context.route("**/*", lambda route: route.abort())
-    note.get_by_text("does not answer").wait_for()
+    page.clock.fast_forward(6_000)
+    note.get_by_text("the node does not answer").wait_for()
     operator.context.unroute("**/*")
-    note.wait_for(state="hidden", timeout=60_000)
+    page.clock.fast_forward(60_000)
+    note.wait_for(state="hidden")
 
 
 def test_the_database_away_is_told_and_slows_no_page(script: Script, stack: Stack) -> None:
@@ -210,17 +213,18 @@ def test_an_address_that_is_not_there_is_a_page(operator: Visitor) -> None:
 
 
 def test_a_hidden_tab_asks_for_nothing(operator: Visitor) -> None:
+    operator.context.clock.install()
+    page = operator.go("/")
+    page.wait_for_load_state("networkidle")
     asked: list[str] = []
-    operator.page.on("request", lambda request: asked.append(request.url))
-    operator.page.evaluate(
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
         "Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    before, deadline = len(asked), time.monotonic() + 7
-    while time.monotonic() < deadline:
-        operator.page.wait_for_timeout(500)
-    assert len(asked) == before
-    operator.page.evaluate(
-        "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
-    )
-    operator.page.wait_for_event("request", lambda request: "/" in request.url)
+    page.clock.run_for(120_000)
+    assert not asked
+    with page.expect_request("**/"):
+        page.evaluate(
+            "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
+        )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -79,8 +82,6 @@ def test_what_is_no_session_opens_none(tokens: Path, clock: Clock, given: str) -
 
 
 def test_sessions_that_ended_are_removed(tokens: Path, clock: Clock) -> None:
-    import time
-
     clock.now = time.time()
     sessions, _ = opened(tokens, clock)
     clock.now += LIFE_S + 60
@@ -161,6 +162,29 @@ def test_a_peer_that_does_not_answer_is_the_first_problem() -> None:
         "Works, needs a look", "Does not answer",
     ]  # fmt: skip
     assert found[1].last_seen == 5.0
+
+
+def test_a_peer_that_hangs_holds_nobody_up() -> None:
+    goes_on = threading.Event()
+
+    def hangs() -> dict[str, Any]:
+        goes_on.wait(60)
+        return facts(node="ic01")
+
+    nodes = Nodes(("ic00", facts), [("ic01", "http://ic01:5000", hangs)])
+    own, peer = nodes.states()  # while ic01 hangs
+    assert own.status
+    assert (peer.status, peer.error) == (None, "no answer yet")
+    goes_on.set()
+    assert eventually(lambda: nodes.states()[1].status)
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
 
 
 @pytest.mark.parametrize("told", [{}, {"node": 1}, facts(disk=[]), facts(pools={"a": {}})])
