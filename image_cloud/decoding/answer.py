@@ -53,10 +53,10 @@ class Answer:
     ) -> None:
         self._exchange.close()
 
-    @property
     def has_more(self) -> bool:
-        """Say whether more than one file was asked for."""
-        return len(self.plan.recipes) > 1 or self.plan.ladder != NO_STEPS
+        """Say whether the rest is more than an end, and still to come."""
+        is_more = len(self.plan.recipes) > 1 or self.plan.ladder != NO_STEPS
+        return is_more and not self._exchange.is_all_here()
 
     def rest(self) -> dict[str, bytes]:
         """Read and judge what is made along, by name: variants in the plan's order, perhaps a ladder.

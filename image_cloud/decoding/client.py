@@ -121,6 +121,10 @@ class Exchange:
             raise _busy() from None
         return kind, content
 
+    def is_all_here(self) -> bool:
+        """Say whether the rest of the answer can be read without waiting."""
+        return self._reader.is_all_here()
+
     def refuse(self, reason: str) -> ImageCloudError:
         """Have the daemon end the worker that answered so, and return what is wrong with its picture."""
         log.error("event=decoder_answer_refused reason=%r", reason)

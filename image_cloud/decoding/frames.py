@@ -94,6 +94,15 @@ class Reader:
             raise MalformedAnswer(f"a frame of kind {kind} with {length} bytes")
         return kind, self._take(length)
 
+    def is_all_here(self) -> bool:
+        """Say whether all that comes has come, and its sender has closed the pipe; wait for nothing."""
+        while len(self._rest) <= READ_BYTES and self._poll.poll(0):
+            piece = os.read(self._descriptor, READ_BYTES)
+            if not piece:
+                return True
+            self._rest += piece
+        return False
+
     def _take(self, count: int) -> bytes:
         """Return the next `count` bytes; most frames come in one piece."""
         pieces, here = [self._rest], len(self._rest)

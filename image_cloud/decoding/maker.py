@@ -1,8 +1,8 @@
 """Makes variants: has them decoded, checks what comes, and keeps it.
 
 One original is decoded once at a time on the node: who asks for another of its sizes meanwhile waits, and
-finds it made along or asks next.  What was asked for is kept first; what is
-made along comes behind the answer.
+finds it made along or asks next.  What was asked for is kept first; what
+was made along is kept with it where it has come already, else behind the answer.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ class Maker:
                 return answer.first
 
     def _make(self, asking: Asking, kind: int, *, ahead: bool) -> tuple[Made, Rest | None]:
-        """Make and keep the variant and its companions; `ahead` of these, what keeps them is returned."""
+        """Make and keep the variant and its companions.
+
+        `ahead` of those that have not come yet; what keeps these is returned.
+        """
         original, recipe = asking.original, asking.recipe
         there = self._store.variants.names(original.stem)
         if recipe.name in there:
@@ -105,7 +108,7 @@ class Maker:
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
                 opened.enter_context(answer)
             files, version = {recipe.name: answer.first}, _version(source)
-            waits = ahead and answer.has_more
+            waits = ahead and answer.has_more()
             if not waits:
                 files |= answer.rest()
             made = self._kept(original, files, version)

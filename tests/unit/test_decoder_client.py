@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.decoding import frames
 from image_cloud.decoding.asking import Made, Variant
 from image_cloud.decoding.check import Expected
-from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder
+from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder, Exchange
 from image_cloud.decoding.maker import Maker
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, PREFETCH, Plan, complete
 from image_cloud.errors import (
@@ -88,6 +89,7 @@ class Fake:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.behave: Behave = lambda asked: None
+        self.has_answered: Callable[[], object] = lambda: None
         self.path = str(folder / "socket")
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(self.path)
@@ -103,6 +105,7 @@ class Fake:
                 return
             with contextlib.closing(Asked(connection)) as asked, contextlib.suppress(OSError):
                 self.behave(asked)
+            self.has_answered()
 
     def make(self, recipe: Recipe = RECIPE, patience_s: float = 20.0, **settings: object) -> bytes:
         """Have a variant made of a PNG of 400 x 200, and return it."""
@@ -266,6 +269,39 @@ def test_a_companion_on_its_way_holds_up_no_answer_and_is_not_made_twice(
     assert store.variants.names(KEY) == {RECIPE.name, OTHER.name}
     assert asked_for == [(RECIPE, OTHER)]
     threads.shutdown()
+
+
+def test_a_reader_knows_without_waiting_whether_all_has_come() -> None:
+    reading, writing = os.pipe()
+    reader = frames.Reader(reading, time.monotonic() + 20.0)
+    frames.write(writing, VARIANT, GOOD)
+    assert reader.read(10**6) == (VARIANT, GOOD)
+    assert not reader.is_all_here(), "nothing more yet"
+    frames.write(writing, VARIANT, COMPANION)
+    assert not reader.is_all_here(), "something, but no end"
+    frames.write(writing, END)
+    os.close(writing)
+    assert reader.is_all_here()
+    assert reader.read(10**6) == (VARIANT, COMPANION), "what it looked at is not lost"
+    assert reader.read(10**6) == (END, b"")
+    os.close(reading)
+
+
+def test_an_answer_that_has_come_in_full_needs_no_other_thread(fake: Fake, store: Store) -> None:
+    fake.behave = lambda asked: asked.send((VARIANT, GOOD), (VARIANT, COMPANION), (END, b""))
+    sent = threading.Event()
+
+    class Late(Decoder):
+        def ask(self, *arguments: Any, **options: Any) -> Exchange:
+            exchange = super().ask(*arguments, **options)
+            assert sent.wait(20.0)
+            return exchange
+
+    fake.has_answered = sent.set
+    turns: Flights[Made] = Flights(store.root / "incoming" / ".decoding", 20.0)
+    maker = Maker(store, fake.failures, Late(fake.path, 20.0), turns, TOGETHER)
+    maker.have(ORIGINAL, RECIPE, start=lambda _: pytest.fail("all was here"))
+    assert store.variants.names(KEY) == {RECIPE.name, OTHER.name}
 
 
 def test_a_companion_that_never_comes_is_made_when_it_is_asked_for(
