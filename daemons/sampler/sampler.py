@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daemons.loop import Runner
 from daemons.sampler.counting import Pending, variants
+from daemons.sampler.events import Events
 from daemons.sampler.gauges import Gauges
 from image_cloud.config import Config
 from image_cloud.db.history import HistoryFile, HistoryReader
@@ -22,6 +23,7 @@ from image_cloud.history.access_log import CHUNK_BYTES, AccessLog, Place
 from image_cloud.history.lines import Line
 from image_cloud.history.sample import KEPT
 from image_cloud.history.uses import Uses
+from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.metrics.requests import Answered, RequestCounter
 from image_cloud.process import json_file
 from image_cloud.process.typed import fit
@@ -29,12 +31,12 @@ from image_cloud.process.typed import fit
 log = logging.getLogger(__name__)
 
 IDLE_S, MEASURE_S, PRUNE_S = 1.0, 10, 60
-PLACE = "access_log"
+PLACE, EVENTS = "access_log", "events"
 NICENESS = 5  # requests come first
 
 
 class Sampler:
-    """Follows the access log, and writes into `file` what its lines and `gauges` say.
+    """Follows the access log, and writes into `file` what its lines, `events` and `gauges` say.
 
     The place in the log is written together with what was counted up to there: whenever this process is
     killed, nothing is counted twice, and nothing left out.  While the file cannot be written, all of that
@@ -48,6 +50,7 @@ class Sampler:
         access_log: AccessLog,
         file: HistoryFile,
         gauges: Callable[[], Mapping[str, float]],
+        events: Events,
         uses: Uses,
         tell: Callable[[Answered, int], None],
         clock: Callable[[], float] = time.time,
@@ -55,6 +58,7 @@ class Sampler:
         self._access_log = access_log
         self._file = file
         self._gauges = gauges
+        self._events = events
         self._uses = uses
         self._tell_of = tell
         self._clock = clock
@@ -77,6 +81,7 @@ class Sampler:
     def _resume(self) -> None:
         """Go on where the process before this one stopped.  Raises StorageUnavailable."""
         place, counted = self._file.state(PLACE), self._file.state(traffic.STATE)
+        self._events.resume(self._file.state(EVENTS))
         self._place, self._traffic = _place(place), traffic.read(counted)
 
     def _step(self, now: float) -> bool:
@@ -101,12 +106,14 @@ class Sampler:
         sample = self._pending.at(now)
         for name, value in self._gauges().items():
             sample.measure(name, value)
+        self._events.add_to(sample)
 
     def _write(self, now: float) -> None:
         if not self._pending:
             return
         state = {
             PLACE: json.dumps(dataclasses.asdict(self._place or Place())),
+            EVENTS: self._events.state(),
             traffic.STATE: json.dumps(dataclasses.asdict(self._traffic)),
         }
         self._file.write(self._pending.changes(now), state)
@@ -146,6 +153,7 @@ def create(config: Config, _runner: Runner) -> Sampler:
         AccessLog(Path(config.node.access_log)),
         HistoryFile(path, KEPT),
         Gauges(Path(storage.path), run, storage.min_free_bytes, HistoryReader(path)),
+        Events(ProcessFiles(run / "metrics")),
         Uses(run / "pools" / "uses"),
         RequestCounter().count,
     )

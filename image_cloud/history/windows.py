@@ -15,7 +15,10 @@ from image_cloud.request.parameter import Parameters, Word
 from image_cloud.request.query import Query
 
 SHARES = {"p50_s": 0.5, "p95_s": 0.95, "p99_s": 0.99}
-COUNTS = ("requests", "errors_4xx", "errors_5xx", "status_401", "status_403", "status_429", "bytes")
+COUNTS = (
+    "requests", "errors_4xx", "errors_5xx", "status_401", "status_403", "status_429", "bytes",
+    "downloads.ok", "download_bytes",
+)  # fmt: skip
 GAUGES = (
     "prefetch_waiting", "prefetch_leased", "clone_backlog", "decoder_running", "decoder_waiting",
     "fetch_running", "disk_bytes", "disk_free_bytes", "disk_days_left", "variants_bytes",

@@ -266,7 +266,7 @@ HEARTBEAT_AGE = State(
     ("program", "thread"),
     group=GROUP,
 )
-PROGRAMS = ("front", "fetch", "control", "decoder", "janitor", "peer-clone", "prefetch")
+PROGRAMS = ("front", "fetch", "control", "decoder", "janitor", "peer-clone", "prefetch", "sampler")
 WATCHDOG_KILLS = Counter(
     "watchdog_kills_total",
     "Times that the watchdog found a program hung.",

@@ -69,6 +69,8 @@ def test_requests_are_in_the_history_in_20_s(stack: Stack, origin: Origin) -> No
     assert hits(stack, began) >= 29
     assert counted(stack, "results_per_s.nginx", began) > 0
     assert counted(stack, "results_per_s.resized", began) >= 1
+    assert counted(stack, "downloads_per_s.ok", began) >= 1
+    assert counted(stack, "download_bytes_per_s", began) > 0
     assert counted(stack, "errors_4xx_per_s", began) >= 1
     row = next(row for row in rows(stack) if row["requests_per_s.get_thumbnail"])
     assert 0 < row["p50_s"] <= row["p99_s"] < 60

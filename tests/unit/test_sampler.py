@@ -6,6 +6,8 @@ import datetime
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from daemons.sampler.counting import MOST_TIMES, Pending, adding
+from daemons.sampler.events import Events
 from daemons.sampler.gauges import Gauges
 from daemons.sampler.memory import memory_of
 from daemons.sampler.sampler import Sampler
@@ -24,6 +27,7 @@ from image_cloud.history.lines import Line
 from image_cloud.history.sample import KEPT, Sample
 from image_cloud.history.trend import days_left
 from image_cloud.history.uses import Uses
+from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.metrics.requests import Answered
 from image_cloud.process.unix_get import get_json
 
@@ -53,12 +57,15 @@ class Parts:
         self.log.touch()
         self.gauges: dict[str, float] = {"disk_free_bytes": 7.0}
         self.seen: list[Answered] = []
+        self.metrics = folder / "metrics"
+        self.metrics.mkdir()
         self.restart()
 
     def restart(self) -> None:
         self.sampler = Sampler(
             AccessLog(self.log, clock=lambda: self.now), HistoryFile(self.path, KEPT), lambda: self.gauges,
-            Uses(self.uses), lambda answered, times: self.seen.extend([answered] * times), lambda: self.now,
+            Events(ProcessFiles(self.metrics)), Uses(self.uses),
+            lambda answered, times: self.seen.extend([answered] * times), lambda: self.now,
         )  # fmt: skip
 
     def write(self, *lines: str) -> None:
@@ -220,6 +227,46 @@ def test_much_is_read_in_pieces(tmp_path: Path) -> None:
         steps += 1
     assert steps >= 2
     assert parts.requests() == {5: 10_000}
+
+
+# --- what other processes count -------------------------------------------------------------------
+
+
+def happened(folder: Path, code: str) -> None:
+    """Count in a process of its own."""
+    definitions = "from image_cloud.metrics.definitions import *\n"
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", definitions + code], env=environment, check=True)
+
+
+def test_downloads_count_once_whoever_counted_them(parts: Parts) -> None:
+    happened(parts.metrics, "DOWNLOADS.add('ok', by=1000)")  # before there was a history
+    parts.sampler.step()
+    parts.now += 10
+    happened(parts.metrics, "DOWNLOADS.add('ok', by=3); DOWNLOADED_BYTES.add(by=500)")
+    parts.sampler.step()
+    happened(parts.metrics, "DOWNLOADS.add('ok', by=2); DOWNLOADS.add('origin_reset')")
+    parts.restart()
+    parts.now += 10
+    parts.sampler.step()
+    ProcessFiles(parts.metrics).merge_ended()
+    parts.now += 10
+    parts.sampler.step()
+    found = [sample.counts for sample in parts.samples().values()]
+    assert found == [
+        {}, {"downloads.ok": 3, "download_bytes": 500}, {"downloads.ok": 2, "downloads.origin_reset": 1}, {},
+    ]  # fmt: skip
+    (parts.metrics / "ended.json").unlink()
+    happened(parts.metrics, "DOWNLOADS.add('ok', by=4)")
+    parts.now += 10
+    parts.sampler.step()
+    assert list(parts.samples().values())[-1].counts == {"downloads.ok": 4}
+
+
+def test_a_node_that_counts_nothing_has_a_history_all_the_same(parts: Parts) -> None:
+    parts.metrics.rmdir()
+    parts.sampler.step()
+    assert len(parts.samples()) == 1
 
 
 # --- gauges ---------------------------------------------------------------------------------------
