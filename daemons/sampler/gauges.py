@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from daemons.sampler.memory import memory_of
+from daemons.sampler.waiting import waiting_in
 from image_cloud.db.history import HistoryReader
 from image_cloud.history.sample import Sample
 from image_cloud.history.trend import DAY_S, days_left
-from image_cloud.process.sockets import socket_path
+from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.process.unix_get import get_json
 from image_cloud.storage.files import count_in
 
@@ -50,8 +51,8 @@ class Gauges:
         if abs(self._clock() - self._seldom_at) >= SELDOM_S:
             self._seldom_at = self._clock()
             self._seldom = {**self._memory(), **self._days_left()}
-        found = {**self._disk(), **self._queues(), **self._decoder(), **self._beats()}
-        return {**found, **self._seldom}
+        found = {**self._disk(), **self._queues(), **self._decoder(), **self._waiting()}
+        return {**found, **self._beats(), **self._seldom}
 
     def _disk(self) -> Values:
         with contextlib.suppress(OSError):
@@ -78,6 +79,11 @@ class Gauges:
             waiting = told["waiting"] + told["waiting_prefetch"]
             return {"decoder_running": told["running"], "decoder_waiting": waiting}
         return {}
+
+    def _waiting(self) -> Values:
+        """Return what no thread of a pool has taken yet."""
+        paths = {f"{pool}_waiting": socket_path(str(self._run), pool) for pool in POOLS}
+        return {name: float(waiting) for name, waiting in waiting_in(paths).items()}
 
     def _beats(self) -> Values:
         """Return for each pool and daemon since when one of its threads has made no step."""

@@ -21,8 +21,8 @@ COUNTS = (
 )  # fmt: skip
 GAUGES = (
     "prefetch_waiting", "prefetch_leased", "clone_backlog", "decoder_running", "decoder_waiting",
-    "fetch_running", "disk_bytes", "disk_free_bytes", "disk_days_left", "variants_bytes",
-    "memory_bytes",
+    "fetch_running", "front_waiting", "fetch_waiting", "control_waiting", "disk_bytes",
+    "disk_free_bytes", "disk_days_left", "variants_bytes", "memory_bytes",
 )  # fmt: skip
 """What each row has; further counts, latencies and gauges follow where the samples have them."""
 

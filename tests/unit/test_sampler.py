@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -20,6 +21,7 @@ from daemons.sampler.events import Events
 from daemons.sampler.gauges import Gauges
 from daemons.sampler.memory import memory_of
 from daemons.sampler.sampler import Sampler
+from daemons.sampler.waiting import waiting_in
 from image_cloud.db.history import HistoryFile, HistoryReader, Key
 from image_cloud.history import traffic
 from image_cloud.history.access_log import AccessLog
@@ -380,6 +382,20 @@ def test_a_pool_that_hangs_is_waited_for_a_moment(tmp_path: Path) -> None:
         silent.bind(str(path))
         silent.listen()
         assert get_json(str(path), "/", 0.05) is None
+
+
+def test_what_waits_in_a_pools_socket(node: Path) -> None:
+    path = str(node / "sockets/fetch.sock")
+    with contextlib.ExitStack() as sockets:
+        pool = sockets.enter_context(socket.socket(socket.AF_UNIX))
+        pool.bind(path)
+        pool.listen(10)
+        for _ in range(3):
+            sockets.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        found = gauges(node)
+    assert found["fetch_waiting"] == 3
+    assert "control_waiting" not in found
+    assert waiting_in({"fetch": path}) == {}, "it is closed"
 
 
 # --- memory ---------------------------------------------------------------------------------------
