@@ -71,7 +71,7 @@ def started() -> Iterator[tuple[dict[str, Asked], dict[str, list[int]]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.hits")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2.0)
     arguments = parser.parse_args()
     rates: dict[str, list[float]] = {}
     cpu_us: dict[str, list[float]] = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -68,19 +70,30 @@ def wrk(
             "wrk",
             f"-c{connections}",
             f"-t{threads}",
-            f"-d{seconds:g}",
+            f"-d{math.ceil(seconds)}",
             "--latency",
             "-s",
             file.name,
         ]
-        done = subprocess.run([*command, *options, addresses[0]], capture_output=True, text=True)
-    found = re.search(r"^\{.*\}$", done.stdout, re.MULTILINE)
+        said = _said([*command, *options, addresses[0]], seconds)
+    found = re.search(r"^\{.*\}$", said, re.MULTILINE)
     if not found:
-        raise RuntimeError(done.stdout + done.stderr)
+        raise RuntimeError(said)
     seen: dict[str, float] = json.loads(found[0])
     if seen["errors"]:
         raise RuntimeError(f"{addresses[0]}: {seen['errors']:.0f} errors in {seen['requests']:.0f}")
     return seen | {"per_s": seen["requests"] / seen["us"] * 1e6}
+
+
+def _said(command: list[str], seconds: float) -> str:
+    """Return what wrk prints; it knows whole seconds alone, and ends at SIGINT before."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        if seconds != int(seconds):
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+        return process.communicate()[0]
 
 
 def pull(

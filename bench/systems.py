@@ -53,7 +53,7 @@ class System:
 def files(folder: Path, work: Path) -> Iterator[tuple[str, int]]:
     """Serve `folder` with a bare nginx: the origin of all, and the limit for stored pictures."""
     port = free_port()
-    conf = _nginx(
+    conf = nginx_conf(
         work / "bare", f"server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; }}"
     )
     with procs.started([NGINX, "-c", str(conf), "-e", "stderr"], port, work / "bare/log") as pid:
@@ -119,7 +119,9 @@ def image_filter(origin: str, work: Path) -> Iterator[System]:
         image_filter_buffer 50m; image_filter_jpeg_quality 85;
         location ~ ^/(?<side>[0-9]+)/(?<name>.*) {{
             image_filter resize $side $side; proxy_pass {origin}/$name; }} }}"""
-    conf = _nginx(work / "filter", body, f"load_module {modules}/ngx_http_image_filter_module.so;")
+    conf = nginx_conf(
+        work / "filter", body, f"load_module {modules}/ngx_http_image_filter_module.so;"
+    )
     with procs.started([NGINX, "-c", str(conf), "-e", "stderr"], port, work / "filter/log") as pid:
         yield System(
             FILTER,
@@ -165,7 +167,8 @@ def has_ipx() -> bool:
     return (CACHE / "ipx/node_modules/ipx").exists()
 
 
-def _nginx(folder: Path, servers: str, first: str = "") -> Path:
+def nginx_conf(folder: Path, servers: str, first: str = "") -> Path:
+    """Write the configuration of a plain nginx that keeps no log; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "nginx.conf"
     temp = "".join(
