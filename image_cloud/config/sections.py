@@ -40,7 +40,8 @@ class Node:
     )
     history: str = f.path(
         "{home}/history/history.sqlite",
-        "The node's last 14 days, on a local disk: an SQLite file of at most 50 MB.",
+        "The node's last 14 days: an SQLite file of at most 50 MB, on a local disk, in a folder of its\n"
+        "own that the run user may write.",
     )
     log_level: str = f.choice("info", ("debug", "info", "warning", "error"), "Lowest level to log.")
     log_format: str = f.choice(

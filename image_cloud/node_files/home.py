@@ -40,6 +40,7 @@ PATHS = {
     "nginx_log": "log/nginx",
     # what lasts
     "postgres": "postgres",
+    "history": "history",
     "sample": "sample",
     "sample_origin": "sample_origin",
     # generated at every start

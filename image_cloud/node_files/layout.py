@@ -35,8 +35,10 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     storage = Path(config.storage.path)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
     _make_all(run, READABLE, home.beats, *(storage / name for name in FOLDERS))
+    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, home.metrics)
     history = Path(config.node.history).parent
-    _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, home.metrics, history)
+    if history == home.history or not history.exists():  # no folder of somebody else's becomes ours
+        _make_all(run, PRIVATE, history)
 
 
 def require_space(folder: Path) -> None:
