@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit
 
 import falcon
@@ -12,6 +13,8 @@ from image_cloud.errors import TooManyAttempts
 from image_cloud.pages.attempts import Attempts
 from image_cloud.pages.sessions import SCOPE, Sessions, new_id
 from image_cloud.request.tokens import TokenStore
+
+log = logging.getLogger(__name__)
 
 ADDRESS = "X-Real-IP"
 REFUSED = f"This token is unknown, was revoked, or lacks the scope {SCOPE}."
@@ -48,11 +51,13 @@ class LogIn:
         client = self._tokens.by_token(form.get("token", "").strip())
         if client is None or SCOPE not in client.scopes:
             self._attempts.failed(address)
+            log.warning("event=log_in_refused address=%s", address)
             resp.status = falcon.HTTP_401
             resp.set_header("WWW-Authenticate", 'Bearer realm="Image Cloud"')
             self._renderer.page(req, resp, "log_in.html", wanted=wanted, problem=REFUSED)
             return
         req.context.set_cookie = self._sessions.open(client).id
+        log.info("event=logged_in client=%s address=%s", client.name, address)
         resp.status, resp.location = falcon.HTTP_303, wanted
 
 

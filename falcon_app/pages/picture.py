@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import falcon
 
 from falcon_app.exchange import query_of, respond
@@ -12,6 +14,8 @@ from image_cloud.pages.picture import Pictures
 from image_cloud.picture.url import Url
 from image_cloud.request.parameter import PictureUrl
 from image_cloud.request.steps import HIT, SendFile
+
+log = logging.getLogger(__name__)
 
 
 class PicturePage:
@@ -66,6 +70,8 @@ class PictureAction:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Do it, and say what came of it."""
         url = Url.parse(form_of(req).get("url", ""))
+        client = req.context.session.client.name
+        log.info("event=page_action action=%s key=%s client=%s", self._action.name, url.key, client)
         self._show(req, resp, url, self._actions.do(self._action, url))
 
     def _show(self, req: falcon.Request, resp: falcon.Response, url: Url, outcome: str) -> None:

@@ -75,12 +75,12 @@ def _figures(status: Status) -> Iterator[Figure]:
     yield Figure("Up for", UNKNOWN if status.uptime_s is None else ago(status.uptime_s))
     yield Figure("Requests", f"{now.requests_per_s:,.1f}/s" if status.lately else UNKNOWN)
     hits = status.traffic.hit_share if now.hit_share is None else now.hit_share
-    yield Figure("From disk", "none asked for yet" if hits is None else share(hits), hits)
+    yield Figure("Hit rate", "none asked for yet" if hits is None else share(hits), hits)
     yield Figure("Disk free", f"{size(disk.bytes_free)} of {size(disk.bytes)}", 1 - disk.share_free)
-    yield Figure("Full in", _days(now.disk_days_left))
+    yield Figure("Disk full in", _days(now.disk_days_left) if status.lately else UNKNOWN)
     yield Figure("Pictures", _known(status.pictures_about))
-    yield Figure("To be cloned", _known(status.clone_backlog))
-    yield Figure("To be fetched", _known(status.prefetch.urls if status.prefetch else None))
+    yield Figure("Clone backlog", _known(status.clone_backlog))
+    yield Figure("Prefetch queue", _known(status.prefetch.urls if status.prefetch else None))
 
 
 def _days(days: float | None) -> str:

@@ -37,7 +37,7 @@ class Drawn:
 
 CHARTS = (
     Chart("requests", "Requests", "per second", (("requests_per_s", "all"),)),
-    Chart("hits", "Answered from disk", "%", (("hit_share", "pictures"),), 100),
+    Chart("hits", "Hit rate", "%", (("hit_share", "pictures"),), 100),
     Chart("errors", "Server errors", "per second", (("errors_5xx_per_s", "5xx"),)),
     Chart(
         "times", "Time to answer with a picture", "ms",

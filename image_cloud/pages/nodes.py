@@ -17,6 +17,14 @@ from image_cloud.process.typed import fit
 
 PATIENCE_S = 0.15
 VALID_S = 1.0
+NETWORK = {
+    "NewConnectionError": "nobody listens at its address",
+    "NameResolutionError": "its name has no address",
+    "ConnectTimeoutError": "no connection in time",
+    "ReadTimeoutError": "no answer in time",
+    "ProtocolError": "the connection broke off",
+    "SSLError": "its certificate is refused",
+}
 Facts = dict[str, Any]
 Ask = Callable[[], Facts]
 
@@ -58,6 +66,12 @@ def _seen(state: NodeState, states: list[NodeState]) -> NodeState:
     return dataclasses.replace(state, last_seen=max((one for one in times if one), default=None))
 
 
+def in_words(reason: str) -> str:
+    """Return why a node does not answer; of the network's errors only the name is known."""
+    last = reason.rpartition(": ")[2]
+    return NETWORK.get(last, last)
+
+
 class _Node:
     """One node, with a thread of its own: a question that hangs holds nobody up."""
 
@@ -92,7 +106,7 @@ class _Node:
         try:
             status = fit(Status, self._question())
         except ImageCloudError as refused:
-            error = refused.detail
+            error = in_words(refused.detail)
         except (ValueError, KeyError):
             error = f"{self._name} sent a malformed state"
         with self._mutex:

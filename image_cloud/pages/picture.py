@@ -9,6 +9,7 @@ from typing import Any
 from image_cloud.errors import NotLocal
 from image_cloud.explain.disk import Facts
 from image_cloud.explain.everywhere import Everywhere
+from image_cloud.pages.nodes import in_words
 from image_cloud.pages.people import ago, clock_time, count, printable, size
 from image_cloud.picture.url import Url
 from image_cloud.storage.store import Store
@@ -106,7 +107,8 @@ def _nodes(facts: Facts) -> list[AtNode]:
 
 def _at_node(name: str, facts: Facts) -> AtNode:
     if "verdict" not in facts:
-        return AtNode(name, BAD, f"does not answer: {printable(facts.get('error', 'no answer'))}")
+        why = in_words(printable(facts.get("error", "no answer in time")))
+        return AtNode(name, BAD, f"does not answer: {why}")
     database = facts.get("database", "ok")
     more = "" if database == "ok" else f" (its database: {printable(database)})"
     level = GOOD if facts.get("original") else WARNING

@@ -11,7 +11,7 @@ from image_cloud.pages.status import OK, Status
 
 BAD, WARNING = "bad", "warning"
 LEAST_FREE = 0.1
-STALE_S = 30.0
+STALE_S = 10.0
 MANY_UNRECORDED = 1000
 NOTABLE_HOLD_S = 10.0
 REFUSED = " is refused"

@@ -35,6 +35,13 @@
         return days ? `${text.slice(5, 10)} ${text.slice(11, 13)}h` : text.slice(11, 16);
     }
 
+    // A value between two gaps has no line: it gets a point.
+    function alone(plot, place) {
+        const one = plot.data[place];
+        const is_gap = (index) => (one[index] ?? null) === null;
+        return one.flatMap((_, at) => (!is_gap(at) && is_gap(at - 1) && is_gap(at + 1) ? [at] : []));
+    }
+
     function options(figure, series) {
         const colour = colours();
         const unit = figure.dataset.unit;
@@ -48,7 +55,7 @@
             } },
             axes: [{ ...axis, size: 28, values: (_, times) => times.map(clock) }, { ...axis, size: 56 }],
             series: [{ label: "UTC", value: (_, time) => (time === null ? "–" : clock(time)) }, ...series.map(([, name], place) => ({
-                label: name, stroke: colour.series[place], width: 1.5, points: { show: false },
+                label: name, stroke: colour.series[place], width: 1.5, points: { show: true, size: 4, filter: alone },
                 dash: place ? [6 - 2 * place, 3] : [], value: (_, value) => shown(value, unit),
             }))],
             cursor: { y: false },

@@ -27,7 +27,7 @@ def test_a_node_that_dies_is_told_and_one_that_comes_back_too(nodes: Nodes) -> N
 
     eventually(all_answer, "four cards with figures")
     with nodes["ic02"].paused():
-        eventually(lambda: "ic02 does not answer" in script.get("/").text, "a node that hangs")
+        eventually(lambda: "<strong>ic02</strong>" in script.get("/").text, "a node that hangs")
         assert states()[3].startswith("Works"), "the others are as new as before"
     nodes["ic01"].kill()
     try:

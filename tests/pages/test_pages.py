@@ -30,7 +30,15 @@ def page_of(url: str, page: str = "/pages/picture") -> str:
 
 def test_the_overview_shows_the_node(operator: Visitor) -> None:
     card = operator.page.get_by_role("article", name="ic00")
-    for text in ("Last seen", "Disk free", "Full in", "To be fetched", "Version"):
+    for text in (
+        "Last seen",
+        "Disk free",
+        "Disk full in",
+        "Hit rate",
+        "Clone backlog",
+        "Prefetch queue",
+        "Version",
+    ):
         assert text in card.inner_text()
     assert re.search(r"Works|Degraded", card.inner_text())
 

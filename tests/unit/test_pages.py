@@ -157,6 +157,7 @@ def test_a_peer_that_does_not_answer_is_the_first_problem() -> None:
     found = states(facts(peers=[known], prefetch_paused=False, unrecorded=5000), away)
     first, second = problems(found)
     assert (first.node, first.level) == ("ic01", BAD)
+    assert first.text == "does not answer: nobody listens at its address"
     assert second.node == "ic00"
     assert [card.words for card in cards(found, [first, second])] == [
         "Works, needs a look", "Does not answer",
