@@ -17,6 +17,8 @@ from image_cloud.request.tokens import Client, TokenStore
 MAY_READ = ("X-Image-Cloud-Verdict", "read")
 # When a signed URL expires, seconds since 1970: no answer to it is cached for longer (bound in hot_path.lua).
 EXPIRES = "X-Image-Cloud-Expires"
+# For nginx's access log, which hides it from clients: whose token it was.
+TOKEN_CLIENT = "X-Image-Cloud-Token-Client"  # noqa: S105
 OPEN = ("/health", "/ready")
 # nginx sends it with requests of its own (nginx/snippets/to_pool.conf), and passes none on from a client.
 INTERNAL = "X-Image-Cloud-Internal"
@@ -41,8 +43,9 @@ class TokenCheck:
             req.context.client = signing.verify(req.path, query, self._tokens, time.time())
             req.context.scopes = tuple({"read"} & set(req.context.client.scopes))
             resp.set_header(EXPIRES, query.text("expires") or "")
+            resp.set_header(TOKEN_CLIENT, req.context.client.name)
         elif token is not None:
-            self._take(req, self._tokens.by_token(token))
+            self._take(req, resp, self._tokens.by_token(token))
             if "read" in req.context.scopes:
                 resp.set_header(*MAY_READ)
         elif req.path not in OPEN and not req.get_header(INTERNAL):
@@ -59,8 +62,9 @@ class TokenCheck:
         if any_of and not set(any_of) & set(req.context.scopes):
             raise ScopeMissing(f"the scope {' or '.join(any_of)} is needed here")
 
-    def _take(self, req: falcon.Request, client: Client | None) -> None:
+    def _take(self, req: falcon.Request, resp: falcon.Response, client: Client | None) -> None:
         if client is not None:
+            resp.set_header(TOKEN_CLIENT, client.name)
             req.context.client = client
             req.context.scopes = client.scopes
         elif req.path not in OPEN:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from image_cloud.db.history import Change, Key
 from image_cloud.history.lines import Line
-from image_cloud.history.routes import OTHER, ROOT, TIMED_ROUTES
+from image_cloud.history.routes import NO_CLIENT, OTHER, ROOT, TIMED_ROUTES
 from image_cloud.history.sample import Sample
 from image_cloud.metrics.definitions import NO_PICTURE
-from image_cloud.metrics.requests import Answered, result_of
+from image_cloud.metrics.requests import Answered, Bounded, result_of
 
 TOLD_STATUSES = (401, 403, 429)
-MOST_ROUTES = 40
+MOST_ROUTES, MOST_CLIENTS = 40, 30
 MOST_TIMES = 20_000  # that wait to be written; beyond them the oldest are forgotten
 AHEAD_S = 60  # of our clock that a line may be
 _ROUTE = re.compile(r"[a-z_./-]{1,40}")
@@ -30,6 +30,7 @@ class Pending:
         self._step = min(kept)
         self._samples: dict[int, Sample] = {}
         self._routes: set[str] = set()
+        self._clients = Bounded(MOST_CLIENTS)
 
     def at(self, time: float) -> Sample:
         """Return the sample of a time, for more to be added."""
@@ -59,6 +60,13 @@ class Pending:
             sample.count("errors_5xx" if answered.status >= 500 else "errors_4xx", times)
         if answered.status in TOLD_STATUSES:
             sample.count(f"status_{answered.status}", times)
+        self._count_client(sample, answered, times)
+
+    def _count_client(self, sample: Sample, answered: Answered, times: int) -> None:
+        client = self._clients.name(answered.client or NO_CLIENT)
+        sample.count(f"token_requests.{client}", times)
+        if answered.status in TOLD_STATUSES:
+            sample.count(f"token_{answered.status}.{client}", times)
 
     def _route(self, route: str) -> str:
         """Return a name for a route; not more of them than nginx knows, whatever the log says."""

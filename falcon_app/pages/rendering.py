@@ -21,6 +21,7 @@ NAVIGATION = (
     ("/pages/domains", "Domains"),
     ("/pages/prefetch", "Prefetch"),
     ("/pages/cloning", "Cloning"),
+    ("/pages/clients", "Clients"),
     ("/pages/picture", "Picture"),
     ("/pages/playground", "Playground"),
     ("/docs", "API"),

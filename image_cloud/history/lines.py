@@ -13,7 +13,8 @@ from image_cloud.metrics.requests import Answered
 _LINE = re.compile(
     rb'^\{"time":"([^"]{19,32})","request_id":"[^"]*","method":"[^"]*","route":"([^"]*)",'
     rb'"file":"/?(?:(variants/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}(?:\.private)?/[a-z0-9.-]{1,60})|[^"]*)",'
-    rb'"status":(\d{3}),"bytes":(\d{1,15}),"seconds":(\d{1,6}\.\d{3}),"cache":"([A-Z]{0,8})"(,"code")?',
+    rb'"status":(\d{3}),"bytes":(\d{1,15}),"seconds":(\d{1,6}\.\d{3}),"cache":"([A-Z]{0,8})"(,"code")?'
+    rb'(?:[^\n]*,"token_client":"([A-Za-z0-9._-]{1,63})")?',
     re.MULTILINE,
 )
 """Only lines of a request that a pool had a part in have a code, empty or not."""
@@ -46,6 +47,7 @@ def _line(
     seconds: bytes,
     cache: bytes,
     code: bytes,
+    client: bytes,
 ) -> Line:
     answered = Answered(
         route.decode("latin-1"),
@@ -53,6 +55,7 @@ def _line(
         float(seconds),
         int(size),
         cache.decode(),
+        client.decode(),
         by_pool=bool(code),
     )
     return Line(_time(time.decode("latin-1")), variant.decode(), answered)

@@ -16,6 +16,10 @@ RESULTS = tuple(result for result in definitions.RESULTS if result != definition
 """Where pictures came from; `nginx` and `front` are hits, the first those that nothing but nginx answered."""
 
 
+NO_CLIENT = "-"
+"""Who asks without a good token: the name of no client."""
+
+
 def pictures(latencies: Mapping[str, Buckets]) -> Buckets:
     """Return the latencies of all pictures."""
     sums: Buckets = {}

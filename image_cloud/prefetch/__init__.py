@@ -1,1 +1,4 @@
-"""What a batch of URLs is, from the request body to rows. Nothing here downloads."""
+"""What a batch of URLs is, from the request body to rows, and what its client learns of it.
+
+Nothing here downloads.
+"""

@@ -229,18 +229,21 @@ local function credential_of(parameter)
     return parameter and find(parameter, "^[%w_~.-]+$") and parameter, parameter
 end
 
--- Say whether the front pool let the request's one credential read a moment ago. Only plain ones have a verdict; the
--- blank in an Authorization header keeps them apart from tokens.
-local function may_read(parameter)
+-- Return whose the request's one credential is, if the front pool let it read a moment ago. Only plain ones have a
+-- verdict; the blank in an Authorization header keeps them apart from tokens.
+local function reader(parameter)
     local authorization, header = var.http_authorization, var.http_x_image_cloud_token
-    local good_until = verdicts[authorization or header or parameter]
-    if not good_until or now() >= good_until then
-        return false
+    local verdict = verdicts[authorization or header or parameter]
+    if not verdict or now() >= verdict.good_until then
+        return nil
     end
+    local is_the_only_one
     if authorization then
-        return not header and not parameter
+        is_the_only_one = not header and not parameter
+    else
+        is_the_only_one = not header or (not parameter and not is_repeated())
     end
-    return not header or (not parameter and not is_repeated())
+    return is_the_only_one and verdict.client or nil
 end
 
 -- Return the known parameters as the client sent them, nil where that is not plain: `$args` and the location
@@ -307,9 +310,11 @@ local function named(name_of)
     return function()
         local method, request_uri = get_method(), var.request_uri
         local name = known.get(request_uri) or read_name(request_uri, name_of)
-        if not name or (method ~= "GET" and method ~= "HEAD") or not may_read(name.token) then
+        local client = name and (method == "GET" or method == "HEAD") and reader(name.token)
+        if not client then
             return NO_FILE
         end
+        var.image_cloud_token_client = client
         if #request_uri <= LONGEST_REMEMBERED then
             known.put(request_uri, name)
         end
@@ -436,9 +441,11 @@ end
 -- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.
 function M.client()
     local found = plain(var.request_uri) or {}
-    if not may_read(found.token) then
+    local client = reader(found.token)
+    if not client then
         return ""
     end
+    var.image_cloud_token_client = client
     local _, token = credential_of(found.token)
     return ngx.md5(token)
 end
@@ -458,7 +465,8 @@ function M.learn()
     local credential = credential_of(found.token)
     if credential then
         verdict_count = verdict_count + (verdicts[credential] and 0 or 1)
-        verdicts[credential] = now() + settings.verdict_s
+        local client = var.upstream_http_x_image_cloud_token_client or ""
+        verdicts[credential] = { good_until = now() + settings.verdict_s, client = client }
     end
 end
 

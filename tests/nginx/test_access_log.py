@@ -70,6 +70,37 @@ def test_every_way_to_a_picture_is_logged(stack: Stack, origin: Origin) -> None:
     assert (png["route"], png["file"].rpartition("/")[2]) == ("/get_image", "40x0-fit-q85.png")
 
 
+def test_the_tokens_client_is_logged_whoever_answers(stack: Stack, origin: Origin) -> None:
+    url = origin.serve("/whose.jpg", jpeg(seed=65))
+    token = stack.cli("token", "add", "reader-in-the-log", "read").split()[-1]
+    ways: set[str] = set()
+
+    def ask(path: str = "/get_thumbnail", **parameters: Any) -> dict[str, Any]:
+        answer = requests.get(
+            stack.url + path, parameters, headers={"X-Image-Cloud-Token": token}, timeout=30
+        )
+        assert "X-Image-Cloud-Token-Client" not in answer.headers
+        return line_of(stack, answer)
+
+    def all_ways_were_seen() -> bool:
+        for parameters in ({}, {"size": "0200"}, {"size": 100}):  # nginx alone, front, made anew
+            line = ask(url=url, **parameters)
+            if line["status"] == 401:
+                return False  # the pool has not read the new token yet
+            assert line["token_client"] == "reader-in-the-log", line
+            ways.add(line["cache"] if "upstream_status" in line else "nginx")
+        return {"nginx", "HIT", "RESIZED"} <= ways
+
+    eventually(all_ways_were_seen, "each way is logged")
+    assert ask("/explain", url=url)["token_client"] == "reader-in-the-log"  # a 403
+    assert ask("/_files/x")["token_client"] == ""
+    unknown = requests.get(
+        stack.url + "/get_image", headers={"X-Image-Cloud-Token": "x" * 30}, timeout=30
+    )
+    assert line_of(stack, unknown)["token_client"] == ""
+    stack.cli("token", "revoke", "reader-in-the-log")
+
+
 def test_hits_have_ids_of_their_own(stack: Stack, origin: Origin) -> None:
     url = quote(origin.serve("/ids.jpg", jpeg(seed=62)), "")
     wires = [Wire(stack.listen, stack.token) for _ in range(4)]

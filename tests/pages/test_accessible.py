@@ -10,7 +10,8 @@ from tests.pages.conftest import Visitor
 from tests.stack.running import Stack
 
 PAGES = (
-    "/", "/pages/domains", "/pages/prefetch", "/pages/cloning", "/pages/picture", "/pages/playground",
+    "/", "/pages/domains", "/pages/prefetch", "/pages/cloning", "/pages/clients", "/pages/picture",
+    "/pages/playground",
     "/docs",
 )  # fmt: skip
 SWAGGER = "#swagger"  # its own buttons lie within buttons

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page
 
 from tests.frontdoor.client import eventually, get, jpeg
@@ -20,7 +21,7 @@ from tests.pages.conftest import Visitor
 from tests.pages.test_accessible import look_at
 from tests.stack.running import Refused, Stack
 
-PATHS = ("/pages/domains", "/pages/prefetch", "/pages/cloning")
+PATHS = ("/pages/domains", "/pages/prefetch", "/pages/cloning", "/pages/clients")
 EVIL_PATH = "/<script>alert(1)</script>"
 EVIL_TARGET = "/%3Cscript%3Ealert(1)%3C/script%3E"  # as browsers, and we, send it
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -149,6 +150,24 @@ def test_stuck_requests_and_the_audit(operator: Visitor, queue: Stack) -> None:
     assert "This node has no peers." in page.content()
 
 
+def test_clients_and_what_they_were_refused(operator: Visitor, stack: Stack) -> None:
+    token = stack.cli("token", "add", "curious", "read").split()[-1]
+    address, headers = f"{stack.url}/domains", {"X-Image-Cloud-Token": token}
+    eventually(
+        lambda: requests.get(address, headers=headers, timeout=30).status_code == 403,
+        "it is refused",
+    )
+    requests.get(address, headers={"X-Image-Cloud-Token": "x" * 30}, timeout=30)
+    page = operator.go("/pages/clients")
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="curious"))
+    assert "read" in row.inner_text()
+    row.locator("td.bad").wait_for(timeout=60_000)  # the sampler counts, the page asks again
+    assert page.get_by_role("rowheader", name="first").is_visible()
+    without = page.get_by_role("row").filter(has_text="without a good token")
+    assert without.locator("td.bad").count() >= 1
+    stack.cli("token", "revoke", "curious")
+
+
 def test_without_postgresql_the_pages_are_there_at_once(operator: Visitor, stack: Stack) -> None:
     script = Script(stack)
     script.log_in(stack.token)
@@ -156,7 +175,7 @@ def test_without_postgresql_the_pages_are_there_at_once(operator: Visitor, stack
         assert script.get(path).status_code == 200
     stack.supervisorctl("stop", "postgres")
     try:
-        for path, says in zip(PATHS, ("", "not known", "not known"), strict=True):
+        for path, says in zip(PATHS, ("", "not known", "not known", ""), strict=True):
             answered = [script.get(path) for _ in range(5)]
             assert {one.status_code for one in answered} == {200}
             assert says in answered[-1].text

@@ -147,6 +147,9 @@ def test_100_000_urls_at_once_while_others_are_served(node: Node, origin: Origin
         state = node.progress(answered.json()["batch"])
         assert (state["total"], state["waiting"]) == (100_000, 100_000)
         assert node.picture(cached).headers["X-Cache"] == "HIT"
+        cancelled = get(node.stack, PATH, "DELETE", batch=answered.json()["batch"])
+        assert cancelled.json()["cancelled"] == 100_000
+        assert node.progress(answered.json()["batch"])["state"] == "cancelled"
     finally:
         node.stack.psql("TRUNCATE prefetch_requests, prefetch_domains, prefetch_followers")
         node.stack.supervisorctl("start", "image-cloud-prefetch")

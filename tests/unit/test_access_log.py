@@ -197,6 +197,7 @@ MISS = (
     '"status":404,"bytes":10,"seconds":12.345,"cache":"","code":"origin_not_found","upstream_status":[200],'
     '"upstream_seconds":[0.001],"client":"::1"}\n'
 )
+OWN = MISS.replace('"client":"::1"', '"client":"::1","token_client":"shop.front-1"')
 
 
 def test_lines_say_what_became_of_requests() -> None:
@@ -205,6 +206,10 @@ def test_lines_say_what_became_of_requests() -> None:
         Line(time, VARIANT, Answered("/get_thumbnail", 200, 0.0, 1000, "HIT", by_pool=False)): 2,
         Line(time + 1, "", Answered("/get_image", 404, 12.345, 10)): 1,
     }
+    (own,) = parse(OWN.encode())
+    assert own.answered == Answered("/get_image", 404, 12.345, 10, client="shop.front-1")
+    (none,) = parse(OWN.replace("shop.front-1", "").encode())
+    assert none.answered.client == ""
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_what_a_line_counts_as(parts: Parts) -> None:
     assert sample.counts == {
         "requests": 5, "requests.get_thumbnail": 5, "bytes": 5000, "results.nginx": 1,
         "results.resized": 1, "errors_5xx": 1, "errors_4xx": 1, "status_429": 1,
+        "token_requests.-": 5, "token_429.-": 1,
     }  # fmt: skip
     assert sum(sample.latencies["get_thumbnail"].values()) == 5
     assert sample.mean("disk_free_bytes") == 7.0
@@ -213,6 +214,24 @@ def test_a_log_of_any_routes_makes_no_samples_of_any_size() -> None:
     assert len(sample.counts) < 50
     assert sample.counts["requests.root"] == 1
     assert sample.counts["requests.other"] > 400
+
+
+def test_each_tokens_requests_and_refusals_are_counted() -> None:
+    pending = Pending(KEPT)
+    asked = [
+        ("ann", 200),
+        ("ann", 429),
+        ("bob.x", 403),
+        ("", 401),
+        *((f"c{n}", 200) for n in range(100)),
+    ]
+    lines = {Line(NOW, "", Answered("/a", status, 0.1, 1, client=who)): 2 for who, status in asked}
+    pending.count(lines, NOW)
+    told = {name: n for name, n in pending.at(NOW).counts.items() if name.startswith("token_")}
+    assert (told["token_requests.ann"], told["token_429.ann"], told["token_403.bob.x"]) == (4, 2, 2)
+    assert (told["token_requests.-"], told["token_401.-"]) == (2, 2)
+    assert told["token_requests.other"] > 100
+    assert len(told) < 40
 
 
 def test_a_sample_goes_only_where_it_is_kept() -> None:
