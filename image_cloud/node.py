@@ -42,6 +42,7 @@ from image_cloud.prefetch.batches import Batches
 from image_cloud.process.locks import LockFile
 from image_cloud.process.sockets import socket_path
 from image_cloud.refresh.gone import GonePictures
+from image_cloud.refresh.old_pictures import OldPictures, Walk
 from image_cloud.refresh.refresher import Refresher
 from image_cloud.request.tokens import TokenStore
 from image_cloud.storage.failures import Failures
@@ -180,7 +181,9 @@ class Node:
         """What asks origins again."""
         settings, name = self.config.refresh, self.config.node.name
         checks = self.store.checks
-        gone = GonePictures(checks, self.failures, self.deletes, self.brake, name, settings)
+        counts, permits = self._own_file("gone.json"), self._own_file("permits.json")
+        brake = Brake(counts, permits, self.config.cluster.most_deletes_per_hour)
+        gone = GonePictures(checks, self.failures, self.deletes, brake, name, settings)
         return Refresher(
             store=self.store,
             failures=self.failures,
@@ -191,6 +194,21 @@ class Node:
             clock=self.clock,
             tell=self.recorder.add,
             settings=settings,
+        )
+
+    @cached_property
+    def old_pictures(self) -> OldPictures:
+        """What queues old pictures to be asked for."""
+        return OldPictures(
+            self.store, self.failures, self.database, self.origin, self.limits, self.config.refresh
+        )
+
+    @cached_property
+    def walk(self) -> Walk:
+        """What goes over the catalogue for them."""
+        placement, after_s = self.peers.placement, self.config.refresh.after
+        return Walk(
+            self.old_pictures, self.store, self.database, placement, self.peer_states, after_s
         )
 
     @cached_property

@@ -130,6 +130,7 @@ class Janitor:
         for path in itertools.takewhile(lambda _: self._go_on(), self._left_overs()):
             if modified(path) < before:
                 path.unlink(missing_ok=True)
+        self._store.variants.clear_away()
         self._failures.expire(self._go_on)
         self._unstored.expire()
 

@@ -24,8 +24,9 @@ from image_cloud.errors import (
 from image_cloud.fetch.arrival import Delivery, Sink, take_copy
 from image_cloud.metrics.definitions import CLONE_SECONDS, CLONES
 from image_cloud.metrics.outcomes import timed
-from image_cloud.picture.record import Record
+from image_cloud.picture.record import Check, Record
 from image_cloud.picture.url import Url
+from image_cloud.picture.validators import NONE
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.files import sha256_of
 from image_cloud.storage.new_file import FoundFile
@@ -93,6 +94,7 @@ class Cloner:
             return True
         kept: list[Record] = []
         done: list[Record] = []
+        checks: list[Check] = []
         for request in requests:
             if not self._go_on():
                 break  # the next process takes the rest over
@@ -101,14 +103,23 @@ class Cloner:
                     record = self._clone(request)
                 done.append(request.wanted)
                 kept += [record] if record else []
+                checks += self._checks(record, request)
             except (ImageCloudError, OSError) as error:
                 self._postpone(request, error)
         with self._database.transaction() as cursor:
             catalog.upsert(cursor, kept)
+            catalog.record_peers_checks(cursor, checks)
             clones.done(cursor, done)
         for record in kept:
             self._store.records.settle(record)
         return True
+
+    def _checks(self, record: Record | None, request: Request) -> list[Check]:
+        """Note, with the picture, when it was last seen at its origin."""
+        at = request.checked_at
+        if record is None or at is None or not self._store.confirm(record, at, NONE):
+            return []
+        return [Check(record.key, record.sha256, at, at, **vars(record.validators))]
 
     def _clone(self, request: Request) -> Record | None:
         """Bring one picture here; return its record, None where it is not wanted any more.

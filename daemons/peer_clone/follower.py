@@ -11,7 +11,14 @@ from typing import Any
 from image_cloud.cluster.brake import Brake
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.deletes import Deletes
-from image_cloud.cluster.heard import Heard, read_change, read_page, tombstone_of
+from image_cloud.cluster.heard import (
+    Heard,
+    check_of,
+    read_change,
+    read_page,
+    record_of,
+    tombstone_of,
+)
 from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
@@ -19,6 +26,7 @@ from image_cloud.db import catalog, clones
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import Change
 from image_cloud.errors import ImageCloudError, PeerAway
+from image_cloud.picture.record import Check
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
@@ -120,10 +128,12 @@ class Follower:
         tombstones = [tombstone_of(change) for change in changes if change.deleted_at is not None]
         for tombstone in tombstones:
             self._deletes.bury(tombstone)
+        checks = self._confirm(changes)
         stored = [change for change in changes if self._is_wanted(change)]
         caught_up = not heard.more
         with self._database.transaction() as cursor:
             catalog.bury(cursor, tombstones, self._clock.now())
+            catalog.record_peers_checks(cursor, checks)
             clones.add(cursor, stored, self._peer.name)
             clones.save_cursor(
                 cursor, self._peer.name, self._peer.url, heard.cursor,
@@ -135,6 +145,17 @@ class Follower:
             self._on_work()
         if caught_up:
             self._on_caught_up(self._peer.name)
+
+    def _confirm(self, changes: list[Change]) -> list[Check]:
+        """Note the peer's checks of pictures that are here: this node need not ask their origins."""
+        confirmed = []
+        for change in changes:
+            check = check_of(change)
+            if check and check.checked_at:
+                told = record_of(change, self._peer.name)
+                if self._store.confirm(told, check.checked_at, told.validators):
+                    confirmed.append(check)
+        return confirmed
 
     def _read(self, rows: list[Any]) -> list[Change]:
         """Return the sound rows; what cannot be is refused, and shown with the peer's state."""

@@ -25,11 +25,13 @@ from image_cloud.errors import (
     Unavailable,
 )
 from image_cloud.fetch import purpose
-from image_cloud.fetch.load import Cache
+from image_cloud.fetch.load import Cache, Found
+from image_cloud.fetch.purpose import Purpose
 from image_cloud.picture.url import Url
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot
 from image_cloud.process.log_formats import NO_ID, current_id
+from image_cloud.refresh.refresher import Refresher
 from image_cloud.storage.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
@@ -43,12 +45,14 @@ TRIED_AGAIN_STATUS = (408, 425, 429)
 class Job:
     """Does the work for the daemon's threads.
 
-    Downloads through `cache` what `tombstones` do not forbid; `domains` says which domains are dead.
+    Downloads through `cache` what `tombstones` do not forbid, and has `refresher` ask again for what is
+    old; `domains` says which domains are dead.
     """
 
     def __init__(
         self,
         cache: Cache,
+        refresher: Refresher,
         tombstones: Tombstones,
         thumbnails: Thumbnails,
         domains: Domains,
@@ -56,6 +60,7 @@ class Job:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._cache = cache
+        self._refresher = refresher
         self._tombstones = tombstones
         self._thumbnails = thumbnails
         self._domains = domains
@@ -70,10 +75,11 @@ class Job:
                 if self._is_withdrawn(claimed):
                     error = DeletedMeanwhile("deleted after it was asked for")
                     return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
-                found = self._cache.load(Url.parse(claimed.url), purpose.prefetch(slot))
+                found = self._load(claimed, purpose.prefetch(slot))
             finally:
                 slot.give_back()
-            self._thumbnails.make(found.original, claimed.thumbnails)
+            if found:
+                self._thumbnails.make(found.original, claimed.thumbnails)
         except OriginPaused as error:
             return self._paused(claimed, error)
         except ImageCloudError as error:
@@ -82,6 +88,18 @@ class Job:
             log.exception("event=prefetch_unexpected key=%s", claimed.key)
             return self._outcome(claimed, ImageCloudError(type(error).__name__))
         return Outcome(claimed.key, claimed.url, made=claimed.thumbnails)
+
+    def _load(self, claimed: Claimed, asker: Purpose) -> Found | None:
+        """Bring the picture here, and see to it that it is as young as it has to be.
+
+        What no batch wants is not fetched for the first time: None.  Raises what keeps it from that.
+        """
+        url = Url.parse(claimed.url)
+        if claimed.max_age_s is not None:
+            look = self._refresher.look(url, claimed.max_age_s, asker)
+            if look.error:
+                raise look.error
+        return None if claimed.is_unasked else self._cache.load(url, asker)
 
     def _is_withdrawn(self, claimed: Claimed) -> bool:
         """Say whether it was deleted since a batch last asked for it."""
@@ -106,6 +124,8 @@ class Job:
         wait_s: float | None
         if isinstance(error, Unavailable):
             wait_s, tries = self._jittered(max(POSTPONE_S, error.retry_after_s or 0.0)), 0
+        elif claimed.is_unasked:
+            return Outcome(claimed.key, claimed.url)  # it is asked for once more when it is due
         elif not is_worth_another_try(error) or claimed.tries + 1 >= self._settings.tries:
             wait_s, tries = None, 1
         else:

@@ -34,7 +34,8 @@ STACK_BYTES = 256 * 1024
 def wire(node: Node, start: Start, go_on: GoOn, share: int = 1) -> Dispatcher:
     """Wire one of `share` dispatchers of `node`; `start` runs a worker in a thread of its own."""
     settings, database = node.config.prefetch, node.database
-    job = Job(node.cache, node.store.tombstones, _thumbnails(node, share), node.domains, settings)
+    thumbnails = _thumbnails(node, share)
+    job = Job(node.cache, node.refresher, node.store.tombstones, thumbnails, node.domains, settings)
     downloads = Downloads(job.work, -(-settings.threads // share), start)
     grouping = Grouping(database, node.limits, go_on)
     leases = Leases(database, Locks(node.slots_file), settings.lease)
@@ -67,6 +68,8 @@ def create(number: int, count: int, node: Node, runner: Runner) -> Worker:
     runner.start_last("recorder", node.recorder)
     if number == 1:
         runner.start("callbacks", callbacks(node))
+    if number == 1 and node.config.refresh.after:
+        runner.start("old_pictures", node.walk)
     dispatcher = wire(node, runner.start, runner.go_on, count)
     if number > 1:
         return Extra(dispatcher, runner.end)

@@ -9,6 +9,7 @@ from falcon_app.control.explain import ExplainAnswer
 from falcon_app.control.history import HistoryAnswer
 from falcon_app.control.metrics import MetricsAnswer
 from falcon_app.control.node_status import NodeStatusAnswer
+from falcon_app.control.old_pictures import OldPicturesSent
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
@@ -29,13 +30,14 @@ def create_control(node: Node) -> App:
     Apart from the fetch pool: neither slow origins nor a body of 32 MiB hold up the other.
     """
     config = node.config
-    sorter = Sorter(node.store, node.origin, node.limits, config.resize)
+    sorter = Sorter(node.store, node.origin, node.limits, config.resize, config.refresh.least_age)
     sizes = config.resize.thumbnail_sizes
     intake = Intake(sorter, node.origin, node.database, node.clock, sizes, config.prefetch)
     app = new_app(TokenCheck(node.tokens))
     app.add_route("/fire_and_forget", FireAndForget(intake, node.batches))
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
+    app.add_route("/_old", OldPicturesSent(node.old_pictures))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
     app.add_route("/_history", HistoryAnswer(History(config.node.name, node.history)))
     readiness = readiness_of(node)

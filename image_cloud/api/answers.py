@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from image_cloud.prefetch.body import LONGEST_CALLBACK
+from image_cloud.prefetch.body import LONGEST_CALLBACK, MOST_AGE_S
 from image_cloud.prefetch.shown import CALLBACK_STATES, STATES
 
 Schema = dict[str, Any]
@@ -72,6 +72,7 @@ BATCH["properties"] |= {
     "thumbnails": listing({"type": "integer"}),
     "priority": {"type": "integer", "minimum": -1000, "maximum": 1000},
     "callback": {"type": ["string", "null"], "maxLength": LONGEST_CALLBACK},
+    "max_age": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_AGE_S},
 }
 REJECTED = record(url=TEXT, code=TEXT, detail=TEXT)
 ACCEPTED = json_of(
@@ -152,7 +153,7 @@ NODE_STATUS = json_of(
         node=TEXT, version=TEXT, at=NUMBER, status=STATE, storage=TEXT, database=TEXT,
         uptime_s=or_none(NUMBER), pools={"type": "object"}, disk={"type": "object"},
         traffic={"type": "object"}, peers=listing({"type": "object"}), domains=listing({"type": "object"}),
-        pictures_about=or_none(COUNT), clone_backlog=or_none(COUNT),
+        pictures_about=or_none(COUNT), clone_backlog=or_none(COUNT), refresh=or_none({"type": "object"}),
     ),
 )  # fmt: skip
 HISTORY = json_of(

@@ -51,5 +51,9 @@ def _facts(told: dict[str, Any], now: float) -> Iterator[str]:
     if told["record"]:
         record = told["record"]
         yield f"  from {record['stored_from']}, sha256 {record['sha256']}"
+    if told.get("checked_at"):
+        yield f"  last seen at its origin {ago(now - told['checked_at'])} ago"
+    if gone := told.get("gone"):
+        yield f"  gone: the origin said {gone['status']} in the last {gone['count']} checks"
     yield printable(f"domain {domains.line(told['domain'])}")
     yield from map(printable, told["log"])

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from image_cloud.db.feed import Change, Position
-from image_cloud.picture.record import Record, Tombstone, check_time
+from image_cloud.picture.record import Check, Record, Tombstone, check_time
 from image_cloud.picture.url import Url
 from image_cloud.picture.validators import Validators, checked
 from image_cloud.process.typed import fit
@@ -81,6 +81,15 @@ def record_of(change: Change, peer: str) -> Record:
     del values["deleted_at"], values["blocked"], values["checked_at"]
     told = checked(Validators(change.etag, change.last_modified, change.final_key))
     return fit(Record, {**values, **vars(told), "stored_from": peer})
+
+
+def check_of(change: Change) -> Check | None:
+    """Return the last check of a picture that a row tells of, None where there was none since its store."""
+    if change.deleted_at is not None or change.checked_at is None:
+        return None
+    told = record_of(change, "")
+    at = change.checked_at
+    return Check(told.key, told.sha256, at, at, **vars(told.validators))
 
 
 def tombstone_of(change: Change) -> Tombstone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class Placement:
@@ -38,6 +38,11 @@ class Placement:
     def owns(self, key: str) -> bool:
         """Say whether this node keeps `key`."""
         return not self.is_limited or self.own in self.owners(key)
+
+    def sees_to(self, key: str, alive: Collection[str]) -> bool:
+        """Say whether it is this node that looks after `key` alone, of itself and the `alive` ones."""
+        there = [node for node in self.owners(key) if node == self.own or node in alive]
+        return max(there, key=lambda node: weight(key, node), default=self.own) == self.own
 
 
 def weight(key: str, node: str) -> bytes:

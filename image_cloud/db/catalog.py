@@ -104,9 +104,7 @@ NOT_SEEN = f"""
     UPDATE images SET asked_at = greatest(asked_at, to_timestamp(%(asked_at)s)), gone = %(gone)s
     {_OF_THESE_BYTES}
 """  # noqa: S608
-COUNT_GONE = (
-    "SELECT count(*) FROM images WHERE gone >= %(least)s AND gone > 0 AND deleted_at IS NULL"
-)
+COUNT_GONE = "SELECT count(*) FROM images WHERE gone >= %(least)s AND gone > 0"
 
 
 def upsert(cursor: Cursor, records: Iterable[Record]) -> None:

@@ -14,14 +14,17 @@ Facts = dict[str, Any]
 
 
 def on_disk(store: Store, failures: Failures, key: str) -> Facts:
-    """Return original, variants, record, tombstone and remembered failures of `key`."""
+    """Return original, variants, record, last check, tombstone and remembered failures of `key`."""
     original, tombstone = store.originals.find(key), store.tombstones.find(key)
-    record = store.records.find(key)
+    record, gone = store.records.find(key), store.checks.gone(key)
+    seen = store.checks.find(key)
     return {
         "original": _original(store, original) if original else None,
         "variants": _variants(store, original) if original else [],
         "record": dataclasses.asdict(record) if record else None,
         "unrecorded": store.records.is_unrecorded(key),
+        "checked_at": seen.at if seen else None,
+        "gone": dataclasses.asdict(gone) if gone else None,
         "tombstone": dataclasses.asdict(tombstone) if tombstone else None,
         "failures": {kind: _failure(failures, key, kind) for kind in (FETCH, RESIZE, CHECK)},
     }

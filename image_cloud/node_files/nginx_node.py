@@ -70,7 +70,7 @@ map "" $image_cloud_private_cache_control {{
     default "{private_cache_control}";
 }}
 
-# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
+{old_pictures}# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
 init_by_lua_block {{
     hot_path = require("hot_path")
     hot_path.configure({{
@@ -83,10 +83,11 @@ init_by_lua_block {{
         extension = "{extension}",
         verdict_s = {verdict_s:g},
         least_age = {least_age:g},
+        refresh_after = {refresh_after},
         storage = "{storage}",
         extensions = {{ {extensions} }},
     }})
-    request_body = require("request_body")
+{configure_old}    request_body = require("request_body")
     request_body.configure({{
         seconds = {body_seconds:g},
         most = {bodies},
@@ -101,6 +102,22 @@ init_by_lua_block {{
 """
 
 
+OLD_PICTURES = """\
+# Pictures that are sent and old wait here for the control pool.
+lua_shared_dict image_cloud_old 8m;
+init_worker_by_lua_block {
+    old_pictures.start()
+}
+
+"""
+CONFIGURE_OLD = """\
+    old_pictures = require("old_pictures")
+    old_pictures.configure({{ socket = "{socket}", again_s = {again_s:g} }})
+"""
+NOTED_AGAIN_S = 60.0
+"""A picture that is sent and old is noted once in this time, or less where pictures are old earlier."""
+
+
 def render_node(config: Config) -> str:
     """Return the text of `node.conf`; the values' forms (config/sections.py) keep it well-formed."""
     return TEMPLATE.format(
@@ -108,6 +125,7 @@ def render_node(config: Config) -> str:
         run=config.node.run,
         listen=config.node.listen,
         **_hot_path(config),
+        **_old_pictures(config),
         request_ids=request_ids(config.clients),
         clients_around=nginx_clients.around_the_server(config.clients),
         body_seconds=config.clients.body_total_timeout,
@@ -138,6 +156,19 @@ def _private(cache_control: str) -> str:
     return ", ".join(["private", *kept])
 
 
+def _old_pictures(config: Config) -> dict[str, str]:
+    """Return what there is only where [refresh] after is set."""
+    after_s = config.refresh.after
+    if not after_s:
+        return {"old_pictures": "", "configure_old": ""}
+    again_s = min(NOTED_AGAIN_S, max(1.0, after_s))
+    socket = socket_path(config.node.run, "control")
+    return {
+        "old_pictures": OLD_PICTURES,
+        "configure_old": CONFIGURE_OLD.format(socket=socket, again_s=again_s),
+    }
+
+
 def _thumbnails(resize: Resize) -> Iterator[str]:
     """Yield lines of the table from the size that is asked for to the file's name."""
     for size in resize.thumbnail_sizes:
@@ -154,5 +185,6 @@ def _hot_path(config: Config) -> dict[str, object]:
         "extension": EXTENSIONS[resize.format_when_resize],
         "verdict_s": config.tokens.verdict_keep,
         "least_age": config.refresh.least_age,
+        "refresh_after": f"{config.refresh.after:g}" if config.refresh.after else "nil",
         "extensions": ", ".join(f'"{extension}"' for extension in EXTENSIONS.values()),
     }

@@ -23,6 +23,7 @@ PRIORITIES = range(-1000, 1001)
 EXPECTED = 'expected is {"urls": ["http://...", ...]}'
 LONGEST_OTHER_MEMBER = 4096  # characters
 LONGEST_CALLBACK = 2000
+MOST_AGE_S = 2**31 - 1
 
 # The usual element: a string without escapes, and what follows it.
 _PLAIN = re.compile(r'[ \t\r\n]*"([^"\\\x00-\x1f]*)"[ \t\r\n]*([,\]])')
@@ -34,13 +35,15 @@ _decoder = json.JSONDecoder()
 class Order:
     """What a client hands over; `thumbnails` are sizes, without repetition and in order.
 
-    `callback` is the URL that is to be told of the batch's end, empty without one.
+    `callback` is the URL that is to be told of the batch's end, empty without one.  What is here is asked
+    for again where it was last seen at its origin longer than `max_age` seconds ago, None: not at all.
     """
 
     urls: list[str]
     thumbnails: tuple[int, ...] = ()
     priority: int = 0
     callback: str = dataclasses.field(default="", repr=False)
+    max_age: int | None = None
 
 
 class Body:
@@ -74,7 +77,8 @@ def read_order(body: bytes, thumbnail_sizes: tuple[int, ...]) -> Order:
         raise BadRequestBody(f"urls: missing; {EXPECTED}")
     thumbnails = _sizes(members.get("thumbnails", []), thumbnail_sizes)
     priority = _priority(members.get("priority", 0))
-    return Order(members["urls"], thumbnails, priority, _callback(members.get("callback")))
+    callback, max_age = _callback(members.get("callback")), _max_age(members.get("max_age"))
+    return Order(members["urls"], thumbnails, priority, callback, max_age)
 
 
 def _too_many_bytes() -> RequestTooLarge:
@@ -193,6 +197,14 @@ def _priority(value: Any) -> int:
             f"priority: {_shown(value)} came; expected is a whole number from {low} to {high}"
         )
     return value
+
+
+def _max_age(value: Any) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= MOST_AGE_S):
+        return value
+    raise BadRequestBody(
+        f"max_age: {_shown(value)} came; expected is a whole number of seconds, 0 to {MOST_AGE_S}"
+    )
 
 
 def _callback(value: Any) -> str:

@@ -88,6 +88,7 @@ class Intake:
             rejected=len(found.rejected),
             callback=callback.text if callback else None,
             callback_host=callback.host if callback else None,
+            max_age=order.max_age,
         )
         with self._database.transaction() as cursor:
             return batch, intake.take_in(cursor, batch, found.wanted)

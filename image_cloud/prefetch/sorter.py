@@ -28,14 +28,22 @@ class Sorted:
 class Sorter:
     """Says of each URL whether it must be fetched, is there already, or may not be.
 
-    `origin` knows what may be fetched.
+    `origin` knows what may be fetched.  Checks of one URL are `least_age_s` apart.
     """
 
-    def __init__(self, store: Store, origin: Origin, limits: LimitsFile, settings: Resize) -> None:
+    def __init__(
+        self,
+        store: Store,
+        origin: Origin,
+        limits: LimitsFile,
+        settings: Resize,
+        least_age_s: float = 1.0,
+    ) -> None:
         self._store = store
         self._origin = origin
         self._limits = limits
         self._settings = settings
+        self._least_age_s = least_age_s
 
     def sort(self, order: Order) -> Sorted:
         """Go over all URLs of `order`."""
@@ -51,7 +59,7 @@ class Sorter:
             except ImageCloudError as error:
                 found.rejected.append({"url": text, "code": error.code, "detail": error.detail})
                 continue
-            if self._is_there(url.key, names):
+            if self._is_there(url.key, names) and not self._is_old(url.key, order.max_age):
                 found.already_cached += 1
             else:
                 found.wanted.append(Wanted(url.key, text, domain))
@@ -62,6 +70,9 @@ class Sorter:
         return original is not None and all(
             self._store.variants.has(original.stem, name) for name in names
         )
+
+    def _is_old(self, key: str, max_age_s: int | None) -> bool:
+        return max_age_s is not None and self._store.is_over(key, max_age_s, self._least_age_s)
 
 
 class _Domains:

@@ -101,7 +101,9 @@ class Store:
             known = self.records.find(record.key)
             if known is None or known.sha256 != record.sha256 or not self.originals.find(known.key):
                 return None
-            self.checks.mark(record.key, at)
+            seen = self.checks.find(record.key)
+            if seen is None or seen.at < at:
+                self.checks.mark(record.key, at)
             self.checks.forget_gone(record.key)
             told = dataclasses.replace(known, **vars(validators)) if validators else known
             if told != known:

@@ -83,6 +83,16 @@ class Variants:
                 os.rename(f"{self._root}/variants/{fan_out(key)}/{stem}", away)
                 shutil.rmtree(away)
 
+    def clear_away(self) -> None:
+        """Remove what a process that died was removing."""
+        with (
+            contextlib.suppress(OSError),
+            os.scandir(f"{self._root}/variants/.incoming") as entries,
+        ):
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
 
 def variant_path(stem: str, name: str) -> str:
     """Return a variant's path below the root; nginx computes the same."""

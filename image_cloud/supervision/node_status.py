@@ -12,10 +12,10 @@ from typing import Any
 from image_cloud import __version__
 from image_cloud.cluster.peer_states import PeerState, PeerStates
 from image_cloud.db import clones, feed
-from image_cloud.db.catalog import about
+from image_cloud.db.catalog import about, count_gone
 from image_cloud.db.connect import Database
 from image_cloud.db.history import HistoryReader
-from image_cloud.db.prefetch import batches
+from image_cloud.db.prefetch import batches, refreshing
 from image_cloud.errors import ImageCloudError
 from image_cloud.history import traffic
 from image_cloud.history.lately import lately
@@ -28,6 +28,7 @@ from image_cloud.storage.space import Space
 from image_cloud.supervision.readiness import OK, Readiness, pool_checks
 
 MOST_DOMAINS = 50
+OF_ROWS = ("pictures_about", "prefetch", "clone_backlog", "feed_held", "refresh")
 Facts = dict[str, Any]
 
 
@@ -45,6 +46,7 @@ class Parts:
     domains: Overview
     peers: PeerStates
     history: HistoryReader
+    gone_after: int = 1
 
 
 class NodeStatus:
@@ -74,7 +76,7 @@ class NodeStatus:
             "limits": limits_state(parts.limits_file),
             "domains": list(itertools.islice(parts.domains.all(), MOST_DOMAINS)),
             "peers": [_peer(one) for one in parts.peers.read().values()],
-            **(rows or dict.fromkeys(("pictures_about", "prefetch", "clone_backlog", "feed_held"))),
+            **(rows or dict.fromkeys(OF_ROWS)),
         }
 
     def _rows(self) -> Facts | None:
@@ -85,6 +87,10 @@ class NodeStatus:
                     "prefetch": dataclasses.asdict(batches.backlog(cursor)),
                     "clone_backlog": clones.count(cursor),
                     "feed_held": dataclasses.asdict(feed.held(cursor)),
+                    "refresh": {
+                        "waiting": refreshing.count(cursor),
+                        "gone": count_gone(cursor, self._parts.gone_after),
+                    },
                 }
         except ImageCloudError:
             return None
@@ -111,6 +117,7 @@ def status_of(node: Node, readiness: Readiness) -> NodeStatus:
             domains=Overview(node.gate),
             peers=node.peer_states,
             history=node.history,
+            gone_after=node.config.refresh.gone_after,
         )
     )
 

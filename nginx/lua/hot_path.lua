@@ -8,6 +8,7 @@ local base = require "resty.core.base"
 local bit = require "bit"
 local ffi = require "ffi"
 local generations = require "generations"
+local old_pictures = require "old_pictures"
 local variant_name = require "variant_name"
 require "resty.core.request"
 
@@ -129,11 +130,12 @@ end
 -- Age ------------------------------------------------------------------------------------------
 
 -- When the origin was last seen to have a picture is the time of an empty file (image_cloud/storage/checks.py).
-local LONGEST_AGE_S = 2^31 - 1
+local LONGEST_AGE_S, KEY_BYTES = 2^31 - 1, 64
 
--- Return the file of the picture that a variant's path belongs to.
+-- Return the file of the picture that the path of an original or a variant belongs to.
 local function checked_of(path)
-    return settings.storage .. "/checked" .. match(path, "^/variants(/%x%x/%x%x/%x+)/")
+    local place = match(path, "^/%a+(/%x%x/%x%x/%x+)")
+    return place and settings.storage .. "/checked" .. place
 end
 
 -- Say whether nothing speaks for asking the origin first. Where no file tells, the front pool knows more.
@@ -144,6 +146,13 @@ local function is_young(checked, max_age)
     local age = now() - modified_s[0] - modified_ns[0] / 1e9
     -- Whole seconds are those of the store, all others those of a check.
     return age <= max_age or (modified_ns[0] ~= 0 and age < settings.least_age)
+end
+
+-- Have a picture queued whose origin has not been asked for long.
+local function note_if_old(checked)
+    if checked and not is_young(checked, settings.refresh_after) then
+        old_pictures.note(sub(checked, -KEY_BYTES))
+    end
 end
 
 -- Return a max_age in seconds, nil for one that is malformed or out of range.
@@ -272,7 +281,7 @@ local function read_name(request_uri, name_of)
     local path = name and folder_of(url) .. "/" .. name
     return {
         path = path, token = found.token, plain_until = 0,
-        max_age = max_age, checked = path and max_age and checked_of(path),
+        max_age = max_age, checked = path and (max_age or settings.refresh_after) and checked_of(path),
     }
 end
 
@@ -299,6 +308,9 @@ local function path_of(name)
     end
     if name.max_age and not is_young(name.checked, name.max_age) then
         return NO_FILE
+    end
+    if settings.refresh_after then
+        note_if_old(name.checked)
     end
     return tagged(name.path) or NO_FILE
 end
@@ -376,6 +388,9 @@ end)
 function M.tag()
     local path = match(var.uri, "^/_%w+(/.+)$")
     if path then
+        if settings.refresh_after then
+            note_if_old(checked_of(path))
+        end
         tagged(path)
     end
 end

@@ -290,3 +290,39 @@ def test_a_malformed_max_age(stack: Stack, origin: Origin, value: str) -> None:
     for path in ("/get_image", "/get_thumbnail"):
         told = problem(ask(stack, url, value, path), 400, "bad_parameter")
         assert "max_age" in told["detail"]
+
+
+def test_a_batch_that_wants_young_pictures(stack: Stack, origin: Origin) -> None:
+    kinds = {"same": (OLD, '"1"'), "changed": (NEW, '"2"')}
+    shops = {name: Versions(OLD, ETag='"1"') for name in kinds}
+    urls = {name: origin.behave(f"/batch-{name}.jpg", shop) for name, shop in shops.items()}
+    urls["broken"] = origin.serve("/batch-broken.jpg", OLD)
+    for url in urls.values():
+        assert get(stack, "/get_image", url=url).content == OLD
+    for name, (content, tag) in kinds.items():
+        shops[name].put(content, ETag=tag)
+    origin.behave("/batch-broken.jpg", behave.answer_404)
+
+    def send(max_age: Any) -> Any:
+        body = {"urls": list(urls.values()), "max_age": max_age}
+        return get(stack, "/fire_and_forget", "POST", json=body)
+
+    young = send(3600).json()
+    assert (young["accepted"], young["already_cached"]) == (0, 3)
+    assert send(None).json()["already_cached"] == 3
+    for wrong in (-1, 1.5, "60", True, 2**31):
+        assert "max_age" in problem(send(wrong), 400, "bad_body")["detail"]
+    batch = send(0).json()
+    assert batch["accepted"] == 3
+
+    def progress() -> Any:
+        return get(stack, "/fire_and_forget", batch=batch["batch"]).json()
+
+    eventually(lambda: progress()["finished_at"], "the batch ends")
+    assert (progress()["done"], progress()["failures"]) == (2, {"origin_not_found": 1})
+    assert {name: shop.sent for name, shop in shops.items()} == {
+        "same": [200, 304],
+        "changed": [200, 200],
+    }
+    assert get(stack, "/get_image", url=urls["changed"]).content == NEW
+    assert get(stack, "/get_image", url=urls["broken"]).content == OLD

@@ -10,6 +10,7 @@ import pytest
 
 from daemons.prefetch.job import Job
 from image_cloud.config.sections import Prefetch
+from image_cloud.db.prefetch.intake import NO_BATCH
 from image_cloud.db.prefetch.queue import Claimed
 from image_cloud.errors import (
     Blocked,
@@ -32,8 +33,10 @@ from image_cloud.fetch.purpose import Purpose, prefetch
 from image_cloud.picture.record import Original, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.politeness.trouble import Trouble
+from image_cloud.refresh.refresher import UNCHANGED, Look
 
 ASKED_AT = 1000.0
+
 SETTINGS = Prefetch(tries=3, first_wait=10, longest_wait=15, jitter=0, give_up_after=100)
 
 
@@ -85,26 +88,60 @@ class Domains:
         return self.known if self.known and self.known.domain == domain else None
 
 
+class Refresher:
+    def __init__(self, look: Look | None) -> None:
+        self._look = look
+
+    def look(self, _url: Url, max_age_s: float, _purpose: Any) -> Look:
+        assert self._look
+        assert max_age_s == 60.0
+        return self._look
+
+
 def outcome(
     error: Exception | None = None,
     tries: int = 0,
     later: Exception | None = None,
     deleted_at: float | None = None,
     trouble: Trouble | None = None,
+    check: Look | None = None,
+    is_unasked: bool = False,
 ) -> Any:
     slot: Any = Slot()
     cache: Any = Cache(slot, error)
     thumbnails: Any = Thumbnails(slot, later)
     tombstones: Any = Tombstones(deleted_at)
     domains: Any = Domains(trouble)
-    job = Job(cache, tombstones, thumbnails, domains, SETTINGS, jitter=lambda low, high: 1.0)
-    found = job.work(Claimed("k", "http://a/", "a", (100,), tries, ASKED_AT), slot)
+    refresher: Any = Refresher(check)
+    job = Job(
+        cache, refresher, tombstones, thumbnails, domains, SETTINGS, jitter=lambda low, high: 1.0
+    )
+    batches = (NO_BATCH if is_unasked else "b",)
+    max_age_s = None if check is None else 60.0
+    claimed = Claimed("k", "http://a/", "a", (100,), tries, ASKED_AT, batches, max_age_s)
+    found = job.work(claimed, slot)
     assert slot.given_back
     return found
 
 
 def test_done() -> None:
     assert (outcome().code, outcome().made) == ("", (100,))
+
+
+def test_a_batch_that_wants_young_pictures_hears_why_one_is_old() -> None:
+    assert outcome(check=UNCHANGED).code == ""
+    assert outcome(check=Look(error=OriginNotFound())).code == "origin_not_found"
+    assert outcome(check=Look(error=OriginReset())).wait_s == 10
+
+
+def test_of_a_picture_that_no_batch_wants_nothing_is_made_and_no_failure_told() -> None:
+    never = AssertionError("it was fetched")
+    found = outcome(never, later=never, check=UNCHANGED, is_unasked=True)
+    assert (found.code, found.wait_s) == ("", None)
+    for error in (OriginNotFound(), OriginReset()):
+        found = outcome(never, check=Look(error=error), is_unasked=True)
+        assert (found.code, found.wait_s) == ("", None)
+    assert outcome(check=Look(error=Busy()), is_unasked=True).wait_s is not None
 
 
 @pytest.mark.parametrize("error", [

@@ -73,6 +73,8 @@ def _queues(facts: Facts) -> Iterator[str]:
         f"prefetch: {state}; {prefetch['urls']:,} wait, {prefetch['under_way']} under way,"
         f" {prefetch['later']:,} tried again later, {prefetch['batches']} batches"
     )
+    if (old := facts.get("refresh")) and any(old.values()):
+        yield f"refresh: {old['waiting']:,} old pictures wait; {old['gone']:,} are gone at their origins"
     yield f"limits: {facts['limits']}"
     yield f"to be cloned: {facts['clone_backlog']:,}"
     if held["seconds"] >= NOTABLE_S:

@@ -14,14 +14,17 @@ from psycopg2.extensions import cursor as Cursor
 
 ROWS_AT_ONCE = 10_000
 TURNS_PER_BATCH = 2**20  # more than a batch may have URLs
+NO_BATCH = "00000000-0000-0000-0000-000000000000"
 SEPARATOR = "\x7f"  # stands in no URL, as line breaks may
 
 NEW_BATCH = """
     INSERT INTO prefetch_batches (id, client, created_at, priority, thumbnails, total, already_cached,
-                                  duplicates, rejected, done, finished_at, callback, callback_host)
+                                  duplicates, rejected, done, finished_at, callback, callback_host,
+                                  max_age)
     VALUES (%(id)s, %(client)s, to_timestamp(%(asked_at)s), %(priority)s, %(thumbnails)s, %(total)s,
             %(already_cached)s, %(duplicates)s, %(rejected)s, %(already_cached)s,
-            CASE WHEN %(total)s = %(already_cached)s THEN now() END, %(callback)s, %(callback_host)s)
+            CASE WHEN %(total)s = %(already_cached)s THEN now() END, %(callback)s, %(callback_host)s,
+            %(max_age)s)
     RETURNING number
 """
 QUEUE = """
@@ -32,14 +35,18 @@ QUEUE = """
         ) AS t (key, url, domain, turn)
     ), put AS (
         INSERT INTO prefetch_requests AS waiting
-            (key, url, domain, batch, turn, priority, thumbnails)
-        SELECT key, url, domain, %(batch)s, turn, %(priority)s, %(thumbnails)s::integer[]
+            (key, url, domain, batch, turn, priority, thumbnails, max_age)
+        SELECT key, url, domain, %(batch)s, turn, %(priority)s, %(thumbnails)s::integer[], %(max_age)s
         FROM given ORDER BY key
         ON CONFLICT (key) DO UPDATE SET
             priority = greatest(waiting.priority, excluded.priority),
             thumbnails = ARRAY(SELECT DISTINCT size
-                               FROM unnest(waiting.thumbnails || excluded.thumbnails) size ORDER BY 1)
+                               FROM unnest(waiting.thumbnails || excluded.thumbnails) size ORDER BY 1),
+            -- Those that no batch wants are refreshed another time, if the batch does not want that.
+            max_age = CASE WHEN waiting.batch = %(no_batch)s AND waiting.owner IS NULL
+                THEN excluded.max_age ELSE least(waiting.max_age, excluded.max_age) END
         WHERE waiting.priority < excluded.priority OR NOT waiting.thumbnails @> excluded.thumbnails
+            OR coalesce(waiting.max_age, 'Infinity') > coalesce(excluded.max_age, 'Infinity')
         RETURNING key, xmax = 0 AS is_new
     )
     INSERT INTO prefetch_followers (key, batch)
@@ -69,7 +76,8 @@ class NewBatch:
     """A batch as it comes in; `total` counts what it waits for and what is there already.
 
     `asked_at` is seconds since 1970 by the cluster's clock, to be compared with deletes.  `callback` is
-    the URL that is told of the batch's end, `callback_host` its host.
+    the URL that is told of the batch's end, `callback_host` its host.  Pictures that were last seen at
+    their origins longer than `max_age` seconds ago are asked for again.
     """
 
     client: str
@@ -82,6 +90,7 @@ class NewBatch:
     rejected: int
     callback: str | None = dataclasses.field(default=None, repr=False)
     callback_host: str | None = None
+    max_age: int | None = None
     id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
 
 
@@ -91,6 +100,7 @@ class Queued(NamedTuple):
     id: str
     priority: int
     thumbnails: tuple[int, ...]
+    max_age: int | None = None
 
 
 def take_in(cursor: Cursor, batch: NewBatch, wanted: Sequence[Wanted]) -> int:
@@ -99,7 +109,7 @@ def take_in(cursor: Cursor, batch: NewBatch, wanted: Sequence[Wanted]) -> int:
     cursor.execute(NEW_BATCH, row)
     found = cursor.fetchone()
     assert found is not None
-    queued = Queued(str(batch.id), batch.priority, batch.thumbnails)
+    queued = Queued(str(batch.id), batch.priority, batch.thumbnails, batch.max_age)
     waited = enqueue(cursor, queued, wanted, found[0] * TURNS_PER_BATCH)
     if waited:
         cursor.execute(COUNT_DUPLICATES, {"count": waited, "batch": str(batch.id)})
@@ -132,6 +142,8 @@ def _queue(cursor: Cursor, batch: Queued, turns: Sequence[tuple[int, Wanted]]) -
         "batch": batch.id,
         "priority": batch.priority,
         "thumbnails": list(batch.thumbnails),
+        "max_age": batch.max_age,
+        "no_batch": NO_BATCH,
     }
     cursor.execute(QUEUE, values)
     return int(cursor.rowcount)

@@ -10,7 +10,7 @@ from psycopg2.extras import execute_values
 
 from image_cloud.db.prefetch.cancelling import take_out_cancelled
 from image_cloud.db.prefetch.counts import Counts, add_up
-from image_cloud.db.prefetch.intake import wake
+from image_cloud.db.prefetch.intake import NO_BATCH, wake
 
 # A URL for which more thumbnails were asked meanwhile stays, and is ready again.
 REMOVE = """
@@ -95,7 +95,7 @@ def _remove(
 
 def _count(cursor: Cursor, ended: Sequence[tuple[str, Outcome]], counts: Counts) -> None:
     counts.done.update(batch for batch, one in ended if not one.code)
-    failed = [(batch, one) for batch, one in ended if one.code]
+    failed = [(batch, one) for batch, one in ended if one.code and batch != NO_BATCH]
     counts.failed.update(batch for batch, _ in failed)
     counts.codes.update((batch, one.code) for batch, one in failed)
     if failed:

@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from image_cloud.db.prefetch.cancelling import take_out_cancelled
 from image_cloud.db.prefetch.counts import Counts, add_up
-from image_cloud.db.prefetch.intake import wake
+from image_cloud.db.prefetch.intake import NO_BATCH, wake
 
 WHOSE_TURN = """
     SELECT domain FROM prefetch_domains
@@ -39,7 +39,8 @@ CLAIM = """
         FROM prefetch_batches AS b
         WHERE b.id = ANY (r.batch || ARRAY(
             SELECT f.batch FROM prefetch_followers AS f WHERE f.key = r.key))
-    ), r.batch::text || ARRAY(SELECT f.batch::text FROM prefetch_followers AS f WHERE f.key = r.key)
+    ), r.batch::text || ARRAY(SELECT f.batch::text FROM prefetch_followers AS f WHERE f.key = r.key),
+        r.max_age
 """
 END_OF_LINE = """
     UPDATE prefetch_domains SET next_at = clock_timestamp() WHERE domain = ANY (%(domains)s)
@@ -115,7 +116,7 @@ class Claimed:
     """One URL to work on; `tries` is how often it failed before.
 
     `asked_at` is when a batch last asked for it, in seconds since 1970 by the cluster's clock; `batches`
-    are all that want it.
+    are all that want it.  One that is here is asked for again where it is older than `max_age_s`.
     """
 
     key: str
@@ -125,6 +126,12 @@ class Claimed:
     tries: int
     asked_at: float
     batches: tuple[str, ...] = ()
+    max_age_s: float | None = None
+
+    @property
+    def is_unasked(self) -> bool:
+        """Say whether it only waits because it is old: no batch wants it."""
+        return self.batches == (NO_BATCH,)
 
 
 def whose_turn(cursor: Cursor, busy: Sequence[str], most: int) -> list[str]:
@@ -144,7 +151,9 @@ def claim(cursor: Cursor, counts: Mapping[str, int], owner: str, lease_s: float)
     values = {"domains": domains, "counts": [counts[d] for d in domains]}
     cursor.execute(CLAIM, values | {"owner": owner, "lease_s": lease_s})
     rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
-    found = [Claimed(k, u, d, tuple(t), n, at, tuple(b)) for _, _, k, u, d, t, n, at, b in rows]
+    found = [
+        Claimed(k, u, d, tuple(t), n, at, tuple(b), age) for _, _, k, u, d, t, n, at, b, age in rows
+    ]
     cursor.execute(END_OF_LINE, {"domains": domains})
     came = dict.fromkeys(domains, 0)
     for one in found:

@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from image_cloud.db.prefetch.intake import TURNS_PER_BATCH, Queued, Wanted, enqueue
 
 TAKE = "DELETE FROM prefetch_failures WHERE batch = %(batch)s RETURNING key, url, code"
-HEADER = "SELECT number, priority, thumbnails FROM prefetch_batches WHERE id = %(batch)s"
+HEADER = "SELECT number, priority, thumbnails, max_age FROM prefetch_batches WHERE id = %(batch)s"
 REOPEN = """
     UPDATE prefetch_batches
     SET failed = failed - %(count)s, retried_at = to_timestamp(%(asked_at)s), finished_at = NULL,
@@ -57,10 +57,9 @@ def requeue(
     row = cursor.fetchone()
     if row is None:
         return False
-    number, priority, thumbnails = row
-    enqueue(
-        cursor, Queued(str(batch), priority, tuple(thumbnails)), wanted, number * TURNS_PER_BATCH
-    )
+    number, priority, thumbnails, max_age = row
+    queued = Queued(str(batch), priority, tuple(thumbnails), max_age)
+    enqueue(cursor, queued, wanted, number * TURNS_PER_BATCH)
     values = {"batch": str(batch), "asked_at": asked_at}
     cursor.execute(REOPEN, values | {"count": len(wanted)})
     for code, count in sorted(collections.Counter(codes).items()):
