@@ -14,6 +14,7 @@ from typing import Any
 
 from falcon_app.http_errors import App
 from image_cloud.config import Config, config_from_environment
+from image_cloud.fetch.placeholder import fallback_problems
 from image_cloud.node import Node
 from image_cloud.request.writable import format_problems
 
@@ -23,7 +24,7 @@ FOR_PAGES = "HTTP_X_IMAGE_CLOUD_PAGES"  # in the WSGI environment
 @functools.cache
 def configuration() -> Config:
     """Return the configuration as it was when the master started."""
-    return config_from_environment([format_problems])
+    return config_from_environment([format_problems, fallback_problems])
 
 
 @functools.cache

@@ -12,13 +12,14 @@ from image_cloud.picture import formats
 from image_cloud.picture.entity_tag import entity_tag
 from image_cloud.picture.record import Record
 from image_cloud.process.log_formats import NO_ID, current_id
-from image_cloud.request.internal import FetchRequest
+from image_cloud.request.internal import FallbackRequest, FetchRequest
 from image_cloud.request.query import Query
 from image_cloud.request.steps import (
     PRIVATE,
     SHA256,
     STORED_AT,
     SendData,
+    SendFallback,
     SendFile,
     SendNothing,
     Step,
@@ -27,6 +28,7 @@ from image_cloud.request.steps import (
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUERY = "image_cloud.query"  # in the WSGI environment
+FALLBACK_CACHE_CONTROL = "max-age=60"
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
 
 
@@ -73,7 +75,11 @@ def respond(resp: falcon.Response, step: Step) -> None:
             resp.status = falcon.HTTP_204
             resp.set_header("X-Cache", step.source)
             resp.set_header("Cache-Control", "no-store")
-        case FetchRequest():
+        case SendFallback():
+            resp.status, resp.data = step.status, step.data
+            _describe(resp, step.extension, step.source)
+            resp.set_header("Cache-Control", FALLBACK_CACHE_CONTROL)
+        case FetchRequest() | FallbackRequest():
             hand_on(resp, step.address, step.arguments())
 
 

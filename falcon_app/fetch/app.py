@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from falcon_app.fetch.originals import Fetch
+from falcon_app.fetch.originals import Fallback, Fetch
 from falcon_app.fetch.refresh import RefreshAnswer
 from falcon_app.growing_threads import GrowingThreads
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
+from image_cloud.fetch.fallback import FallbackFetcher
 from image_cloud.fetch.fetcher import Fetcher
+from image_cloud.fetch.placeholder import Placeholder
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
@@ -25,9 +27,11 @@ def create_fetch(node: Node) -> App:
     tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
     fresh = FreshFetcher(fetcher, node.refresher)
+    placeholder = Placeholder.of(node.config.http, node.maker.resize)
     app = new_app()
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
-        app.add_route(address, Fetch(fresh))
+        app.add_route(address, Fetch(FallbackFetcher(fresh, placeholder)))
+    app.add_route("/_fallback", Fallback(placeholder))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

@@ -5,8 +5,9 @@ from __future__ import annotations
 import falcon
 
 from falcon_app.exchange import query_of, respond
-from image_cloud.refresh.fetching import FreshFetcher
-from image_cloud.request.internal import FetchRequest
+from image_cloud.fetch.fallback import Fetching
+from image_cloud.fetch.placeholder import Placeholder
+from image_cloud.request.internal import FallbackRequest, FetchRequest
 
 
 class Fetch:
@@ -14,12 +15,28 @@ class Fetch:
 
     scope = None
 
-    def __init__(self, fetcher: FreshFetcher) -> None:
+    def __init__(self, fetcher: Fetching) -> None:
         self._fetcher = fetcher
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Fetch the original unless it is here, then send it or a variant that is made of it."""
         asked = FetchRequest.read(query_of(req))
         respond(resp, self._fetcher.fetch(asked))
+
+    on_head = on_get
+
+
+class Fallback:
+    """GET /_fallback: only nginx gets here, sent by the front pool for a picture that cannot be had."""
+
+    scope = None
+
+    def __init__(self, placeholder: Placeholder) -> None:
+        self._placeholder = placeholder
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Send another picture."""
+        asked = FallbackRequest.read(query_of(req))
+        respond(resp, self._placeholder.step(asked.recipe))
 
     on_head = on_get

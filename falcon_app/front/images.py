@@ -6,6 +6,7 @@ import falcon
 
 from falcon_app.exchange import query_of, respond
 from image_cloud.config.sections import Resize
+from image_cloud.fetch.fallback import find
 from image_cloud.fetch.finder import Finder
 from image_cloud.request.params import ImageParameters, ThumbnailParameters
 
@@ -21,7 +22,7 @@ class GetImage:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the original or a variant."""
-        respond(resp, self._finder.find(self._parameters.read(query_of(req))))
+        respond(resp, find(self._finder, self._parameters, query_of(req)))
 
     on_head = on_get
 
@@ -37,6 +38,6 @@ class GetThumbnail:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with a small JPEG."""
-        respond(resp, self._finder.find(self._parameters.read(query_of(req))))
+        respond(resp, find(self._finder, self._parameters, query_of(req)))
 
     on_head = on_get

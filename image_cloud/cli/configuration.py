@@ -13,6 +13,7 @@ from image_cloud.config import Config
 from image_cloud.config.sample import render
 from image_cloud.db.connect import Database
 from image_cloud.db.migrate import migrate
+from image_cloud.fetch.placeholder import fallback_problems
 from image_cloud.origin import origins_file, request_headers
 from image_cloud.politeness import limits
 from image_cloud.request.writable import format_problems
@@ -41,7 +42,9 @@ def run_check(arguments: argparse.Namespace) -> None:
     own = home() / "image_cloud.ini"
     if arguments.file or (not arguments.config and own.exists()):
         arguments.config = str(Path(arguments.file or own))
-    read_config(arguments, [format_problems, _limits_problems, _origins_problems])
+    read_config(
+        arguments, [format_problems, fallback_problems, _limits_problems, _origins_problems]
+    )
     print(f"{config_file(arguments)}: no mistakes")
 
 

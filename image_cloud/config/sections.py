@@ -99,6 +99,13 @@ class Http:
         pattern=r"[A-Za-z0-9=, _-]+",
         form="a Cache-Control value",
     )
+    fallback_image: str = f.optional_path(
+        "Picture that requests with fallback=true get where theirs cannot be had; nothing: a grey one.\n"
+        "Read when the pools start."
+    )
+    fallback_status: str = f.choice(
+        "200", ("200", "404", "410", "502", "503"), "HTTP status that it is sent with."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,7 @@ from typing import Any
 
 from image_cloud import supervision
 from image_cloud.config import Config, ConfigError, load_config
+from image_cloud.fetch.placeholder import fallback_problems
 from image_cloud.node_files import layout, sandbox, settings, supervisor
 from image_cloud.node_files import nginx as nginx_files
 from image_cloud.node_files.accounts import Accounts, find_accounts
@@ -51,7 +52,9 @@ class Host:
 
     def config(self) -> Config:
         """Read the home's ini.  Raises ConfigError with every mistake."""
-        return load_config(self.home.ini, home=str(self.home.root), checks=[format_problems])
+        return load_config(
+            self.home.ini, home=str(self.home.root), checks=[format_problems, fallback_problems]
+        )
 
     def plan(self) -> list[Planned]:
         """Return every file that the processes of this host run with."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from image_cloud.config import Config, load_config
 from image_cloud.config.sample import render
+from image_cloud.fetch.placeholder import fallback_problems
 from image_cloud.node_files.accounts import Accounts
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
@@ -59,7 +60,10 @@ def load(home: Home, environment: Mapping[str, str], sample_origin: str) -> Conf
         environment.get("IMAGE_CLOUD_SET", ""),
     ]
     return load_config(
-        home.ini, home=str(home.root), overrides=";".join(overrides), checks=[format_problems]
+        home.ini,
+        home=str(home.root),
+        overrides=";".join(overrides),
+        checks=[format_problems, fallback_problems],
     )
 
 

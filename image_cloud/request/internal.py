@@ -20,7 +20,7 @@ class FetchRequest:
 
     With `only_local` it is not downloaded; one that is here and was last seen at the origin longer than
     `max_age` seconds ago is compared with it.  `is_here` is no parameter, but has the request go by a way
-    where it waits for no download.
+    where it waits for no download.  With `fallback` another picture is sent where this one cannot be had.
     """
 
     url: Url
@@ -29,6 +29,7 @@ class FetchRequest:
     use_peers: bool = False
     only_local: bool = False
     max_age: int | None = None
+    fallback: bool = False
     is_here: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
@@ -46,6 +47,7 @@ class FetchRequest:
             use_peers=wanted.use_peers,
             only_local=wanted.only_local,
             max_age=wanted.max_age if is_old else None,
+            fallback=wanted.fallback,
             is_here=is_here,
         )
 
@@ -59,8 +61,8 @@ class FetchRequest:
         """Read what `arguments` writes.  Raises BadParameter, UrlForbidden."""
         recipe = _recipe(query) if query.text("variant") else None
         no_image, use_peers, only_local = (query.boolean(name) for name in FLAGS)
-        age = max_age().of(query)
-        return cls(PictureUrl().of(query), recipe, no_image, use_peers, only_local, age)
+        age, fallback = max_age().of(query), query.boolean("fallback")
+        return cls(PictureUrl().of(query), recipe, no_image, use_peers, only_local, age, fallback)
 
     def arguments(self) -> dict[str, str]:
         """Return the parameters that `read` makes the same request of."""
@@ -68,7 +70,25 @@ class FetchRequest:
         values = (self.no_image, self.use_peers, self.only_local)
         flags = {name: str(int(value)) for name, value in zip(FLAGS, values, strict=True)}
         age = {} if self.max_age is None else {"max_age": str(self.max_age)}
-        return {"url": self.url.text, **variant, **flags, **age}
+        fallback = {"fallback": "1"} if self.fallback else {}
+        return {"url": self.url.text, **variant, **flags, **age, **fallback}
+
+
+@dataclasses.dataclass(frozen=True)
+class FallbackRequest:
+    """Another picture in place of one that cannot be had, in the size that `recipe` asks for."""
+
+    recipe: Recipe | None = None
+    address: str = dataclasses.field(default="/_fallback", init=False)
+
+    @classmethod
+    def read(cls, query: Query) -> FallbackRequest:
+        """Read what `arguments` writes.  Raises BadParameter."""
+        return cls(_recipe(query) if query.text("variant") else None)
+
+    def arguments(self) -> dict[str, str]:
+        """Return the parameters that `read` makes the same request of."""
+        return {"variant": self.recipe.name} if self.recipe else {}
 
 
 def _recipe(query: Query) -> Recipe:

@@ -29,6 +29,7 @@ class ImageRequest:
     use_peers: bool = False
     only_local: bool = False
     max_age: int | None = None
+    fallback: bool = False
 
     @property
     def key(self) -> str:
@@ -67,6 +68,11 @@ class ImageParameters(RecipeParameters):
             name="only_send_if_local", meaning="only from this node's disk, else 404 `not_local`"
         )
         self.max_age = max_age()
+        self.fallback = fallback()
+
+    def wants_fallback(self, query: Query) -> bool:
+        """Say whether another picture is wanted where this one cannot be had.  Raises BadParameter."""
+        return self.fallback.of(query) and not self.no_image.of(query)
 
     def read(self, query: Query) -> ImageRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
@@ -77,6 +83,7 @@ class ImageParameters(RecipeParameters):
             use_peers=self.use_alternativ_clouds.of(query),
             only_local=self.only_send_if_local.of(query),
             max_age=self.max_age.of(query),
+            fallback=self.wants_fallback(query),
         )
 
 
@@ -93,13 +100,23 @@ class ThumbnailParameters(Parameters):
             meaning="sides of the box in pixels",
         )
         self.max_age = max_age()
+        self.fallback = fallback()
+
+    def wants_fallback(self, query: Query) -> bool:
+        """Say whether another picture is wanted where this one cannot be had.  Raises BadParameter."""
+        return self.fallback.of(query)
+
+    def recipe(self, query: Query) -> Recipe:
+        """Return what is asked for.  Raises BadParameter."""
+        return thumbnail_recipe(self.size.of(query), self._settings)
 
     def read(self, query: Query) -> ImageRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
         return ImageRequest(
             url=self.url.of(query),
-            recipe=thumbnail_recipe(self.size.of(query), self._settings),
+            recipe=self.recipe(query),
             max_age=self.max_age.of(query),
+            fallback=self.wants_fallback(query),
         )
 
 
@@ -132,6 +149,15 @@ def max_age() -> Age:
         name="max_age",
         meaning="seconds; a copy last seen at the origin longer ago is compared with it first"
         " ([how](refresh.md))",
+    )
+
+
+def fallback() -> Flag:
+    """Return the parameter that asks for another picture where this one cannot be had."""
+    return Flag(
+        name="fallback",
+        meaning="where the picture cannot be had, the ini's `[http] fallback_image` in its size instead of an"
+        " error ([when](#fallback))",
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from image_cloud.picture.record import Record
-from image_cloud.request.internal import FetchRequest
+from image_cloud.request.internal import FallbackRequest, FetchRequest
 
 HIT, MISS, PEER, RESIZED, STALE = "HIT", "MISS", "PEER", "RESIZED", "STALE"
+FALLBACK = "FALLBACK"
 """Where a picture came from, as X-Cache tells."""
 STORED_AT, SHA256, PRIVATE = "X-Stored-At", "X-Sha256", "X-Private"
 """The headers that tell a peer of a picture's record, and that credentials were sent for it."""
@@ -43,9 +44,21 @@ class SendNothing:
     source: str
 
 
+@dataclasses.dataclass(frozen=True)
+class SendFallback:
+    """Another picture is sent in place of the one that cannot be had, with `status`."""
+
+    data: bytes
+    extension: str
+    status: int
+    source: str = FALLBACK
+
+
 def with_source(step: Step, source: str) -> Step:
     """Return a step that says so in X-Cache; one to another pool leaves it to that one."""
-    return step if isinstance(step, FetchRequest) else dataclasses.replace(step, source=source)
+    if isinstance(step, FetchRequest | FallbackRequest):
+        return step
+    return dataclasses.replace(step, source=source)
 
 
-Step = SendFile | SendData | SendNothing | FetchRequest
+Step = SendFile | SendData | SendNothing | SendFallback | FetchRequest | FallbackRequest

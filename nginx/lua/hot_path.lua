@@ -43,7 +43,7 @@ local KNOWN = {
     resize_width = "width", resize_height = "height", keep_aspect_ratio = "keep", force_to_size = "force",
     enlarge = "enlarge", format_when_resize = "format", quality = "quality", resize_mode = "mode",
     gravity = "gravity", focus = "focus", trim = "trim", trim_tolerance = "tolerance", background = "background",
-    max_age = "max_age",
+    max_age = "max_age", fallback = "fallback",
     only_send_if_local = "local", use_alternativ_clouds = "peers", use_alternative_clouds = "peers",
 }
 
@@ -277,7 +277,8 @@ local function read_name(request_uri, name_of)
     end
     local url = found.url and not found.signature and decoded(found.url)
     local max_age = found.max_age and age_of(found.max_age)
-    local name = url and (max_age or not found.max_age) and name_of(found)
+    local is_good = (max_age or not found.max_age) and (not found.fallback or variant_name.is_flag(found.fallback))
+    local name = url and is_good and name_of(found)
     local path = name and folder_of(url) .. "/" .. name
     return {
         path = path, token = found.token, plain_until = 0,
@@ -411,7 +412,7 @@ end
 function M.skip_front()
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
     local found = key and plain(var.request_uri)
-    if found and not found["local"] and not found.peers and not found.max_age and is_free(key) then
+    if found and not found["local"] and not found.peers and not found.fallback and not found.max_age and is_free(key) then
         ngx.exec(has_original(key) and "/_variant" or "/_fetch", "url=" .. found.url .. "&variant=" .. name)
     end
 end

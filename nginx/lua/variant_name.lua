@@ -111,6 +111,11 @@ function M.configure(given)
     settings = given
 end
 
+-- Say whether a text is a boolean in its usual spelling.
+function M.is_flag(text)
+    return BOOLEANS[text] ~= nil
+end
+
 -- Return the name of what the parameters ask for, nil where it is not plain, no picture is wanted, or one of
 -- another extension than `only` (if given).
 function M.of(found, only)

@@ -93,7 +93,7 @@ class Ways:
         status, came, body = self.nginx.get(target, headers=headers)
         key = key_of(wanted["url"])
         original = self.storage / f"originals/{fan_out(key)}/{key}.jpg"
-        if status >= 400:  # what no origin has
+        if status >= 400 or came.get("x-cache") == "FALLBACK":  # what no origin has
             assert NOWHERE in wanted["url"], target
             self.check(target, headers)
         elif wanted["no_image"] == "1":
