@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from daemons.processes import listen_again
 from image_cloud.config import Config, config_from_environment
+from image_cloud.metrics import client
 from image_cloud.metrics.events import count_events
 from image_cloud.process import heartbeat
 from image_cloud.process.heartbeat import Heartbeat
@@ -168,6 +169,7 @@ def start(program: str) -> tuple[Config, bool]:
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
     set_up_logging(config.node.log_level, config.node.log_format)
+    client.count_below(config.node.run)
     count_events()
     os.umask(0o007)
     if not once:

@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from falcon_app.app import configuration, end, start
+from image_cloud.metrics import client
 from image_cloud.metrics.events import count_events
 from image_cloud.process import memory
 from image_cloud.process.heartbeat import Heartbeat, path_of
@@ -93,6 +94,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
     if _pool == "fetch":
         os.nice(NICENESS)
     set_up_logging(_config.node.log_level, _config.node.log_format)
+    client.count_below(_config.node.run)
     count_events()
     if _pool == "control":
         limit = _config.prefetch.memory

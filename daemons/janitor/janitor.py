@@ -22,6 +22,7 @@ from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.fetch.unstored import Unstored
 from image_cloud.history.uses import Uses
+from image_cloud.metrics import client
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
 from image_cloud.process import json_file
@@ -174,5 +175,5 @@ def create(node: Node, runner: Runner) -> Janitor:
         node.clock,
         config.cluster.tombstone_days * DAY_S,
         runner.go_on,
-        ProcessFiles(node.run / "metrics"),
+        ProcessFiles(client.folder_of(node.run)),
     )

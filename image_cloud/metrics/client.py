@@ -1,7 +1,7 @@
 """prometheus_client as this process uses it: into files that other processes read.
 
-`PROMETHEUS_MULTIPROC_DIR` names their folder (image_cloud/node_files/supervisor.py); without it a process
-counts in its own memory.  The library reads the variable when it is first imported.
+`PROMETHEUS_MULTIPROC_DIR` names their folder; without it a process counts in its own memory.  The library
+reads the variable when it is first imported.
 """
 
 from __future__ import annotations
@@ -25,6 +25,17 @@ RESERVED_BYTES = 1 << 18
 
 _reserved_by = 0
 _mutex = threading.Lock()
+
+
+def folder_of(run: str | Path) -> Path:
+    """Return the folder of the processes' files below the run folder."""
+    return Path(run) / "metrics"
+
+
+def count_below(run: str | Path) -> None:
+    """Have this process count into files, where the node has a folder for them; before it counts anything."""
+    if folder_of(run).is_dir():
+        os.environ[FOLDER] = str(folder_of(run))
 
 
 def package() -> None:

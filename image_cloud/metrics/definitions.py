@@ -262,7 +262,7 @@ GROUP = "The node"
 UP = State("up", "1 where the part works: storage, database, each pool.", ("part",), group=GROUP)
 HEARTBEAT_AGE = State(
     "heartbeat_age_seconds",
-    "Time since the last sign of life of a pool, or of a daemon's thread.",
+    "Time since the last sign of life of a pool, or of the slowest of a daemon's threads of one kind.",
     ("program", "thread"),
     group=GROUP,
 )

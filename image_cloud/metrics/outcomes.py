@@ -14,15 +14,18 @@ from image_cloud.metrics.series import Counter, Histogram
 @contextlib.contextmanager
 def timed(ends: Counter, seconds: Histogram) -> Iterator[None]:
     """Count the block under `ok`, or the code of the error that it raises, and note how long it took."""
-    began, end = time.monotonic(), OK
+    began = time.monotonic()
     try:
         yield
     except Exception as error:
-        end = code_of(error)
+        _note(ends, code_of(error), seconds, began)
         raise
-    finally:
-        ends.add(end)
-        seconds.observe(time.monotonic() - began)
+    _note(ends, OK, seconds, began)
+
+
+def _note(ends: Counter, end: str, seconds: Histogram, began: float) -> None:
+    ends.add(end)
+    seconds.observe(time.monotonic() - began)
 
 
 def code_of(error: Exception) -> str:

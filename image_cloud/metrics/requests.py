@@ -72,8 +72,7 @@ class RequestCounter:
             labels = (OTHER, result, f"{status[:1]}xx", OTHER)
         REQUESTS.add(*labels, by=times)
         SENT_BYTES.add(route, by=answered.bytes * times)
-        for _ in range(times):
-            REQUEST_SECONDS.observe(answered.seconds, route, result)
+        REQUEST_SECONDS.observe(answered.seconds, route, result, times=times)
 
 
 def result_of(answered: Answered) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import Any
 
@@ -67,11 +68,18 @@ class Histogram(Definition):
 
     kind: str = "histogram"
 
-    def observe(self, value: float, *labels: str) -> None:
-        """Note one more event.  Never raises."""
-        client.counted(lambda: self._of(labels).observe(value))
+    def observe(self, value: float, *labels: str, times: int = 1) -> None:
+        """Note `times` more events that took so long each.  Never raises."""
+        client.counted(lambda: _observe(self._of(labels), value, times))
 
 
 @dataclasses.dataclass(frozen=True)
 class State(Definition):
     """What no process counts: whoever is asked for metrics looks (image_cloud/supervision/metrics.py)."""
+
+
+def _observe(histogram: Any, value: float, times: int) -> None:
+    """Do what the library's `observe` does, `times` times: thousands of requests a second are alike."""
+    place = bisect.bisect_left(histogram._upper_bounds, value)
+    histogram._sum.inc(value * times)
+    histogram._buckets[place].inc(times)

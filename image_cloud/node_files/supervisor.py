@@ -70,7 +70,6 @@ def variables(
         "IMAGE_CLOUD_POSTGRES": str(postgres or ""),
         "HOME": str(home.run),
         "PYTHONUNBUFFERED": "1",
-        "PROMETHEUS_MULTIPROC_DIR": str(home.metrics),
     }
 
 

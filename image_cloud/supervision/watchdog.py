@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from image_cloud.config import Config, config_from_environment
+from image_cloud.metrics import client
 from image_cloud.metrics.definitions import RESTARTS, WATCHDOG_KILLS
 from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
 from image_cloud.process.sockets import SERVERS, socket_path
@@ -206,6 +207,7 @@ def watches(config: Config) -> list[PoolWatch | DaemonWatch]:
 def main() -> None:
     """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
     config = config_from_environment()
+    client.count_below(config.node.run)
     watched = watches(config)
     looked = float("-inf")
     for event in events(sys.stdin, sys.stdout):

@@ -88,6 +88,7 @@ def test_hits_and_misses_are_counted(stack: Stack, origin: Origin) -> None:
         assert get(stack, "/get_thumbnail", url=url).status_code == 200
     eventually(lambda: more("nginx", "front") >= 20, "hits are counted")
     assert more("nginx") > 0
+    assert value(stack, "requests_total", client="first", result="nginx") > 0
     eventually(lambda: more("resized") >= 1, "the miss, too")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db.connect import Database
-from tests.frontdoor.client import eventually
+from tests.frontdoor.client import eventually, get
 from tests.stack.load import Load
 from tests.stack.running import Stack
 
@@ -62,6 +62,10 @@ def test_a_pool_whose_workers_hang_is_started_anew(own: Stack) -> None:
     assert "program=image-cloud-front reason='no answer and no request finished" in log(own)
     assert "killed: image-cloud-front hung" in (own.home / "log/supervisord.log").read_text()
     assert not Path(f"/proc/{before}").exists()
+    lines = get(own, "/metrics").text.splitlines()
+    for name in ("watchdog_kills_total", "program_restarts_total"):
+        assert f'image_cloud_{name}{{program="front"}} 1.0' in lines
+        assert f'image_cloud_{name}{{program="fetch"}} 0.0' in lines
 
 
 def test_a_stopped_daemon_is_started_anew(own: Stack) -> None:

@@ -64,6 +64,15 @@ def test_what_ended_processes_counted_is_kept_and_their_files_go(tmp_path: Path)
         assert line in after
 
 
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.1001, 1.0, 5.0])
+def test_many_alike_are_observed_as_one_by_one(tmp_path: Path, value: float) -> None:
+    for folder in ("at once", "each"):
+        (tmp_path / folder).mkdir()
+    run(tmp_path / "at once", f"SECONDS.observe({value}, times=3)")
+    run(tmp_path / "each", f"[SECONDS._of(()).observe({value}) for _ in range(3)]")
+    assert scrape(tmp_path / "at once") == scrape(tmp_path / "each")
+
+
 def test_forked_processes_count_for_themselves(tmp_path: Path) -> None:
     run(
         tmp_path,
@@ -184,6 +193,62 @@ counter.count(Answered("/0", 200, 0.01, 5, "HIT", "client-0", by_pool=False), ti
     counts = [line for line in scrape(tmp_path, [REQUEST_SECONDS]) if "_count{" in line]
     assert sum(float(line.rpartition(" ")[2]) for line in counts) == 3002
     assert len(counts) < 400
+
+
+# --- log events -----------------------------------------------------------------------------------
+
+
+def test_warnings_are_counted_by_their_event(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+import logging
+from image_cloud.metrics.events import count_events
+count_events()
+log = logging.getLogger("image_cloud.anything")
+logging.getLogger().setLevel("INFO")
+log.info("event=downloaded key=%s", "x")
+log.warning("event=%s_refused file=%s", "tokens", "event=lost")
+log.error("event=lost key=%s", "x")
+log.error("event=lost key=%s", "y")
+log.warning("not ours: event=lost")
+log.warning("event=broken %d", "x")
+logging.getLogger("image_cloud.metrics.client").warning("event=not_counted")
+for number in range(300):
+    log.warning("event=e_" + "abcdefghij"[number % 10] * (number // 10 + 1))
+""",
+    )
+    from image_cloud.metrics.definitions import LOG_EVENTS
+
+    lines = scrape(tmp_path, [LOG_EVENTS])
+    assert 'image_cloud_log_events_total{event="tokens_refused"} 1.0' in lines
+    assert 'image_cloud_log_events_total{event="lost"} 2.0' in lines
+    assert 'image_cloud_log_events_total{event="thread_died"} 0.0' in lines
+    assert not any("not_counted" in line or "downloaded" in line for line in lines)
+    assert len(lines) < 120
+    assert any('event="other"' in line for line in lines)
+
+
+# --- work -----------------------------------------------------------------------------------------
+
+
+def test_work_is_counted_by_how_it_ends(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+import contextlib
+from image_cloud.errors import OriginDns
+from image_cloud.metrics.outcomes import timed
+for error in (None, OriginDns(), ValueError(), KeyboardInterrupt()):
+    with contextlib.suppress(BaseException), timed(EVENTS, SECONDS):
+        if error:
+            raise error
+""",
+    )
+    lines = scrape(tmp_path)
+    for end, count in {"ok": 1.0, "origin_dns": 1.0, "internal": 1.0}.items():
+        assert f'image_cloud_events_total{{kind="{end}"}} {count}' in lines
+    assert "image_cloud_event_duration_seconds_count 3.0" in lines
 
 
 # --- definitions ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ def test_the_state_of_a_node_whose_database_and_decoder_are_away(
 ) -> None:
     (tmp_path / "storage/unrecorded/a.json").write_text("{}")
     (tmp_path / "storage/quarantine/b").write_text("")
-    (tmp_path / "run/beats/image-cloud-janitor.audit").write_text("1")
+    for name in ("janitor.audit", "prefetch.1.download-17", "prefetch.2.download-3", "prefetch.2"):
+        (tmp_path / "run/beats" / f"image-cloud-{name}").write_text("1")
+    os.utime(tmp_path / "run/beats/image-cloud-prefetch.1.download-17", (1.0, 1.0))
     answer = pools.get("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -50,6 +53,11 @@ def test_the_state_of_a_node_whose_database_and_decoder_are_away(
     assert any(line.startswith("image_cloud_build_info{") for line in found)
     beat = 'image_cloud_heartbeat_age_seconds{program="janitor",thread="audit"} '
     assert any(line.startswith(beat) for line in found)
+    of_prefetch = [line for line in found if 'age_seconds{program="prefetch"' in line]
+    assert len(of_prefetch) == 2
+    (slowest,) = (line for line in of_prefetch if 'thread="download"' in line)
+    assert float(slowest.rpartition(" ")[2]) > 1e9
+    assert any('thread="main"' in line for line in of_prefetch)
 
 
 def test_peers(pools: Pools) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from image_cloud.config import Config, load_config
+from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.supervision.watchdog import (
     DaemonWatch,
@@ -199,3 +201,31 @@ def test_a_question_stays_open_until_it_is_answered(tmp_path: Path) -> None:
             asked.recv(1000)
             asked.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         assert probe.answered()
+
+
+def event(from_state: str, program: str = "image-cloud-front") -> str:
+    body = f"processname:{program} groupname:{program} from_state:{from_state} tries:1"
+    return f"ver:3.0 pool:x eventname:PROCESS_STATE_STARTING len:{len(body)}\n{body}"
+
+
+def test_restarts_that_nobody_asked_for_are_counted(tmp_path: Path) -> None:
+    for name in ("metrics", "sockets"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    ini = tmp_path / "image_cloud.ini"
+    ini.write_text(f"[node]\nrun = {tmp_path}/run\n")
+    told = (
+        event("EXITED") + event("BACKOFF") + event("STOPPED") + event("EXITED", "image-cloud-fetch")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "image_cloud.supervision.watchdog"],
+        input=told, capture_output=True, text=True, env=os.environ | {"IMAGE_CLOUD_CONFIG": str(ini)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("RESULT 2\nOK") == 4
+    counted = ProcessFiles(tmp_path / "run/metrics").values()
+    restarts = {
+        dict(labels)["program"]: count
+        for (name, labels), count in counted.items()
+        if name == "image_cloud_program_restarts_total"
+    }
+    assert restarts == {"front": 2.0, "fetch": 1.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from importlib import metadata
 from pathlib import Path
@@ -25,12 +26,13 @@ from image_cloud.metrics.series import Labels
 from image_cloud.storage.files import count_in
 from image_cloud.supervision.readiness import OK, Readiness
 
+_NUMBERS = re.compile(r"^\d+(\.|$)|-\d+$")  # of processes, and of threads of one kind
 IMAGING = ("pillow-simd", "pillow")
 
 
 def machine(storage: Path, run: Path, readiness: Readiness) -> States:
     """Return the state of the node's parts, its disk and its processes."""
-    states = readiness.state() | readiness.pools()
+    states = readiness.state() | readiness.pools() | {"control": OK}  # which answers this
     return {
         UP: {(part,): int(state == OK) for part, state in states.items()},
         BUILD_INFO: {(__version__, platform.python_version(), _imaging()): 1},
@@ -52,7 +54,7 @@ def _disk(storage: Path) -> States:
 
 
 def _heartbeat_ages(beats: Path) -> dict[Labels, float]:
-    """Return how long ago each pool, and each thread of a daemon, showed a sign of life."""
+    """Return how long ago each pool, and each kind of a daemon's threads, showed a sign of life."""
     now, ages = time.time(), dict[Labels, float]()
     with os.scandir(beats) as entries:
         for entry in entries:
@@ -61,7 +63,8 @@ def _heartbeat_ages(beats: Path) -> dict[Labels, float]:
                 age_s = now - entry.stat().st_mtime
             except FileNotFoundError:  # it has just ended
                 continue
-            ages[program.removeprefix("image-cloud-"), thread or "main"] = max(0.0, round(age_s, 1))
+            labels = program.removeprefix("image-cloud-"), _NUMBERS.sub("", thread) or "main"
+            ages[labels] = max(0.0, round(age_s, 1), ages.get(labels, 0.0))
     return ages
 
 

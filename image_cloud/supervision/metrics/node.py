@@ -8,7 +8,7 @@ from pathlib import Path
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.config.sections import Pools
 from image_cloud.decoding.client import Decoder
-from image_cloud.metrics import definitions, exposition
+from image_cloud.metrics import client, definitions, exposition
 from image_cloud.metrics.exposition import States
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.politeness.overview import Overview
@@ -37,7 +37,7 @@ class NodeMetrics:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._files = ProcessFiles(parts.run / "metrics")
+        self._files = ProcessFiles(client.folder_of(parts.run))
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
