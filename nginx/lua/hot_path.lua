@@ -19,6 +19,8 @@ ffi.cdef [[
     int SHA256_Update(image_cloud_sha256 *context, const void *data, size_t length);
     int SHA256_Final(unsigned char *digest, image_cloud_sha256 *context);
     int access(const char *path, int mode);
+    int open(const char *path, int flags);
+    int close(int descriptor);
     int statx(int folder, const char *path, int flags, unsigned int mask, void *status);
     long readlink(const char *path, char *target, size_t size);
     int strncasecmp(const char *one, const char *other, size_t length);
@@ -48,7 +50,6 @@ local KNOWN = {
 }
 
 local settings
-local storage_bytes
 local verdicts, verdict_count = {}, 0
 
 local digits = ffi.new("char[16]", "0123456789abcdef")
@@ -57,9 +58,11 @@ local digits = ffi.new("char[16]", "0123456789abcdef")
 
 -- A tag is made of the picture's bytes (image_cloud/picture/entity_tag.py): a hash of them stands in the nanoseconds of
 -- the file's time. nginx's own, of seconds and size, would be alike for other bytes of one second.
-local AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_TYPE, STATX_MTIME, STATX_SIZE = -100, 0x100, 0x1, 0x40, 0x200
+local AT_SYMLINK_NOFOLLOW, STATX_TYPE, STATX_MTIME, STATX_SIZE = 0x100, 0x1, 0x40, 0x200
+local AT_FDCWD, PATH_ALONE = -100, 0x280000 -- O_PATH and O_CLOEXEC
+local bytes_type = ffi.typeof("const char *")
 local TYPE_BITS, REGULAR_FILE = 0xf000, 0x8000
-local status, full_path = ffi.new("unsigned char[256]"), ffi.new("char[4096]")
+local status = ffi.new("unsigned char[256]")
 local file_mode = ffi.cast("uint16_t *", status + 0x1c)
 local file_bytes = ffi.cast("uint32_t *", status + 0x28)
 local modified_s, modified_ns = ffi.cast("uint32_t *", status + 0x70), ffi.cast("uint32_t *", status + 0x78)
@@ -73,14 +76,28 @@ local function write_hex(place, number)
     end
 end
 
+-- Return a descriptor of the storage: a path below it has half as many folders to go through. It is opened again
+-- every second, as something may be mounted there meanwhile.
+local storage, storage_until = -1, 0
+local function storage_folder()
+    if now() >= storage_until then
+        if storage >= 0 then
+            C.close(storage)
+        end
+        storage, storage_until = C.open(settings.storage, PATH_ALONE), now() + FOLDERS_ARE_BELIEVED_S
+    end
+    return storage
+end
+
 -- Have the answer carry the tag of the file at `path` below the storage, if it is there; return `path`, nil for a link,
 -- which is no picture.
 local function tagged(path)
-    if storage_bytes + #path >= ffi.sizeof(full_path) then
-        return path
+    local folder = storage_folder()
+    if folder < 0 then
+        return nil
     end
-    copy(full_path + storage_bytes, path)
-    if C.statx(AT_FDCWD, full_path, AT_SYMLINK_NOFOLLOW, STATX_TYPE + STATX_MTIME + STATX_SIZE, status) == 0 then
+    local relative = ffi.cast(bytes_type, path) + 1
+    if C.statx(folder, relative, AT_SYMLINK_NOFOLLOW, STATX_TYPE + STATX_MTIME + STATX_SIZE, status) == 0 then
         if band(file_mode[0], TYPE_BITS) ~= REGULAR_FILE then
             return nil
         end
@@ -370,8 +387,6 @@ local M = {}
 function M.configure(given)
     settings = given
     variant_name.configure(given)
-    storage_bytes = #given.storage
-    copy(full_path, given.storage)
 end
 
 -- Return the path of the wanted thumbnail below the storage.
