@@ -30,6 +30,7 @@ def page_of(url: str, page: str = "/pages/picture") -> str:
 
 def test_the_overview_shows_the_node(operator: Visitor) -> None:
     card = operator.page.get_by_role("article", name="ic00")
+    card.get_by_text("Disk free").wait_for()  # a pool that has just begun may not know yet
     for text in (
         "Last seen",
         "Disk free",
