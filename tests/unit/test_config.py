@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.config import Config, ConfigError, load_config
+from image_cloud.config import Config, ConfigError, load_config, reference
 from image_cloud.config.sample import render
 
 SAMPLE = Path(__file__).parents[2] / "image_cloud.ini"
+REFERENCE = Path(__file__).parents[2] / "docs/ini.md"
 
 
 def problems(text: str, tmp_path: Path, overrides: str = "") -> list[str]:
@@ -19,6 +20,11 @@ def problems(text: str, tmp_path: Path, overrides: str = "") -> list[str]:
 def test_the_sample_shows_every_option_with_its_default() -> None:
     assert SAMPLE.read_text() == render()
     assert load_config(SAMPLE, home="/h") == load_config(None, home="/h")
+
+
+def test_the_reference_is_made_of_the_sections() -> None:
+    told = "run python -m image_cloud.config.reference > docs/ini.md"
+    assert REFERENCE.read_text() == reference.render(), told
 
 
 def test_what_render_writes_is_read_back_the_same(tmp_path: Path) -> None:
