@@ -9,8 +9,10 @@ import falcon
 
 from falcon_app.exchange import query_of
 from image_cloud.errors import BadParameter, ScopeMissing, TokenMissing, TokenUnknown
+from image_cloud.process.log_formats import current_id
 from image_cloud.request import signing
 from image_cloud.request.query import Query
+from image_cloud.request.steps import PARENT_ID
 from image_cloud.request.tokens import Client, TokenStore
 
 # nginx believes it for a while and hides it from clients (nginx/lua/hot_path.lua).
@@ -67,6 +69,8 @@ class TokenCheck:
             resp.set_header(TOKEN_CLIENT, client.name)
             req.context.client = client
             req.context.scopes = client.scopes
+            if "peer" in client.scopes:
+                current_id.set(req.get_header(PARENT_ID) or current_id.get())
         elif req.path not in OPEN:
             raise TokenUnknown()
 

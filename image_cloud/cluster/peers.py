@@ -22,8 +22,9 @@ from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, PeerBr
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
+from image_cloud.process.log_formats import NO_ID, current_id
 from image_cloud.process.reread import Reread
-from image_cloud.request.steps import PRIVATE, SHA256, STORED_AT
+from image_cloud.request.steps import PARENT_ID, PRIVATE, SHA256, STORED_AT
 
 if TYPE_CHECKING:
     from image_cloud.cluster.exchange import Answer, Exchange
@@ -211,7 +212,9 @@ class Peers:
             raise _away(peer, error.detail) from error
 
     def _headers(self) -> dict[str, str]:
-        return {"X-Image-Cloud-Token": self._token.current(), "Accept-Encoding": "identity"}
+        headers = {"X-Image-Cloud-Token": self._token.current(), "Accept-Encoding": "identity"}
+        identity = current_id.get()
+        return headers if identity == NO_ID else {**headers, PARENT_ID: identity}
 
 
 def _exchange(peers: tuple[Peer, ...], settings: Cluster) -> Exchange:

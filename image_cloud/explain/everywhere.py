@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 from image_cloud.cluster.peers import Peers
 from image_cloud.errors import ImageCloudError
@@ -33,7 +34,10 @@ class Everywhere:
         executor = ThreadPoolExecutor(len(peers) + 1, "explain")
         try:
             rows = executor.submit(self._here.rows, url)
-            asked = {peer.name: executor.submit(self._peers.explain, peer, url) for peer in peers}
+            asked = {
+                peer.name: executor.submit(copy_context().run, self._peers.explain, peer, url)
+                for peer in peers
+            }
             facts = self._here.without_database(url)
             patience_s = AT_A_PEER_S if local else PATIENCE_S
             _wait([rows], began + min(database_s, patience_s))

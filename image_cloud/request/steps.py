@@ -12,6 +12,8 @@ FALLBACK = "FALLBACK"
 """Where a picture came from, as X-Cache tells."""
 STORED_AT, SHA256, PRIVATE = "X-Stored-At", "X-Sha256", "X-Private"
 """The headers that tell a peer of a picture's record, and that credentials were sent for it."""
+PARENT_ID = "X-Image-Cloud-Parent-Id"
+"""The header that tells a peer the id of the request or batch that asks it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -179,6 +179,9 @@ def test_a_miss_asks_the_peers_before_the_origin(nodes: Nodes, origin: Origin) -
         nodes["ic01"].get(url)
         missed = nodes["ic03"].get(url, use_alternativ_clouds="true")
         assert (missed.headers["X-Cache"], missed.content) == ("PEER", content)
+        said = f'"parent_id":"{missed.headers["X-Request-Id"]}"'
+        log = nodes["ic01"].home / "log/nginx/access.log"
+        eventually(lambda: said in log.read_text(), "the peer's log has the request's id")
         assert nodes["ic03"].get(url).headers["X-Cache"] == "HIT"
         assert sum(origin.counts().values()) == 1
         unknown = origin.url("/nowhere.jpg")
