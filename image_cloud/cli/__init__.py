@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 
 import shtab
@@ -26,6 +28,9 @@ from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError, Unavailable
 
 WRONG = 1
+EXIT_STATUSES = """\
+exit status: 0 good, 1 found something wrong, 2 usage, 3 a node or its database cannot be reached, 4 refused,
+130 interrupted.  docs/command_line.md says more."""
 MODULES = (
     configuration,
     tokens,
@@ -45,14 +50,16 @@ MODULES = (
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    top = argparse.ArgumentParser(prog="image-cloud", description="Operate an Image Cloud node.")
+    top = argparse.ArgumentParser(
+        prog="image-cloud", description="Operate an Image Cloud node.", epilog=EXIT_STATUSES
+    )
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
         "--config", metavar="FILE", help="the ini; default: that of the stack in $IMAGE_CLOUD_HOME"
     )
     top.add_argument(
         "--url", dest="url_of_node", metavar="URL",
-        help="a node's base URL, for commands that only ask over HTTP; default: this node's",
+        help="a node's base URL, for commands that only ask over HTTP; default: $IMAGE_CLOUD_URL, or ours",
     )  # fmt: skip
     top.add_argument(
         "--token-file", metavar="FILE",
@@ -79,9 +86,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        status = int(arguments.run(arguments) or 0)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (CommandError, ConfigError, ImageCloudError, ValueError, OSError) as error:
         print(f"image-cloud: {_told(error)}", file=sys.stderr)
         return _status(error)
@@ -89,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _told(error: Exception) -> str:
     if isinstance(error, PermissionError):
-        return f"no right to use {error.filename}"
+        return f"no right to use {error.filename}: run it as root, or as the user whose file it is"
     if isinstance(error, OSError):
         return f"{error.filename or ''} {error.strerror or error}".strip()
     return str(error)

@@ -48,9 +48,12 @@ def config_file(arguments: argparse.Namespace) -> Path:
 
 def read_config(arguments: argparse.Namespace, checks: Iterable[Check] = ()) -> Config:
     """Return the node's configuration, with `checks` passed.  Raises ConfigError, CommandError."""
+    if arguments.url_of_node:
+        raise CommandError("--url: this command works on the files of a node; run it there")
     file = config_file(arguments)
     if not file.exists():
-        raise CommandError(f"there is no {file}; start a stack (./run up) or give --config FILE")
+        ways = "start a stack (./run up), give --config FILE, or ask a node elsewhere with --url"
+        raise CommandError(f"there is no {file}; {ways}")
     overrides = os.environ.get("IMAGE_CLOUD_SET", "")
     return load_config(file, home=str(home()), overrides=overrides, checks=checks)
 

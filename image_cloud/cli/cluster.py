@@ -11,7 +11,8 @@ from image_cloud.cli.access import (
     become_run_user,
     open_node,
 )
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
+from image_cloud.cluster.brake import HOUR_S
 from image_cloud.pages.people import printable
 
 NOTABLE_S = 1.0
@@ -25,14 +26,17 @@ def add_commands(commands: Any) -> None:
     block.add_argument("--block", action="store_true", help="and forbid its URL from now on")
     block.add_argument("--unblock", action="store_true", help="and allow its URL again")
     delete.add_argument("--json", action="store_true", help="as JSON")
+    add_options(delete)
     delete.set_defaults(run=run_delete)
     backlog = commands.add_parser("backlog", help="say what this node and all peers still clone")
     backlog.add_argument("--json", action="store_true", help="as JSON")
+    add_options(backlog)
     backlog.set_defaults(run=run_backlog)
     allow = commands.add_parser(
         "allow-deletes", help="let a peer delete as many pictures here as it wants, for an hour"
     )
     allow.add_argument("peer", metavar="PEER")
+    allow.add_argument("--json", action="store_true", help="as JSON")
     allow.set_defaults(run=run_allow_deletes)
 
 
@@ -92,7 +96,10 @@ def run_allow_deletes(arguments: argparse.Namespace) -> None:
         raise CommandError(f"no peer {arguments.peer}; there are: {', '.join(names) or 'none'}")
     become_run_user(node.config)
     node.brake.permit(arguments.peer)
-    print(f"for an hour {arguments.peer} may delete as many pictures here as it wants")
+    if arguments.json:
+        print(json.dumps({"peer": arguments.peer, "allowed_s": HOUR_S}))
+    else:
+        print(f"for an hour {arguments.peer} may delete as many pictures here as it wants")
 
 
 def _held(seconds: float, holder: str = "") -> str:

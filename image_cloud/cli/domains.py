@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
 from image_cloud.pages.people import printable
 
 
@@ -18,11 +18,13 @@ def add_commands(commands: Any) -> None:
         "NAME on this node, for users and prefetch alike.",
     )  # fmt: skip
     domains.add_argument("--json", action="store_true", help="as JSON")
+    add_options(domains)
     domains.set_defaults(run=run_domains)
     actions = domains.add_subparsers(dest="action", metavar="resume")
     resume = actions.add_parser("resume", help="lift a pause")
     resume.add_argument("name", metavar="NAME", help="as the list shows it")
     resume.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
+    add_options(resume)
     resume.set_defaults(run=run_resume)
 
 

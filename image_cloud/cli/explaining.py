@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from image_cloud.cli import domains
-from image_cloud.cli.node_client import NodeClient
-from image_cloud.pages.people import ago, printable
+from image_cloud.cli.node_client import NodeClient, add_options
+from image_cloud.pages.people import ago, printable, size
 
 TIMEOUT_S = 10
 
@@ -19,6 +19,7 @@ def add_commands(commands: Any) -> None:
     explain = commands.add_parser("explain", help="say why a picture is, or is not, here")
     explain.add_argument("url")
     explain.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    add_options(explain)
     explain.set_defaults(run=run_explain)
 
 
@@ -41,13 +42,16 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield from _facts(told, told["at"])
 
 
+def _of_file(one: dict[str, Any], now: float) -> str:
+    return f"{size(one['bytes'])}, {ago(now - one['modified_at'])} ago"
+
+
 def _facts(told: dict[str, Any], now: float) -> Iterator[str]:
     if told["database"] != "ok":
         yield f"database: {told['database']}"
     for one in filter(None, [told["original"], *told["variants"]]):
         name = one.get("file") or one["name"]
-        size = one.get("error") or f"{one['bytes']:,} bytes, {ago(now - one['modified_at'])} ago"
-        yield f"  {name}: {size}"
+        yield f"  {name}: {one.get('error') or _of_file(one, now)}"
     if told["record"]:
         record = told["record"]
         yield f"  from {record['stored_from']}, sha256 {record['sha256']}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,10 @@ SEPARATED = (
 )
 
 
+class _NotTakenError(Exception):
+    """A row cannot be taken; the text says why."""
+
+
 def add_commands(commands: Any) -> None:
     """Add `import`."""
     command = commands.add_parser(
@@ -44,6 +50,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--root", metavar="FOLDER", default=".", help="where relative paths start; default: here"
     )
+    command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(run=run_import)
 
 
@@ -61,19 +68,28 @@ def run_import(arguments: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     waiting: list[Record] = []
     importer = Importer(node.store, Arrivals(node.store, FORMATS, waiting.append))
+    refused: list[dict[str, Any]] = []
     with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
         for row in rows:
-            counts[_take(importer, root, row, form)] += 1
+            try:
+                counts[_take(importer, root, row, form)] += 1
+            except _NotTakenError as error:
+                counts["not taken"] += 1
+                _tell(row, str(error), refused if arguments.json else None)
             if len(waiting) >= AT_ONCE:
                 _commit(node, waiting)
             bar.update()
     _commit(node, waiting)
-    print(", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to import")
+    if arguments.json:
+        print(json.dumps({"counts": counts, "not_taken": refused}, indent=2))
+    else:
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        print(told or "nothing to import")
     return 1 if counts["not taken"] else 0
 
 
 def _take(importer: Importer, root: Path, row: Row, form: str) -> str:
-    number, url, path = row
+    _, url, path = row
     try:
         if not (url and path):
             raise ValueError(f"expected {form}")
@@ -84,9 +100,17 @@ def _take(importer: Importer, root: Path, row: Row, form: str) -> str:
     except StorageUnavailable:
         raise
     except (ImageCloudError, OSError, ValueError) as error:
-        reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else error
+        reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise _NotTakenError(reason) from None
+
+
+def _tell(row: Row, reason: str, refused: list[dict[str, Any]] | None) -> None:
+    """Say why a row was not taken, at once or, as JSON, at the end."""
+    number, url, _ = row
+    if refused is None:
         tqdm.write(f"{number}: not taken: {url}: {reason}")
-        return "not taken"
+    else:
+        refused.append({"row": number, "url": url, "reason": reason})
 
 
 def _commit(node: Node, waiting: list[Record]) -> None:
@@ -95,7 +119,7 @@ def _commit(node: Node, waiting: list[Record]) -> None:
         if waiting:
             commit_records(node.store, node.database, waiting)
     except DatabaseUnavailable:
-        tqdm.write("the database is away: recorded later")
+        tqdm.write("the database is away: recorded later", file=sys.stderr)
     waiting.clear()
 
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import requests
 
 from image_cloud.cli.access import CannotReach, Refused, address, read_config, token_of
+from image_cloud.config import Config
 
 TIMEOUT_S = 60.0
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Let a command that only asks over HTTP take --url and --token-file behind its name, too."""
+    command.add_argument(
+        "--url", dest="url_of_node", metavar="URL", default=argparse.SUPPRESS,
+        help="of the node to ask; default: $IMAGE_CLOUD_URL, or this machine's node",
+    )  # fmt: skip
+    command.add_argument(
+        "--token-file", metavar="FILE", default=argparse.SUPPRESS, help="the token to ask with"
+    )
 
 
 class NodeClient:
@@ -25,7 +38,7 @@ class NodeClient:
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> NodeClient:
         """Return a client of --url, else of this node.  Raises ConfigError, CommandError."""
-        base = arguments.url_of_node or address(read_config(arguments))
+        base = arguments.url_of_node or os.environ.get("IMAGE_CLOUD_URL") or _own(arguments)
         return cls(base.rstrip("/"), token_of(arguments))
 
     def of_peer(self, base: str) -> NodeClient:
@@ -39,7 +52,10 @@ class NodeClient:
         try:
             return self._session.request(method, self.base + path, timeout=timeout_s, **request)
         except requests.RequestException as error:
-            raise CannotReach(f"{self.base} does not answer: {_reason(error)}") from None
+            raise CannotReach(
+                f"{self.base} does not answer: {_reason(error)}; `supervisorctl status` there says what "
+                "runs, --url asks another node"
+            ) from None
 
     def get(self, path: str, timeout_s: float = TIMEOUT_S, **query: Any) -> Any:
         """Return the JSON at `path`.  Raises CannotReach, Refused."""
@@ -53,6 +69,14 @@ class NodeClient:
             return answer.json()
         except ValueError:
             raise CannotReach(f"{self.base}{path} is no Image Cloud: it sent no JSON") from None
+
+
+def _own(arguments: argparse.Namespace) -> str:
+    """Return this machine's node; the usual address for who may not read the ini, as it has passwords."""
+    try:
+        return address(read_config(arguments))
+    except PermissionError:
+        return address(Config())
 
 
 def check(answer: requests.Response) -> None:

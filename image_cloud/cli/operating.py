@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.access import CommandError, address, read_config, token_of
+from image_cloud.cli.access import CannotReach, CommandError, address, read_config, token_of
 from image_cloud.cli.node_client import problem
 from image_cloud.config import Config
 from image_cloud.host.rollout import ANSWER_S, Rollout
@@ -38,10 +39,12 @@ def add_commands(commands: Any) -> None:
     health.add_argument(
         "--wait", type=float, default=0.0, metavar="SECONDS", help="go on trying for so long"
     )
+    health.add_argument("--json", action="store_true", help="as JSON")
     health.set_defaults(run=run_health)
     rollout = commands.add_parser(
         "rollout", help="restart pools and daemons one after the other, without losing a request"
     )
+    rollout.add_argument("--json", action="store_true", help="as JSON")
     rollout.set_defaults(run=run_rollout)
 
 
@@ -52,13 +55,23 @@ def run_health(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     while True:
         try:
-            print(f"{config.node.name} is well: {check(config, token_of(arguments), url)}")
-            return 0
+            return _told(arguments, config, check(config, token_of(arguments), url), is_well=True)
         except (Unhealthy, requests.RequestException) as error:
             if time.monotonic() - began >= arguments.wait:
-                print(f"{config.node.name} is not well: {error}", file=sys.stderr)
-                return 1
+                return _told(arguments, config, str(error), is_well=False)
         time.sleep(POLL_S)
+
+
+def _told(arguments: argparse.Namespace, config: Config, detail: str, *, is_well: bool) -> int:
+    """Print how it is; return the exit status."""
+    name = config.node.name
+    if arguments.json:
+        print(json.dumps({"node": name, "is_well": is_well, "detail": detail}, indent=2))
+    elif is_well:
+        print(f"{name} is well: {detail}")
+    else:
+        print(f"{name} is not well: {detail}", file=sys.stderr)
+    return 0 if is_well else 1
 
 
 def check(config: Config, token: str, url: str) -> str:
@@ -106,7 +119,10 @@ def _sample(config: Config) -> str:
 def run_rollout(arguments: argparse.Namespace) -> int:
     """Restart all of ours; 1 with the reason where something does not come back."""
     config = read_config(arguments)
-    say: Callable[[str], None] = lambda line: print(line, flush=True)  # noqa: E731
+    steps: list[str] = []
+    say: Callable[[str], None] = (
+        steps.append if arguments.json else lambda line: print(line, flush=True)
+    )
     socket_file = Path(config.node.run) / "supervisor.sock"
     try:
         Rollout(connect(socket_file), config.node.run, say).all()
@@ -115,5 +131,8 @@ def run_rollout(arguments: argparse.Namespace) -> int:
             print(error.evidence, file=sys.stderr)
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(f"supervisord does not answer at {socket_file}: {error}") from None
+        told = f"supervisord does not answer at {socket_file}: {error}; is the node started?"
+        raise CannotReach(told) from None
+    if arguments.json:
+        print(json.dumps({"steps": steps}, indent=2))
     return 0

@@ -9,11 +9,14 @@ import sys
 from typing import Any
 
 from image_cloud.cli.access import CommandError
-from image_cloud.cli.node_client import NodeClient, check
+from image_cloud.cli.node_client import NodeClient, add_options, check
 from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.request.params import ImageParameters
 
 TIMEOUT_S = 120
+TOLD = {
+    "content_type": "Content-Type", "cache": "X-Cache", "etag": "ETag", "request_id": "X-Request-Id"
+}  # fmt: skip
 
 
 def add_commands(commands: Any) -> None:
@@ -26,12 +29,15 @@ def add_commands(commands: Any) -> None:
     get.add_argument(
         "parameters", nargs="*", metavar="NAME=VALUE", help="more of /get_image's parameters"
     )
+    get.add_argument("--json", action="store_true", help="print what came, as JSON; needs --output")
+    add_options(get)
     get.set_defaults(run=run_get)
     refresh = commands.add_parser(
         "refresh", help="ask the origin now whether it has changed a picture"
     )
     refresh.add_argument("url")
     refresh.add_argument("--json", action="store_true", help="print the node's answer, as JSON")
+    add_options(refresh)
     refresh.set_defaults(run=run_refresh)
 
 
@@ -47,20 +53,35 @@ def run_refresh(arguments: argparse.Namespace) -> None:
 
 def run_get(arguments: argparse.Namespace) -> None:
     """Write the picture."""
-    parameters = dict(part.partition("=")[::2] for part in arguments.parameters)
-    known = ImageParameters(Resize(), ENCODABLE).names() - {"url"}
-    for name in parameters:
-        if name not in known:
-            raise CommandError(
-                f"{name}: no parameter of a picture; there are {', '.join(sorted(known))}"
-            )
+    query = {"url": arguments.url, **_parameters(arguments.parameters)}
     if not arguments.output and os.isatty(sys.stdout.fileno()):
         raise CommandError("a picture is nothing for a terminal: give -o FILE, or redirect")
-    query = {"url": arguments.url, **parameters}
+    if arguments.json and not arguments.output:
+        raise CommandError("--json: give -o FILE, too, as the picture would go where the JSON goes")
     answer = NodeClient.of(arguments).ask("GET", "/get_image", TIMEOUT_S, params=query)
     check(answer)
-    if arguments.output:
-        with open(arguments.output, "wb") as file:
-            file.write(answer.content)
-    else:
+    if not arguments.output:
         sys.stdout.buffer.write(answer.content)
+        return
+    with open(arguments.output, "wb") as file:
+        file.write(answer.content)
+    if arguments.json:
+        told = {"file": arguments.output, "bytes": len(answer.content)}
+        print(
+            json.dumps(told | {name: answer.headers.get(it) for name, it in TOLD.items()}, indent=2)
+        )
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    """Return parameters of /get_image by name.  Raises CommandError."""
+    known = ImageParameters(Resize(), ENCODABLE).names() - {"url"}
+    parameters: dict[str, str] = {}
+    for part in given:
+        name, separator, value = part.partition("=")
+        if name not in known:
+            there = ", ".join(sorted(known))
+            raise CommandError(f"{name}: no parameter of a picture; there are {there}")
+        if not separator or name in parameters:
+            raise CommandError(f"{part}: expected is NAME=VALUE, each name once")
+        parameters[name] = value
+    return parameters

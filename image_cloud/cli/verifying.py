@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from image_cloud.db import catalog
 from image_cloud.errors import ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.node import Node
+from image_cloud.pages.people import size
 from image_cloud.storage.originals import FOLDERS
 
 ROWS_AT_ONCE = 500
@@ -28,6 +30,7 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help="correct rows; set aside files that are wrong and fetch them again, from a peer first",
     )
+    verify.add_argument("--json", action="store_true", help="as JSON")
     verify.set_defaults(run=run_verify)
 
 
@@ -37,19 +40,19 @@ def run_verify(arguments: argparse.Namespace) -> int:
     become_run_user(node.config)
     node.recorder.start()
     try:
-        return _verify(node, repair=arguments.repair)
+        return _verify(node, repair=arguments.repair, as_json=arguments.json)
     finally:
         node.recorder.stop()
 
 
-def _verify(node: Node, *, repair: bool) -> int:
+def _verify(node: Node, *, repair: bool, as_json: bool) -> int:
     auditor = node.auditor
     with node.database.transaction() as cursor:
         pictures, total_bytes = catalog.count(cursor)
-    run = _Run(auditor, repair=repair)
+    run = _Run(auditor, repair=repair, as_json=as_json)
     with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
         for number in range(FOLDERS):
-            for finding in list(auditor.folder(number, lambda size: _advance(bar, size))):
+            for finding in list(auditor.folder(number, lambda count: _advance(bar, count))):
                 run.take(finding)
     with tqdm(total=pictures, unit=" pictures", desc="catalogue", disable=None) as bar:
         key, more = "", True
@@ -59,8 +62,7 @@ def _verify(node: Node, *, repair: bool) -> int:
             for finding in findings:
                 run.take(finding)
             more = bool(key)
-    print(f"{pictures} pictures, {total_bytes} bytes")
-    return run.report()
+    return run.report(pictures, total_bytes)
 
 
 def _advance(bar: Any, count: int) -> None:
@@ -70,9 +72,11 @@ def _advance(bar: Any, count: int) -> None:
 class _Run:
     """Counts findings, and heals them where that was asked for."""
 
-    def __init__(self, auditor: Auditor, *, repair: bool) -> None:
+    def __init__(self, auditor: Auditor, *, repair: bool, as_json: bool) -> None:
         self._auditor = auditor
         self._repair = repair
+        self._as_json = as_json
+        self._findings: list[dict[str, Any]] = []
         self._found: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
 
@@ -86,14 +90,26 @@ class _Run:
             except (ImageCloudError, OSError) as error:
                 done = f"not repaired: {error}"
             self._done[done.partition(":")[0]] += 1
+        if self._as_json:
+            told = {"kind": finding.kind, "picture": what, "fields": list(finding.fields)}
+            self._findings.append(told | ({"repair": done} if self._repair else {}))
+            return
         fields = f"wrong: {', '.join(finding.fields)}" if finding.fields else ""
         tqdm.write("\t".join(filter(None, (finding.kind, what, fields, done))))
 
-    def report(self) -> int:
+    def report(self, pictures: int, total_bytes: int) -> int:
         """Print the sums; say whether something is still wrong."""
+        if self._as_json:
+            told = {"pictures": pictures, "bytes": total_bytes, "findings": self._findings}
+            print(json.dumps(told, indent=2))
+        else:
+            self._print_sums(pictures, total_bytes)
+        healed = self._done["recorded"] + self._done["fetched"]
+        return 1 if sum(self._found.values()) > healed else 0
+
+    def _print_sums(self, pictures: int, total_bytes: int) -> None:
+        print(f"{pictures:,} pictures, {size(total_bytes)}")
         found = ", ".join(f"{count} {kind}" for kind, count in self._found.items())
         print(f"found: {found or 'nothing wrong'}")
         if self._done:
             print("repair: " + ", ".join(f"{count} {done}" for done, count in self._done.items()))
-        healed = self._done["recorded"] + self._done["fetched"]
-        return 1 if sum(self._found.values()) > healed else 0

@@ -88,6 +88,67 @@ def test_a_node_that_does_not_answer_and_a_wrong_token(
     assert run(tmp_path, "status").returncode == USAGE
 
 
+def test_options_behind_the_command_and_in_the_environment(
+    stack: Stack, elsewhere: list[str], tmp_path: Path
+) -> None:
+    assert run(tmp_path, "status", *elsewhere).returncode == GOOD
+    asked = subprocess.run(
+        [str(CHECKOUT / ".venv/bin/image-cloud"), "status"],
+        env={"IMAGE_CLOUD_URL": stack.url, "IMAGE_CLOUD_TOKEN": stack.token, "PATH": "/usr/bin"},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (asked.returncode, asked.stderr) == (GOOD, "")
+
+
+def test_get_tells_of_the_picture(
+    stack: Stack, origin: Origin, elsewhere: list[str], tmp_path: Path
+) -> None:
+    url, file = origin.serve("/told.jpg", jpeg(300, 200)), str(tmp_path / "told.jpg")
+    told = json.loads(run(tmp_path, *elsewhere, "get", url, "-o", file, "--json").stdout)
+    assert (told["content_type"], told["cache"]) == ("image/jpeg", "MISS")
+    for wrong in (["--json"], ["quality", "-o", file], ["quality=1", "quality=2", "-o", file]):
+        asked = run(tmp_path, *elsewhere, "get", url, *wrong)
+        assert (asked.returncode, asked.stdout) == (USAGE, "")
+
+
+def test_prefetch_draws_no_bar_without_a_terminal(
+    stack: Stack, origin: Origin, elsewhere: list[str], tmp_path: Path
+) -> None:
+    listed, good = tmp_path / "urls", origin.serve("/bar.jpg", jpeg(300, 200))
+    listed.write_text(good + "\n")
+    asked = run(tmp_path, *elsewhere, "prefetch", str(listed), "--wait")
+    assert (asked.returncode, asked.stderr) == (GOOD, "")
+    listed.write_text(f"{good}\nftp://shop.example/\n")
+    asked = run(tmp_path, *elsewhere, "prefetch", str(listed), "--wait", "--json")
+    assert (asked.returncode, asked.stderr) == (WRONG, "")
+    told = json.loads(asked.stdout)
+    assert told["batches"][0]["rejected"][0]["code"] == "url_forbidden"
+    assert (told["failed"], told["failures"]) == (0, [])
+
+
+def test_a_reader_that_goes_away_is_no_error(elsewhere: list[str]) -> None:
+    command = [str(CHECKOUT / ".venv/bin/image-cloud"), *elsewhere, "status", "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    asked = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (asked.returncode, asked.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_the_node_s_own_commands_print_json(stack: Stack, tmp_path: Path) -> None:
+    added = json.loads(stack.cli("token", "add", "machine", "read", "--json"))
+    address = "/get_image?url=http://shop.example/"
+    signed = json.loads(stack.cli("sign", "--client", "machine", address, "--json"))
+    assert (added["scopes"], "signature=" in signed["url"]) == (["read"], True)
+    assert json.loads(stack.cli("token", "revoke", "machine", "--json"))["revoked"]
+    assert json.loads(stack.cli("config", "check", "--json"))["problems"] == []
+    assert json.loads(stack.cli("config", "sample", "--json"))["node"]["name"] == "ic00"
+    assert json.loads(stack.cli("migrate", "--json")) == {"applied": []}
+    (tmp_path / "list").write_text("")
+    told = json.loads(stack.cli("import", str(tmp_path / "list"), "--json"))
+    assert told == {"counts": {}, "not_taken": []}
+
+
 def test_the_status_tells_of_trouble(stack: Stack, elsewhere: list[str], tmp_path: Path) -> None:
     stack.supervisorctl("stop", "postgres")
     try:

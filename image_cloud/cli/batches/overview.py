@@ -10,7 +10,7 @@ from typing import Any
 
 from image_cloud.cli.access import CommandError, Refused
 from image_cloud.cli.batches.client import PATH
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
 from image_cloud.pages.people import printable
 from image_cloud.prefetch.asked import MOST_LISTED
 
@@ -30,6 +30,7 @@ def add_commands(commands: Any) -> None:
         "--limit", type=int, default=LISTED, metavar="N", help=f"list at most N; default: {LISTED}"
     )
     batches.add_argument("--json", action="store_true", help="as JSON")
+    add_options(batches)
     batches.set_defaults(run=run_batches)
     _add(commands, "cancel", "cancel what waits for batches", run_cancel)
     _add(commands, "retry", "queue the failures of batches again", run_retry)
@@ -42,6 +43,7 @@ def _add(commands: Any, name: str, meaning: str, run: Callable[[argparse.Namespa
     )  # fmt: skip
     command.add_argument("batch", nargs="+", metavar="BATCH")
     command.add_argument("--json", action="store_true", help="as JSON")
+    add_options(command)
     command.set_defaults(run=run)
 
 

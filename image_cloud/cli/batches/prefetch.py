@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from image_cloud.cli.access import CommandError
 from image_cloud.cli.batches.client import AWAY_S, BatchClient
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
 from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
 
 POLL_S = 0.5
@@ -40,6 +40,8 @@ def add_commands(commands: Any) -> None:
         "--callback", metavar="URL", help="a URL that is told of each batch's end"
     )
     prefetch.add_argument("--priority", type=int, default=0, help="higher goes first; default: 0")
+    prefetch.add_argument("--json", action="store_true", help="as JSON, when all is done")
+    add_options(prefetch)
     prefetch.set_defaults(run=run_prefetch)
 
 
@@ -49,19 +51,30 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
     client = BatchClient(NodeClient.of(arguments), patience_s)
     if not (arguments.file or arguments.batch):
         raise CommandError("prefetch: give a FILE of URLs, or --batch ID")
-    batches, rejected = list(arguments.batch), 0
-    if not batches:
-        options = {"thumbnails": _sizes(arguments.thumbnails), "priority": arguments.priority}
-        if arguments.callback:
-            options["callback"] = arguments.callback
-        with _opened(arguments.file) as lines:
-            for body in bodies(lines, options):
-                answer = client.post(body)
-                batches.append(answer["batch"])
-                rejected += len(answer["rejected"])
+    answers = [] if arguments.batch else list(_handed_over(client, arguments))
+    batches = [*arguments.batch, *(answer["batch"] for answer in answers)]
+    ended = _wait(client, batches, as_json=arguments.json) if arguments.wait else {}
+    if arguments.json:
+        print(
+            json.dumps(
+                {"batches": answers or [{"batch": one} for one in batches], **ended}, indent=2
+            )
+        )
+    rejected = any(answer["rejected"] for answer in answers)
+    return 1 if rejected or ended.get("failed") else 0
+
+
+def _handed_over(client: BatchClient, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Hand the file's URLs over; yield the node's answers."""
+    options = {"thumbnails": _sizes(arguments.thumbnails), "priority": arguments.priority}
+    if arguments.callback:
+        options["callback"] = arguments.callback
+    with _opened(arguments.file) as lines:
+        for body in bodies(lines, options):
+            answer = client.post(body)
+            if not arguments.json:
                 _tell(answer)
-    failed = _wait(client, batches) if arguments.wait else 0
-    return 1 if rejected or failed else 0
+            yield answer
 
 
 def bodies(lines: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
@@ -111,22 +124,31 @@ def _tell(answer: dict[str, Any]) -> None:
         print(f"rejected: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
 
 
-def _wait(client: BatchClient, batches: list[str]) -> int:
-    """Show progress until nothing waits; print the failures and return their number."""
+def _wait(client: BatchClient, batches: list[str], *, as_json: bool) -> dict[str, Any]:
+    """Show progress until nothing waits; return how it ended, in text after printing it."""
+    states = _watched(client, batches)
+    failures = (one for batch in batches for one in _failures(client, batch))
+    ended: dict[str, Any] = {name: _sum(states, name) for name in ("done", "failed")}
+    if as_json:
+        return ended | {"failures": list(failures)}
+    for one in failures:
+        print(f"failed: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
+    print(f"{ended['done']} done, {ended['failed']} failed")
+    return ended
+
+
+def _watched(client: BatchClient, batches: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the batches' states once nothing waits, with a progress bar on a terminal until then."""
     states: dict[str, dict[str, Any]] = {}
     try:
-        with tqdm(total=0, unit="URL", dynamic_ncols=True) as bar:
+        with tqdm(total=0, unit="URL", dynamic_ncols=True, disable=None) as bar:
             while len(states) < len(set(batches)) or _sum(states, "waiting"):
                 _look(client, batches, states, bar)
     except KeyboardInterrupt:
         again = " ".join(f"--batch {batch}" for batch in batches)
         print(f"\ntake it up again: image-cloud prefetch --wait {again}", file=sys.stderr)
         raise
-    for batch in batches:
-        _print_failures(client, batch)
-    done, failed = _sum(states, "done"), _sum(states, "failed")
-    print(f"{done} done, {failed} failed")
-    return failed
+    return states
 
 
 def _look(
@@ -152,13 +174,12 @@ def _sum(states: dict[str, dict[str, Any]], name: str) -> int:
     return sum(int(state[name]) for state in states.values())
 
 
-def _print_failures(client: BatchClient, batch: str) -> None:
+def _failures(client: BatchClient, batch: str) -> Iterator[dict[str, Any]]:
     after = ""
     while after is not None:
         page = client.progress(batch, list_failures="true", **({"after": after} if after else {}))
         if page is None:
             time.sleep(AWAY_S)
             continue
-        for one in page["failed_urls"]:
-            print(f"failed: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
+        yield from page["failed_urls"]
         after = page["failed_after"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from image_cloud.cli import domains
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
 from image_cloud.pages.people import ago, days, printable, size
 
 TIMEOUT_S = 10.0
@@ -22,6 +22,7 @@ def add_commands(commands: Any) -> None:
         "status", help="say how a node is", description="The exit status is 1 where it is degraded."
     )
     status.add_argument("--json", action="store_true", help="as JSON")
+    add_options(status)
     status.set_defaults(run=run_status)
 
 
@@ -47,8 +48,11 @@ def lines(facts: Facts) -> Iterator[str]:
             yield f"{pool} pool: {state}"
     disk, traffic = facts["disk"], facts["traffic"]
     yield f"disk: {size(disk['bytes_free'])} of {size(disk['bytes'])} free{_full_in(facts)}"
-    if traffic["hit_share"] is not None:
-        yield f"hits: {traffic['hit_share']:.1%} of {sum(traffic['pictures'].values()):,} pictures"
+    asked = sum(traffic["pictures"].values())
+    if traffic["hit_share"] is None:
+        yield "hits: no picture was asked for yet"
+    else:
+        yield f"hits: {traffic['hit_share']:.1%} of {asked:,} pictures"
     yield from _queues(facts)
     for peer in facts["peers"]:
         yield f"peer {peer['name']}: {_peer(peer, facts['at'])}"

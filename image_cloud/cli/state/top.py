@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from image_cloud.cli.access import CannotReach
-from image_cloud.cli.node_client import NodeClient
+from image_cloud.cli.node_client import NodeClient, add_options
 from image_cloud.cli.state import screen
 from image_cloud.cli.state.reading import OK, read
 
@@ -31,6 +31,7 @@ def add_commands(commands: Any) -> None:
     top.add_argument(
         "--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between two looks (2)"
     )
+    add_options(top)
     top.set_defaults(run=run_top)
 
 
