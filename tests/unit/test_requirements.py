@@ -50,7 +50,7 @@ def imported(folders: Iterable[str]) -> set[str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    installed = packages_distributions()
+    installed = {"cv2": ["opencv-python-headless"], **packages_distributions()}
     # Two packages have PIL (IMAGING).
     others = modules - OURS - set(sys.stdlib_module_names) - {"PIL"}
     names = {name for module in others for name in installed.get(module, [module])}
@@ -69,6 +69,13 @@ def test_tests_import_what_is_installed_for_them() -> None:
     of_the_code = {*declared(), *groups()["codecs"]}
     runs_them = {"pytest-xdist"}  # dev/unit.sh: -n
     assert imported(["tests"]) - of_the_code == set(groups()["test"]) - runs_them
+
+
+def test_benchmarks_import_what_is_installed_for_them() -> None:
+    installed = {*declared(), *(name for group in groups().values() for name in group)}
+    assert imported(["bench"]) <= installed
+    beside = {"pyvips-binary", "thumbor"}  # pyvips' library; a server
+    assert set(groups()["bench"]) - beside <= imported(["bench"])
 
 
 def test_make_unit_installs_what_code_and_tests_import() -> None:
