@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from image_cloud.picture.key import fan_out, key_of
-from tests.frontdoor.client import eventually, get, jpeg
+from tests.frontdoor.client import eventually, get, get_raw, jpeg
 from tests.nginx.wire import Wire
 from tests.origin import Origin
 from tests.stack.running import Stack
@@ -57,6 +57,7 @@ def test_every_way_to_a_picture_is_logged(stack: Stack, origin: Origin) -> None:
         return line if "upstream_status" not in line else {}
 
     hit = eventually(alone, "nginx answers alone")
+    assert made["domain"] == hit["domain"] == "127.0.0.1"
     assert (hit["cache"], hit["route"], hit["method"], hit["file"]) == (
         "HIT", "/get_thumbnail", "HEAD", variant,
     )  # fmt: skip
@@ -68,6 +69,33 @@ def test_every_way_to_a_picture_is_logged(stack: Stack, origin: Origin) -> None:
     get(stack, "/get_image", **other)
     png = line_of(stack, get(stack, "/get_image", **other))
     assert (png["route"], png["file"].rpartition("/")[2]) == ("/get_image", "40x0-fit-q85.png")
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("http://Shop.example/a.jpg", "Shop.example"),
+        ("https%3A%2F%2Fimg.shop.example%3A8443%2Fa", "img.shop.example"),
+        ("http://shop.example", "shop.example"),
+        ("http%3a%2f%2fshop.example%3fx", "shop.example"),
+        ("http://b%C3%BCcher.example/", "b%C3%BCcher.example"),
+        ("http://user:secret@shop.example/", ""),
+        ("http://secret@shop.example/", ""),
+        ("http://user:123@shop.example/", ""),
+        ("http%3A%2F%2Fuser%3Asecret%40shop.example/", ""),
+        ("http://user%3A1%40shop.example/", ""),
+        ("ftp://shop.example/", ""),
+        ("http:///shop", ""),
+    ],
+)
+def test_the_domain_is_logged_and_nothing_else_of_a_url(
+    url: str, domain: str, stack: Stack
+) -> None:
+    answer = get_raw(stack, f"/get_image?only_send_if_local=1&url={url}")
+    request_id = answer.headers["X-Request-Id"]
+    (line,) = eventually(lambda: lines_of(stack, request_id), "it is logged")
+    assert line["domain"] == domain
+    assert "secret" not in json.dumps(line)
 
 
 def test_the_tokens_client_is_logged_whoever_answers(stack: Stack, origin: Origin) -> None:
