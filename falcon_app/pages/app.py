@@ -66,4 +66,4 @@ def _nodes(node: Node) -> Nodes:
     questions: list[tuple[str, str, Ask]] = [
         (peer.name, peer.url, functools.partial(peers.node_status, peer)) for peer in peers.all
     ]
-    return Nodes((node.config.node.name, status.facts), questions)
+    return Nodes((node.config.node.name, status.facts), questions, node.peer_states.seen)

@@ -51,6 +51,10 @@ class PeerStates:
         states = json_file.read(self._path, list[PeerState]) or []
         return {state.name: state for state in states}
 
+    def seen(self) -> dict[str, float | None]:
+        """Return when each peer last answered, by name, as far as the file tells."""
+        return {name: state.last_seen for name, state in self.read().items()}
+
     def takers_of_deletes(self) -> list[PeerState]:
         """Return the peers that accept deletes, as far as the file tells."""
         return [state for state in self.read().values() if state.accepts_deletes]

@@ -11,10 +11,17 @@ from image_cloud.pages.people import ago, count, share, size
 from image_cloud.pages.problems import BAD, Problem, is_away
 from image_cloud.pages.status import Lately, Status
 
-GOOD, WARNING, AWAY = "good", "warning", "away"
+GOOD, WARNING, AWAY, STARTING = "good", "warning", "away", "starting"
 UNKNOWN = "unknown"
+NEW_S = 3.0
 DAYS_A_YEAR = 365
-WORDS = {GOOD: "Works", WARNING: "Works, needs a look", BAD: "Degraded", AWAY: "Does not answer"}
+WORDS = {
+    GOOD: "Works",
+    WARNING: "Works, needs a look",
+    BAD: "Degraded",
+    AWAY: "Does not answer",
+    STARTING: "Asked, no answer yet",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,21 +57,27 @@ def cards(states: Iterable[NodeState], problems: list[Problem]) -> list[Card]:
 
 def _card(state: NodeState, problems: list[Problem]) -> Card:
     status = state.status
-    age = f"as of {ago(state.age_s)} ago" if status and state.error else ""
+    age = "" if status is None or _is_new(state) else f"as of {ago(state.age_s)} ago"
     version = status.version if status else UNKNOWN
     figures = [Figure("Last seen", _seen(state)), *(_figures(status) if status else ())]
     return Card(state.name, state.url, _level(state, problems), version, age, figures)
 
 
+def _is_new(state: NodeState) -> bool:
+    return state.status is not None and not state.error and state.age_s < NEW_S
+
+
 def _seen(state: NodeState) -> str:
-    if state.status and not state.error:
+    if _is_new(state):
         return "now"
-    return "unknown" if state.last_seen is None else f"{ago(time.time() - state.last_seen)} ago"
+    return "never" if state.last_seen is None else f"{ago(time.time() - state.last_seen)} ago"
 
 
 def _level(state: NodeState, problems: list[Problem]) -> str:
     if is_away(state):
         return AWAY
+    if state.status is None:
+        return STARTING
     if any(one.level == BAD for one in problems):
         return BAD
     return WARNING if problems else GOOD

@@ -17,6 +17,7 @@ from image_cloud.process.typed import fit
 
 PATIENCE_S = 0.15
 VALID_S = 1.0
+LATE_S = 2.0
 NETWORK = {
     "NewConnectionError": "nobody listens at its address",
     "NameResolutionError": "its name has no address",
@@ -27,13 +28,15 @@ NETWORK = {
 }
 Facts = dict[str, Any]
 Ask = Callable[[], Facts]
+Heard = Callable[[], dict[str, float | None]]
 
 
 @dataclasses.dataclass(frozen=True)
 class NodeState:
     """What is known of one node: its last answer and its age, and why there is no newer one.
 
-    `url` is empty for this node itself.  `last_seen` is when anybody heard of it, seconds since 1970.
+    Without `status` and `error` its first answer is still to come.  `url` is empty for this node itself.
+    `last_seen` is when anybody heard of it, seconds since 1970.
     """
 
     name: str
@@ -45,24 +48,31 @@ class NodeState:
 
 
 class Nodes:
-    """Asks `this`, a node's name and what reads its state, and the `others`: names, URLs, questions."""
+    """Asks `this`, a node's name and what reads its state, and the `others`: names, URLs, questions.
 
-    def __init__(self, this: tuple[str, Ask], others: list[tuple[str, str, Ask]]) -> None:
+    `heard` returns when this node last heard of each of the others, by name.
+    """
+
+    def __init__(
+        self, this: tuple[str, Ask], others: list[tuple[str, str, Ask]], heard: Heard = dict
+    ) -> None:
         self._nodes = [_Node(this[0], "", this[1]), *(_Node(*other) for other in others)]
+        self._heard = heard
 
     def states(self) -> list[NodeState]:
         """Return the state of each, by name, as far as it is known after PATIENCE_S."""
         asked = [running for node in self._nodes if (running := node.ask())]
         concurrent.futures.wait(asked, PATIENCE_S)
-        states = [node.state() for node in self._nodes]
-        return sorted((_seen(one, states) for one in states), key=lambda state: state.name)
+        states, heard = [node.state() for node in self._nodes], self._heard()
+        seen = (_seen(one, states, heard.get(one.name)) for one in states)
+        return sorted(seen, key=lambda state: state.name)
 
 
-def _seen(state: NodeState, states: list[NodeState]) -> NodeState:
-    """Return `state` with the last time that it or another node knows of."""
+def _seen(state: NodeState, states: list[NodeState], heard: float | None) -> NodeState:
+    """Return `state` with the last time that it, this node (`heard`) or another one knows of."""
     told = [one.status for one in states if one.status]
     times = [peer.last_seen for one in told for peer in one.peers if peer.name == state.name]
-    times.append(state.status.at if state.status else None)
+    times += [heard, state.status.at if state.status else None]
     return dataclasses.replace(state, last_seen=max((one for one in times if one), default=None))
 
 
@@ -80,21 +90,25 @@ class _Node:
         self._mutex = threading.Lock()
         self._running: Future[None] | None = None
         self._status: Status | None = None
-        self._answered = self._ended = float("-inf")
-        self._error = "no answer yet"
+        self._asked = self._answered = self._ended = float("-inf")
+        self._error = ""
 
     def ask(self) -> Future[None] | None:
         """Return the question that is under way, None where the last answer is new."""
         with self._mutex:
             if self._running is None and time.monotonic() - self._ended > VALID_S:
+                self._asked = time.monotonic()
                 self._running = self._thread.submit(self._look)
             return self._running
 
     def state(self) -> NodeState:
         """Return what is known."""
         with self._mutex:
-            age_s = time.monotonic() - self._answered if self._status else 0.0
-            return NodeState(self._name, self._url, self._status, age_s, self._error)
+            now = time.monotonic()
+            age_s = now - self._answered if self._status else 0.0
+            is_late = self._running is not None and now - self._asked > LATE_S
+            error = self._error or (NETWORK["ReadTimeoutError"] if is_late else "")
+            return NodeState(self._name, self._url, self._status, age_s, error)
 
     @functools.cached_property
     def _thread(self) -> ThreadPoolExecutor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator
 
 from image_cloud.pages.nodes import NodeState
@@ -36,13 +37,13 @@ def problems(states: Iterable[NodeState]) -> list[Problem]:
 
 def is_away(state: NodeState) -> bool:
     """Say whether the node does not answer."""
-    return state.status is None or (bool(state.error) and state.age_s > STALE_S)
+    return bool(state.error) and (state.status is None or state.age_s > STALE_S)
 
 
 def _of_node(state: NodeState) -> Iterator[Problem]:
     name, status = state.name, state.status
     if state.error:
-        since = f" (last heard {ago(state.age_s)} ago)" if status else ""
+        since = f" (last heard {ago(time.time() - state.last_seen)} ago)" if state.last_seen else ""
         yield Problem(BAD, name, f"does not answer: {state.error}{since}")
     if status is None or is_away(state):
         return

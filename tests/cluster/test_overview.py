@@ -32,6 +32,11 @@ def test_a_node_that_dies_is_told_and_one_that_comes_back_too(nodes: Nodes) -> N
     nodes["ic01"].kill()
     try:
         eventually(lambda: states()[1] == "Does not answer", "a node that is dead")
+        assert re.search(
+            r"<strong>ic01</strong>.*?\(last heard \d+ (s|min) ago\)",
+            script.get("/").text,
+            re.DOTALL,
+        )
     finally:
         nodes.start("ic01")
     eventually(all_answer, "it is back")

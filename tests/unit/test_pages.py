@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -153,16 +154,35 @@ def test_a_peer_that_does_not_answer_is_the_first_problem() -> None:
     def away() -> dict[str, Any]:
         raise PeerAway("ic01 does not answer: NewConnectionError")
 
-    known = {"name": "ic01", "alive": False, "last_seen": 5.0}
+    known = {"name": "ic01", "alive": False, "last_seen": (seen := time.time() - 7200)}
     found = states(facts(peers=[known], prefetch_paused=False, unrecorded=5000), away)
     first, second = problems(found)
     assert (first.node, first.level) == ("ic01", BAD)
-    assert first.text == "does not answer: nobody listens at its address"
+    assert first.text == "does not answer: nobody listens at its address (last heard 2 h ago)"
     assert second.node == "ic00"
     assert [card.words for card in cards(found, [first, second])] == [
         "Works, needs a look", "Does not answer",
     ]  # fmt: skip
-    assert found[1].last_seen == 5.0
+    assert found[1].last_seen == seen
+
+
+def test_a_dead_node_was_last_seen_when_the_follower_heard_of_it() -> None:
+    def away() -> dict[str, Any]:
+        raise PeerAway("ic01 does not answer: NewConnectionError")
+
+    def last_seen(heard: dict[str, float | None]) -> str:
+        nodes = Nodes(("ic00", facts), [("ic01", "http://ic01:5000", away)], lambda: heard)
+        return cards(nodes.states(), [])[1].figures[0].value
+
+    assert last_seen({"ic01": time.time() - 125}) == "2 min ago"
+    assert last_seen({}) == "never"
+
+
+def test_figures_that_are_not_new_say_how_old_they_are() -> None:
+    (state,) = states(facts())
+    (card,) = cards([dataclasses.replace(state, age_s=5.2)], [])
+    assert card.age == "as of 5 s ago"
+    assert cards([state], [])[0].age == ""
 
 
 def test_a_peer_that_hangs_holds_nobody_up() -> None:
@@ -175,7 +195,11 @@ def test_a_peer_that_hangs_holds_nobody_up() -> None:
     nodes = Nodes(("ic00", facts), [("ic01", "http://ic01:5000", hangs)])
     own, peer = nodes.states()  # while ic01 hangs
     assert own.status
-    assert (peer.status, peer.error) == (None, "no answer yet")
+    assert (peer.status, peer.error) == (None, "")
+    assert not problems([own, peer])
+    assert [card.words for card in cards([own, peer], [])] == ["Works", "Asked, no answer yet"]
+    assert eventually(lambda: nodes.states()[1].error) == "no answer in time"
+    assert cards(nodes.states(), [])[1].words == "Does not answer"
     goes_on.set()
     assert eventually(lambda: nodes.states()[1].status)
 
