@@ -57,7 +57,7 @@ test: setup-test setup-ansible ## run every test (ARGS="-k hostile" or a file: t
 lint: setup-lint setup-ansible ## check style, format, types and the playbooks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy image_cloud falcon_app daemons tests bench dev
+	.venv/bin/mypy image_cloud falcon_app daemons tests bench dev client
 	PATH="$$PWD/.cache/ansible/bin:$$PATH" ansible-lint -q ansible
 
 fresh-test: ## try ./run on a bare Debian 12; needs root and debootstrap

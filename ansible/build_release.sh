@@ -23,7 +23,7 @@ mkdir -p "$folder" && folder=$(cd -- "$folder" && pwd)
 exec 9>"$folder/lock"
 flock 9
 
-sources="image_cloud falcon_app daemons setup.cfg pyproject.toml README.md"
+sources="image_cloud falcon_app daemons client setup.py setup.cfg pyproject.toml README.md"
 shipped="nginx supervisor.d"
 requirements="requirements.txt requirements-codecs.txt requirements-build.txt requirements-$IMAGING.txt"
 built_by="ansible/build_release.sh ansible/check_libraries.sh ansible/roles/image_cloud/vars/main.yml"

@@ -50,7 +50,7 @@ if ! is_stamped imaging "$wanted"; then
 fi
 
 # 4. our own code, copied, so that the stack's users need not be able to read the checkout
-sources="image_cloud falcon_app daemons setup.cfg pyproject.toml"
+sources="image_cloud falcon_app daemons client setup.py setup.cfg pyproject.toml"
 wanted=$(find $sources -name __pycache__ -prune -o -type f -print | sort | xargs sha256sum | sha256sum)
 if ! is_stamped code "$wanted"; then
     copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT

@@ -9,8 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".cache/deploy"
 SHIPPED = (
-    "ansible", "image_cloud", "falcon_app", "daemons", "nginx", "supervisor.d", "setup.cfg", "pyproject.toml",
-    "README.md", "requirements.txt", "requirements-build.txt", "requirements-codecs.txt",
+    "ansible", "image_cloud", "falcon_app", "daemons", "client", "nginx", "supervisor.d",
+    "setup.py", "setup.cfg", "pyproject.toml", "README.md",
+    "requirements.txt", "requirements-build.txt", "requirements-codecs.txt",
     "requirements-pillow-simd.txt", "requirements-pillow.txt", "ansible.cfg",
 )  # fmt: skip
 # As in ansible/group_vars/all/image_cloud.yml.

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-FOLDERS = "image_cloud|falcon_app|daemons|nginx|supervisor.d|ansible|tests|bench|dev|docs"
+FOLDERS = "image_cloud|falcon_app|daemons|nginx|supervisor.d|ansible|tests|bench|dev|docs|client"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]*\w")
 WRITTEN_LATER = ("ansible/group_vars/all/vault.yml", "bench/results/")
 ROW = re.compile(r"^\| (`[^|]*/[^|]*`|`[\w.]+`) \| (`.*) \|$", re.MULTILINE)

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("requirements*.txt"))
 PRODUCT = ("image_cloud", "falcon_app", "daemons")
-OURS = {*PRODUCT, "tests", "bench", "dev"}
+OURS = {*PRODUCT, "image_cloud_client", "tests", "bench", "dev"}
 PIN = re.compile(r"([a-z0-9-]+)==([^ ;]+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
 

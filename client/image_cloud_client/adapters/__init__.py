@@ -1,0 +1,1 @@
+"""Image Cloud for tools of the trade: fsspec, and img2dataset."""
