@@ -50,7 +50,7 @@ def query_of(req: falcon.Request) -> Query:
     """Return the query, read by our own strict rules; once a request."""
     query: Query | None = req.env.get(QUERY)
     if query is None:
-        query = req.env[QUERY] = Query(req.env.get("QUERY_STRING", ""))
+        query = req.env[QUERY] = Query(req.env.get("QUERY_STRING", ""), req.get_header("Accept"))
     return query
 
 

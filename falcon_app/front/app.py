@@ -10,7 +10,7 @@ from falcon_app.front.description import Description
 from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.explain import Explain
 from falcon_app.front.history import HistoryAsked
-from falcon_app.front.images import GetImage, GetThumbnail
+from falcon_app.front.images import GetImage, GetThumbnail, Varying
 from falcon_app.front.metrics import MetricsRequest
 from falcon_app.front.node_status import NodeStatusRequest
 from falcon_app.front.refresh import RefreshImage
@@ -21,6 +21,7 @@ from image_cloud.fetch.finder import Finder
 from image_cloud.node import Node
 from image_cloud.politeness.overview import Overview
 from image_cloud.process.sockets import SERVERS
+from image_cloud.request.params import ImageParameters, ThumbnailParameters
 from image_cloud.request.writable import writable_formats
 from image_cloud.supervision.readiness import Readiness, pool_checks
 
@@ -31,11 +32,14 @@ def create_front(node: Node) -> App:
         node.freshness.ensure()
     formats = writable_formats()
     finder = Finder(node.store, node.failures, node.config.refresh.least_age)
-    thumbnail = GetThumbnail(finder, node.config.resize)
+    image = ImageParameters(node.config.resize, formats)
+    small = ThumbnailParameters(node.config.resize)
+    thumbnail = GetThumbnail(finder, small)
     pools = pool_checks(node.config.node.run, SERVERS)
     readiness = Readiness(node.store.space, node.database, pools)
-    app = new_app(TokenCheck(node.tokens))
-    app.add_route("/get_image", GetImage(finder, node.config.resize, formats))
+    varying = Varying({"/get_image": image, "/get_thumbnail": small, "/iproxy.php": small})
+    app = new_app(varying, TokenCheck(node.tokens))
+    app.add_route("/get_image", GetImage(finder, image))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
     app.add_route("/_admission", Admission())

@@ -47,7 +47,6 @@ def json_of(status: int, meaning: str, schema: Schema) -> Answer:
 
 
 PICTURE = Answer(200, "the picture", {"image/*": BYTES})
-JPEG = Answer(200, "the picture", {"image/jpeg": BYTES})
 NOTHING = Answer(204, "the picture is stored (`no_image`)")
 NOT_MODIFIED = Answer(304, "the client's copy is still good")
 PART = Answer(206, "the range that was asked for", {"image/*": BYTES})

@@ -92,11 +92,11 @@ def _pictures(image: Parameters, thumbnail: Parameters) -> list[Operation]:
         *(
             Operation(
                 "GET", path, summary, "read",
-                (answers.JPEG, answers.NOT_MODIFIED, answers.PART),
+                (answers.PICTURE, answers.NOT_MODIFIED, answers.PART),
                 tuple(thumbnail.all()), failing, PICTURE_STATUSES,
             )
             for path, summary in (
-                ("/get_thumbnail", "A JPEG fitted inside a square box."),
+                ("/get_thumbnail", "A picture fitted inside a square box."),
                 ("/iproxy.php", "The same as /get_thumbnail, for old pages."),
             )
         ),

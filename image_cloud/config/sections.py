@@ -12,6 +12,8 @@ DAY = 86400.0
 
 DECODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic", "jpeg2000", "ico")
 ENCODABLE = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
+AUTO_FORMATS = ("jpeg", "webp", "avif")
+THUMBNAIL_FORMATS = ("jpeg", "webp", "auto")
 # Ports of other protocols, which a URL could make this node talk to.
 OTHER_PROTOCOLS_PORTS = (
     20, 21, 22, 23, 25, 53, 69, 110, 111, 119, 123, 135, 137, 139, 143, 161, 179, 389, 445, 465,
@@ -122,7 +124,18 @@ class Resize:
     max_side: int = f.whole(
         5000, 1, 65535, "Largest width or height a client may ask for, in pixels."
     )
-    format_when_resize: str = f.choice("jpeg", ENCODABLE, "Default format of resized pictures.")
+    format_when_resize: str = f.choice(
+        "jpeg",
+        (*ENCODABLE, "auto"),
+        "Default format of resized pictures; auto: by the request's Accept.",
+    )
+    auto_formats: tuple[str, ...] = f.listing(
+        ("webp", "jpeg"),
+        "What auto chooses from: the first that the request's Accept names, else a JPEG.",
+        item=f.choice_item(*AUTO_FORMATS),
+        form="a list out of " + ", ".join(AUTO_FORMATS),
+        at_least=1,
+    )
     quality: int = f.whole(
         85, 1, 100, "Default quality of resized pictures, in formats that have one."
     )
@@ -134,7 +147,8 @@ class Resize:
         at_least=1,
     )
     thumbnail_size: int = f.whole(200, 1, 65535, "Default size of /get_thumbnail.")
-    thumbnail_quality: int = f.whole(85, 1, 100, "JPEG quality of /get_thumbnail.")
+    thumbnail_quality: int = f.whole(85, 1, 100, "Quality of /get_thumbnail.")
+    thumbnail_format: str = f.choice("jpeg", THUMBNAIL_FORMATS, "Default format of /get_thumbnail.")
     thumbnails_together: tuple[int, ...] = f.listing(
         (200, 250),
         "Thumbnail sizes that clients usually request together; one decode makes them all. Sizes\n"

@@ -66,7 +66,8 @@ class Answer:
         files: dict[str, bytes] = {}
         try:
             for recipe in self.plan.recipes[1:]:
-                files[recipe.name] = self._variant(recipe)
+                content = self._variant(recipe)
+                files[recipe.name_of(content)] = content
             files |= self._ladder()
         except ImageCloudError as error:
             log.warning("event=not_made_along code=%s", error.code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Protocol
 
 from image_cloud.picture.record import Original
@@ -37,6 +37,7 @@ class Turns(Protocol):
 class Variant:
     """A variant that is kept, or its bytes in `data`; `is_new` where it was made because it was asked for."""
 
+    name: str
     data: bytes | None
     is_new: bool
 
@@ -50,17 +51,22 @@ class Asking:
         self.is_new = False
         self._store = store
 
-    def is_there(self) -> bool:
-        """Say whether it is on disk."""
-        return self._store.variants.has(self.original.stem, self.recipe.name)
+    def there(self) -> str:
+        """Return the name that it has on disk, nothing where it is not there."""
+        return self._store.variants.find(self.original.stem, self.recipe)
 
     def look(self) -> Made | None:
         """Return it as made where it is on disk."""
-        return {self.recipe.name: None} if self.is_there() else None
+        name = self.there()
+        return {name: None} if name else None
+
+    def among(self, made: Container[str]) -> str:
+        """Return the name that it has among those of variants, nothing where it is not one of them."""
+        return next((name for name in self.recipe.names if name in made), "")
 
     def is_enough(self, made: Made) -> bool:
         """Say whether it was made before its companions."""
-        self.is_new = self.recipe.name in made
+        self.is_new = bool(self.among(made))
         return self.is_new
 
 

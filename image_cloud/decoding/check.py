@@ -52,7 +52,7 @@ class Expected:
         """Return what `content` is instead of a variant made by `recipe`; nothing where it is one."""
         file = io.BytesIO(content)
         format = formats.sniff(content[: formats.HEAD_BYTES])
-        if format is None or format.name != recipe.format:
+        if format is None or recipe.name_of(content).rpartition(".")[2] != format.extension:
             return f"not {recipe.format}, but {formats.describe(content[: formats.HEAD_BYTES])}"
         size = structure.size_of(file, format.name)
         if size is None:

@@ -66,7 +66,7 @@ class Maker:
         Raises what `make` raises.
         """
         asking = Asking(self._store, original, recipe)
-        while not asking.is_there():
+        while not (name := asking.there()):
             self._failures.check(original.key, RESIZE)
             made = self._turns.run_ahead(
                 original.stem,
@@ -75,9 +75,9 @@ class Maker:
                 look=asking.look,
                 start=start or start_nothing,
             )
-            if recipe.name in made:
-                return Variant(made[recipe.name], asking.is_new)
-        return Variant(None, asking.is_new)
+            if name := asking.among(made):
+                return Variant(name, made[name], asking.is_new)
+        return Variant(name, None, asking.is_new)
 
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         """Return a variant of `data`, the bytes of an original that is on no disk."""
@@ -97,8 +97,8 @@ class Maker:
         """
         original, recipe = asking.original, asking.recipe
         there = self._store.variants.names(original.stem)
-        if recipe.name in there:
-            return {recipe.name: None}, None
+        if name := asking.among(there):
+            return {name: None}, None
         asking.is_new = True
         plan = self._plan(recipe, there)
         started = time.monotonic()
@@ -107,7 +107,7 @@ class Maker:
                 source = opened.enter_context(self._opened(original))
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
                 opened.enter_context(answer)
-            files, version = {recipe.name: answer.first}, _version(source)
+            files, version = {recipe.name_of(answer.first): answer.first}, _version(source)
             waits = ahead and answer.has_more()
             if not waits:
                 files |= answer.rest()
@@ -124,7 +124,7 @@ class Maker:
     def _plan(self, recipe: Recipe, there: set[str]) -> Plan:
         """Return what to make, given the names that are there."""
         wanted = [recipe, *companions(recipe, self._settings)]
-        recipes = tuple(one for one in wanted if one.name not in there)
+        recipes = tuple(one for one in wanted if there.isdisjoint(one.names))
         return Plan(recipes, _ladder(there), current_id.get())
 
     def _make_along(

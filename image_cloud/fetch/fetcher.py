@@ -45,11 +45,13 @@ class Fetcher:
         if found.data is None:
             variant = self._maker.have(original, recipe, start=self._start)
         else:
-            variant = Variant(self._maker.resize(found.data, original, recipe), is_new=True)
+            data = self._maker.resize(found.data, original, recipe)
+            variant = Variant(recipe.name_of(data), data, is_new=True)
         source = RESIZED if variant.is_new else HIT
         if variant.data is None:
-            path = variant_path(original.stem, recipe.name)
+            path = variant_path(original.stem, variant.name)
             return SendNothing(source) if no_image else SendFile(path, source)
         if no_image:
             raise StorageUnavailable("storage: the variant could not be kept")
-        return SendData(variant.data, recipe.extension, source, original.is_private)
+        extension = variant.name.rpartition(".")[2]
+        return SendData(variant.data, extension, source, original.is_private)

@@ -40,8 +40,8 @@ class Finder:
 
     def _find(self, wanted: ImageRequest, *, is_old: bool = False) -> Step:
         recipe = wanted.recipe
-        if recipe and self._store.variants.has(wanted.key, recipe.name):
-            return _send(SendFile(variant_path(wanted.key, recipe.name), HIT), wanted)
+        if recipe and (name := self._store.variants.find(wanted.key, recipe)):
+            return _send(SendFile(variant_path(wanted.key, name), HIT), wanted)
         original = self._store.originals.find(wanted.key)
         if original is None:
             return self._fetch(wanted)
@@ -62,8 +62,9 @@ class Finder:
     def _variant(
         self, original: Original, recipe: Recipe, wanted: ImageRequest, *, is_old: bool
     ) -> Step:
-        if original.is_private and self._store.variants.has(original.stem, recipe.name):
-            return _send(SendFile(variant_path(original.stem, recipe.name), HIT), wanted)
+        name = original.is_private and self._store.variants.find(original.stem, recipe)
+        if name:
+            return _send(SendFile(variant_path(original.stem, name), HIT), wanted)
         self._failures.check(wanted.key, RESIZE)
         return FetchRequest.of(wanted, is_here=True, is_old=is_old)
 

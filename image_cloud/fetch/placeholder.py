@@ -65,9 +65,9 @@ class Placeholder:
             return self._raw
         wanted = self._filling(recipe)
         try:
-            return dataclasses.replace(
-                self._raw, data=self._made(wanted), extension=wanted.extension
-            )
+            data = self._made(wanted)
+            extension = wanted.name_of(data).rpartition(".")[2]
+            return dataclasses.replace(self._raw, data=data, extension=extension)
         except ImageCloudError as error:
             log.warning("event=fallback_not_resized code=%s", error.code)
             return self._raw

@@ -11,9 +11,10 @@ from image_cloud.config import Config
 from image_cloud.config.sections import Resize
 from image_cloud.node_files import nginx_clients
 from image_cloud.node_files.nginx_ids import request_ids
+from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.sockets import POOLS, socket_path
-from image_cloud.request.params import thumbnail_recipe
+from image_cloud.request.params import thumbnail_base
 
 SHARED_CACHES = ("public", "private", "proxy-revalidate", "")
 TEMPLATE = """\
@@ -80,7 +81,10 @@ init_by_lua_block {{
         thumbnail_size = "{thumbnail_size}",
         max_side = {max_side},
         quality = "{quality}",
-        extension = "{extension}",
+        format = "{format}",
+        thumbnail_format = "{thumbnail_format}",
+        auto_formats = {{ {auto_formats} }},
+        types = {{ {types} }},
         verdict_s = {verdict_s:g},
         least_age = {least_age:g},
         refresh_after = {refresh_after},
@@ -170,9 +174,9 @@ def _old_pictures(config: Config) -> dict[str, str]:
 
 
 def _thumbnails(resize: Resize) -> Iterator[str]:
-    """Yield lines of the table from the size that is asked for to the file's name."""
+    """Yield lines of the table from the size that is asked for to the file's name, but for its extension."""
     for size in resize.thumbnail_sizes:
-        yield f'            ["{size}"] = "{thumbnail_recipe(size, resize).name}",'
+        yield f'            ["{size}"] = "{thumbnail_base(size, resize)}",'
 
 
 def _hot_path(config: Config) -> dict[str, object]:
@@ -182,7 +186,10 @@ def _hot_path(config: Config) -> dict[str, object]:
         "thumbnail_size": resize.thumbnail_size,
         "max_side": resize.max_side,
         "quality": resize.quality,
-        "extension": EXTENSIONS[resize.format_when_resize],
+        "format": resize.format_when_resize,
+        "thumbnail_format": resize.thumbnail_format,
+        "auto_formats": ", ".join(f'"{EXTENSIONS[name]}"' for name in resize.auto_formats),
+        "types": ", ".join(f'{one.extension} = "{one.mime}"' for one in FORMATS.values()),
         "verdict_s": config.tokens.verdict_keep,
         "least_age": config.refresh.least_age,
         "refresh_after": f"{config.refresh.after:g}" if config.refresh.after else "nil",

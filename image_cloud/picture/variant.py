@@ -14,6 +14,10 @@ EXTENSIONS = {
 OPAQUE = frozenset({"jpeg", "bmp"})
 """Formats that are written without alpha; transparent parts show the background."""
 
+JPEG_INSTEAD = {"webp": "-auto.jpg", "avif": "-auto-avif.jpg"}
+"""The end of a JPEG's name where it is smaller than a file of that format, and kept in its place."""
+JPEG_START = b"\xff\xd8\xff"
+
 LADDER = "ladder.jpg"
 """The file beside the variants that further sizes are made from (image_cloud/resize/ladder.py)."""
 
@@ -45,7 +49,7 @@ GRAVITIES = {
 NAME = re.compile(
     r"(?P<width>\d{1,5})x(?P<height>\d{1,5})-(?P<mode>" + "|".join(MODES) + r")(?P<up>-up)?"
     r"(-at(?P<x>\d{1,4})x(?P<y>\d{1,4}))?(-trim(?P<trim>\d{1,3}))?(-bg(?P<background>[0-9a-f]{6}))?"
-    r"-q(?P<quality>\d{1,3})\.(?P<extension>" + "|".join(EXTENSIONS.values()) + ")"
+    r"-q(?P<quality>\d{1,3})(?P<auto>-auto)?\.(?P<extension>" + "|".join(EXTENSIONS.values()) + ")"
 )
 
 
@@ -62,6 +66,7 @@ class Recipe:
     `focus` is the point that `crop` keeps in the middle, as far as the picture goes.
     `trim` is how many levels a border may differ from the corner's colour to be cut first; None cuts nothing.
     `background` is the colour of the canvas and under transparency, six lower-case hex digits.
+    With `auto`, a JPEG takes the place of a file of `format` (a key of JPEG_INSTEAD) where it is smaller.
     """
 
     width: int
@@ -73,6 +78,7 @@ class Recipe:
     focus: Focus = CENTRE
     trim: int | None = None
     background: str = WHITE
+    auto: bool = False
 
     @property
     def extension(self) -> str:
@@ -88,6 +94,19 @@ class Recipe:
     @property
     def name(self) -> str:
         """Return the variant's file name; nginx computes the same one (nginx/lua/variant_name.lua)."""
+        return f"{self._base}{'-auto' if self.auto else ''}.{self.extension}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names that the variant may have, that of a JPEG in its place among them."""
+        return (self.name, self._base + JPEG_INSTEAD[self.format]) if self.auto else (self.name,)
+
+    def name_of(self, content: bytes) -> str:
+        """Return the name of the file with that content, which this recipe has made."""
+        return self.names[-1] if content.startswith(JPEG_START) else self.name
+
+    @property
+    def _base(self) -> str:
         options = [
             "-up" if self.enlarge else "",
             f"-at{self.focus.x}x{self.focus.y}" if self.focus != CENTRE else "",
@@ -95,7 +114,7 @@ class Recipe:
             f"-bg{self.background}" if self.background != WHITE else "",
         ]
         box = f"{self.width}x{self.height}-{self.mode}"
-        return f"{box}{''.join(options)}-q{self.quality}.{self.extension}"
+        return f"{box}{''.join(options)}-q{self.quality}"
 
     def canonical(self) -> Recipe:
         """Return the recipe of the same picture without the options that have no effect on it."""
@@ -108,6 +127,7 @@ class Recipe:
             enlarge=self.enlarge and is_free,
             focus=self.focus if mode == "crop" else CENTRE,
             background=self.background if is_seen else WHITE,
+            auto=self.auto and self.format in JPEG_INSTEAD,
         )
 
     @classmethod
@@ -132,6 +152,7 @@ class Recipe:
             Focus(int(found["x"]), int(found["y"])) if found["x"] else CENTRE,
             int(found["trim"]) if found["trim"] else None,
             found["background"] or WHITE,
+            bool(found["auto"]),
         )
 
     @property

@@ -9,6 +9,7 @@ from image_cloud.db.prefetch.intake import Wanted
 from image_cloud.errors import ImageCloudError
 from image_cloud.origin import Origin
 from image_cloud.picture.url import Url
+from image_cloud.picture.variant import Recipe
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.prefetch.body import Order
 from image_cloud.request.params import thumbnail_recipe
@@ -50,7 +51,7 @@ class Sorter:
         found = Sorted()
         unique = dict.fromkeys(order.urls)
         found.duplicates = len(order.urls) - len(unique)
-        names = [thumbnail_recipe(size, self._settings).name for size in order.thumbnails]
+        recipes = [thumbnail_recipe(size, self._settings) for size in order.thumbnails]
         domains = _Domains(self._origin, self._limits)
         for text in unique:
             try:
@@ -59,16 +60,16 @@ class Sorter:
             except ImageCloudError as error:
                 found.rejected.append({"url": text, "code": error.code, "detail": error.detail})
                 continue
-            if self._is_there(url.key, names) and not self._is_old(url.key, order.max_age):
+            if self._is_there(url.key, recipes) and not self._is_old(url.key, order.max_age):
                 found.already_cached += 1
             else:
                 found.wanted.append(Wanted(url.key, text, domain))
         return found
 
-    def _is_there(self, key: str, names: list[str]) -> bool:
+    def _is_there(self, key: str, recipes: list[Recipe]) -> bool:
         original = self._store.originals.find(key)
         return original is not None and all(
-            self._store.variants.has(original.stem, name) for name in names
+            self._store.variants.find(original.stem, recipe) for recipe in recipes
         )
 
     def _is_old(self, key: str, max_age_s: int | None) -> bool:

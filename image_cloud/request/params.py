@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from image_cloud.config.sections import Resize
+from image_cloud.config.sections import THUMBNAIL_FORMATS, Resize
+from image_cloud.errors import BadParameter
 from image_cloud.picture.url import Url
-from image_cloud.picture.variant import Recipe
+from image_cloud.picture.variant import ALIASES, Recipe
+from image_cloud.request.accept import AUTO, format_for
 from image_cloud.request.parameter import (
     Age,
     Flag,
@@ -14,6 +16,7 @@ from image_cloud.request.parameter import (
     OptionalFlag,
     Parameters,
     PictureUrl,
+    Word,
 )
 from image_cloud.request.query import Query
 from image_cloud.request.recipe_params import RecipeParameters
@@ -99,6 +102,13 @@ class ThumbnailParameters(Parameters):
             default=settings.thumbnail_size,
             meaning="sides of the box in pixels",
         )
+        self.format = Word(
+            name="format",
+            choices=THUMBNAIL_FORMATS,
+            default=settings.thumbnail_format,
+            aliases=ALIASES,
+            meaning="format of the thumbnail; `auto`: by the request's `Accept` ([how](#auto))",
+        )
         self.max_age = max_age()
         self.fallback = fallback()
 
@@ -108,7 +118,17 @@ class ThumbnailParameters(Parameters):
 
     def recipe(self, query: Query) -> Recipe:
         """Return what is asked for.  Raises BadParameter."""
-        return thumbnail_recipe(self.size.of(query), self._settings)
+        format = self.format.of(query)
+        if is_auto := format == AUTO:
+            format = format_for(query.accept, self._settings.auto_formats)
+        return _thumbnail(self.size.of(query), self._settings, format, is_auto=is_auto)
+
+    def is_auto(self, query: Query) -> bool:
+        """Say whether Accept decides on the answer, as far as the query can be read."""
+        try:
+            return self.format.of(query) == AUTO
+        except BadParameter:
+            return False
 
     def read(self, query: Query) -> ImageRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
@@ -162,12 +182,24 @@ def fallback() -> Flag:
 
 
 def thumbnail_recipe(size: int, settings: Resize) -> Recipe:
-    """Return how a thumbnail of `size` is made."""
-    return Recipe(size, size, "fit", False, "jpeg", settings.thumbnail_quality)
+    """Return how a thumbnail of `size` is made before anybody asks: in the format that most will ask for."""
+    is_auto = settings.thumbnail_format == AUTO
+    format = settings.auto_formats[0] if is_auto else settings.thumbnail_format
+    return _thumbnail(size, settings, format, is_auto=is_auto)
+
+
+def thumbnail_base(size: int, settings: Resize) -> str:
+    """Return the file name of a thumbnail of `size`, without its extension."""
+    return _thumbnail(size, settings, "jpeg", is_auto=False).name.rpartition(".")[0]
 
 
 def companions(recipe: Recipe, settings: Resize) -> list[Recipe]:
-    """Return the thumbnails that are made together with `recipe`, itself left out."""
+    """Return the thumbnails that are made together with `recipe`, itself left out, in its format."""
     sizes = [size for size in settings.thumbnails_together if size in settings.thumbnail_sizes]
-    together = [thumbnail_recipe(size, settings) for size in sizes]
+    together = [_thumbnail(size, settings, recipe.format, is_auto=recipe.auto) for size in sizes]
     return [one for one in together if one != recipe] if recipe in together else []
+
+
+def _thumbnail(size: int, settings: Resize, format: str, *, is_auto: bool) -> Recipe:
+    quality = settings.thumbnail_quality
+    return Recipe(size, size, "fit", format=format, quality=quality, auto=is_auto).canonical()

@@ -16,10 +16,12 @@ SHOWN_CHARACTERS = 100
 class Query:
     """The decoded parameters of one request, in the order they came; names are case-sensitive.
 
-    `raw` is QUERY_STRING as WSGI gives it: bytes as Latin-1.
+    `raw` is QUERY_STRING as WSGI gives it: bytes as Latin-1.  `accept` is the request's header Accept, which
+    decides where a format is left to it.
     """
 
-    def __init__(self, raw: str) -> None:
+    def __init__(self, raw: str, accept: str | None = None) -> None:
+        self.accept = accept
         self._raw: dict[str, list[str]] = {}
         for part in raw.split("&"):
             if part:

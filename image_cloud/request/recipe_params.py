@@ -14,6 +14,7 @@ from image_cloud.picture.variant import (
     Focus,
     Recipe,
 )
+from image_cloud.request.accept import AUTO, format_for
 from image_cloud.request.parameter import Flag, Parameters, Pattern, Side, Whole, Word
 from image_cloud.request.query import Query
 
@@ -24,6 +25,7 @@ class RecipeParameters(Parameters):
     """The parameters that say how a picture is resized; `formats` are those that can be written."""
 
     def __init__(self, settings: Resize, formats: tuple[str, ...]) -> None:
+        self._auto_formats = settings.auto_formats
         self.resize_width = Side(
             name="resize_width",
             most=settings.max_side,
@@ -86,10 +88,10 @@ class RecipeParameters(Parameters):
         self.enlarge = Flag(name="enlarge", meaning="allow fitting to scale up")
         self.format_when_resize = Word(
             name="format_when_resize",
-            choices=formats,
+            choices=(*formats, AUTO),
             default=settings.format_when_resize,
             aliases=ALIASES,
-            meaning="format of a resized picture",
+            meaning="format of a resized picture; `auto`: by the request's `Accept` ([how](#auto))",
         )
         self.quality = Whole(
             name="quality",
@@ -102,18 +104,28 @@ class RecipeParameters(Parameters):
     def recipe(self, query: Query) -> Recipe | None:
         """Return what is asked for, None for the original.  Raises BadParameter."""
         width, height = self.resize_width.of(query), self.resize_height.of(query)
+        format = self.format_when_resize.of(query)
+        is_auto = format == AUTO
         recipe = Recipe(
             width,
             height,
             self._mode(query, has_both=bool(width and height)),
             self.enlarge.of(query),
-            self.format_when_resize.of(query),
+            format_for(query.accept, self._auto_formats) if is_auto else format,
             self.quality.of(query),
             self._focus(query),
             self._trim(query),
             self.background.of(query).lower(),
+            is_auto,
         )
         return recipe.canonical() if recipe.is_possible else None
+
+    def is_auto(self, query: Query) -> bool:
+        """Say whether Accept decides on the answer, as far as the query can be read."""
+        try:
+            return self.format_when_resize.of(query) == AUTO and self.recipe(query) is not None
+        except BadParameter:
+            return False
 
     def _mode(self, query: Query, *, has_both: bool) -> str:
         """Return the mode, as one word or by the two older parameters, which must not contradict it."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Container, Iterator
 
 from image_cloud.config.sections import ENCODABLE, Config
+from image_cloud.request.accept import AUTO
 
 OPTIONAL = {"webp": "webp", "tiff": "libtiff"}
 IN_EVERY_BUILD = "jpeg"
@@ -26,13 +27,19 @@ def writable_formats() -> tuple[str, ...]:
 
 
 def format_problems(config: Config) -> Iterator[str]:
-    """Yield a line where this installation cannot write the default format."""
-    name = config.resize.format_when_resize
-    if name != IN_EVERY_BUILD and name not in writable_formats():
-        yield (
-            f"[resize] format_when_resize = {name}: this installation cannot write it; "
-            f"expected one of {', '.join(writable_formats())}"
-        )
+    """Yield a line for each option that names a format which this installation cannot write."""
+    resize = config.resize
+    named = [
+        ("format_when_resize", resize.format_when_resize),
+        ("thumbnail_format", resize.thumbnail_format),
+        *(("auto_formats", name) for name in resize.auto_formats),
+    ]
+    for option, name in named:
+        if name not in (AUTO, IN_EVERY_BUILD) and name not in writable_formats():
+            yield (
+                f"[resize] {option} = {name}: this installation cannot write it; "
+                f"expected one of {', '.join(writable_formats())}"
+            )
 
 
 def _formats_of_pil() -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import PRIVATE
+from image_cloud.picture.variant import Recipe
 from image_cloud.storage.files import has_bytes, stamp
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile, sync_together
@@ -29,6 +30,10 @@ class Variants:
     def has(self, stem: str, name: str) -> bool:
         """Say whether the variant is on disk; an empty file is none."""
         return has_bytes(f"{self._root}/{variant_path(stem, name)}")
+
+    def find(self, stem: str, recipe: Recipe) -> str:
+        """Return the name that a recipe's variant has on disk, nothing where it is not there."""
+        return next((name for name in recipe.names if self.has(stem, name)), "")
 
     def names(self, stem: str) -> set[str]:
         """Return the names of what was made from one original; a link is nothing that was made."""

@@ -4,6 +4,7 @@
 -- Whatever Python could read in another way, or refuse, is NO_FILE here, and the front pool answers:
 -- a wrong picture is worse than a slow one. tests/nginx/test_hot_path.py holds nginx to it.
 
+local accept = require "accept"
 local base = require "resty.core.base"
 local bit = require "bit"
 local ffi = require "ffi"
@@ -45,7 +46,7 @@ local KNOWN = {
     resize_width = "width", resize_height = "height", keep_aspect_ratio = "keep", force_to_size = "force",
     enlarge = "enlarge", format_when_resize = "format", quality = "quality", resize_mode = "mode",
     gravity = "gravity", focus = "focus", trim = "trim", trim_tolerance = "tolerance", background = "background",
-    max_age = "max_age", fallback = "fallback",
+    max_age = "max_age", fallback = "fallback", format = "thumbnail_format",
     only_send_if_local = "local", use_alternativ_clouds = "peers", use_alternative_clouds = "peers",
 }
 
@@ -89,8 +90,8 @@ local function storage_folder()
     return storage
 end
 
--- Have the answer carry the tag of the file at `path` below the storage, if it is there; return `path`, nil for a link,
--- which is no picture.
+-- Have the answer carry the tag of the file at `path` below the storage; return `path`, nil for a link, which is no
+-- picture, and whether the file is there.
 local function tagged(path)
     local folder = storage_folder()
     if folder < 0 then
@@ -105,8 +106,9 @@ local function tagged(path)
         write_hex(1, modified_ns[0] ~= 0 and modified_ns[0] or modified_s[0])
         write_hex(10, file_bytes[0])
         ngx.header.ETag = ffi.string(tag, TAG_BYTES)
+        return path, true
     end
-    return path
+    return path, false
 end
 
 -- Keys -----------------------------------------------------------------------------------------
@@ -217,14 +219,14 @@ end
 
 -- Verdicts -------------------------------------------------------------------------------------
 
-local HEADER, HEADER_BYTES = "x-image-cloud-token", 19
+local TOKEN, ACCEPT = "x-image-cloud-token", "accept"
 local headers_type = ffi.typeof("ngx_http_lua_ffi_table_elt_t *")
 local one_header_bytes = ffi.sizeof("ngx_http_lua_ffi_table_elt_t")
 local truncated = ffi.new("int[1]")
 
--- Say whether the header X-Image-Cloud-Token came more than once: nginx before 1.23 shows only the first. As
--- ngx.req.get_headers() does, but without a table of all headers.
-local function is_repeated()
+-- Say whether a header came more than once: nginx before 1.23 shows only the first. As ngx.req.get_headers() does, but
+-- without a table of all headers.
+local function is_repeated(header)
     local request, seen = get_request(), 0
     local count = C.ngx_http_lua_ffi_req_get_headers_count(request, 0, truncated)
     local headers = ffi.cast(headers_type, get_buffer(count * one_header_bytes))
@@ -233,7 +235,7 @@ local function is_repeated()
     end
     for place = 0, count - 1 do
         local name = headers[place].key
-        if name.len == HEADER_BYTES and C.strncasecmp(name.data, HEADER, HEADER_BYTES) == 0 then
+        if name.len == #header and C.strncasecmp(name.data, header, #header) == 0 then
             seen = seen + 1
         end
     end
@@ -249,7 +251,7 @@ local function credential_of(parameter)
         return token and authorization, token
     end
     if header then
-        local is_plain = not parameter and find(header, "^[%w_~+/.=-]+$") and not is_repeated()
+        local is_plain = not parameter and find(header, "^[%w_~+/.=-]+$") and not is_repeated(TOKEN)
         return is_plain and header, header
     end
     return parameter and find(parameter, "^[%w_~.-]+$") and parameter, parameter
@@ -267,7 +269,7 @@ local function reader(parameter)
     if authorization then
         is_the_only_one = not header and not parameter
     else
-        is_the_only_one = not header or (not parameter and not is_repeated())
+        is_the_only_one = not header or (not parameter and not is_repeated(TOKEN))
     end
     return is_the_only_one and verdict.client or nil
 end
@@ -285,22 +287,47 @@ end
 
 -- Names ---------------------------------------------------------------------------------------
 
--- Return what a request's address asks for: the path of a variant below the storage (nothing where nginx may not
--- answer by itself) and the token in the query. Nothing at all where the address is not plain.
+-- Return a name as a file below the storage: its path, and its Content-Type where that is another than the location's.
+local function file_of(folder, name)
+    local extension = match(name, "%.(%l+)$")
+    return { path = folder .. "/" .. name, type = extension ~= "jpg" and settings.types[extension] or nil }
+end
+
+-- Return the files with these names: a list for each extension.
+local function files_of(folder, names_by_extension)
+    local files = {}
+    for extension, names in pairs(names_by_extension) do
+        files[extension] = {}
+        for place, name in ipairs(names) do
+            files[extension][place] = file_of(folder, name)
+        end
+    end
+    return files
+end
+
+-- Return what a request's address asks for: a variant's file (nothing where nginx may not answer by itself), or several
+-- where Accept decides, and the token in the query. Nothing at all where the address is not plain.
 local function read_name(request_uri, name_of)
     local found = plain(request_uri)
     if not found then
         return nil
     end
+    local name = name_of(found)
+    local is_auto = type(name) == "table"
     local url = found.url and not found.signature and decoded(found.url)
     local max_age = found.max_age and age_of(found.max_age)
     local is_good = (max_age or not found.max_age) and (not found.fallback or variant_name.is_flag(found.fallback))
-    local name = url and is_good and name_of(found)
-    local path = name and folder_of(url) .. "/" .. name
+    local folder = name and url and is_good and folder_of(url)
+    local file = folder and file_of(folder, is_auto and name.jpg[1] or name)
+    local path = file and file.path
     return {
-        path = path, token = found.token, plain_until = 0,
+        file = file, path = path, is_auto = is_auto, by_extension = file and is_auto and files_of(folder, name), token = found.token, plain_until = 0,
         max_age = max_age, checked = path and (max_age or settings.refresh_after) and checked_of(path),
     }
+end
+
+local function is_there(path)
+    return C.access(settings.storage .. path, 0) == 0
 end
 
 -- Say whether a folder on the way to a variant is a link.
@@ -312,6 +339,30 @@ local function leads_through_a_link(path)
         end
     end
     return false
+end
+
+-- Return the file that the request's Accept decides on, the first that is there.
+local function file_by_accept(by_extension)
+    local header = var.http_accept
+    if header and is_repeated(ACCEPT) then
+        return nil
+    end
+    local files = by_extension[accept.extension_for(header)]
+    for _, file in ipairs(files) do
+        if is_there(file.path) then
+            return file
+        end
+    end
+    return files[1]
+end
+
+-- Return the path of a file, and have the answer carry its tag and type.
+local function path_of_file(file)
+    local path, is_here = tagged(file.path)
+    if is_here and file.type then
+        ngx.header["Content-Type"] = file.type
+    end
+    return path
 end
 
 local function path_of(name)
@@ -330,7 +381,11 @@ local function path_of(name)
     if settings.refresh_after then
         note_if_old(name.checked)
     end
-    return tagged(name.path) or NO_FILE
+    local file = name.file
+    if name.by_extension then
+        file = file_by_accept(name.by_extension)
+    end
+    return file and path_of_file(file) or NO_FILE
 end
 
 -- Return a function that names the file for the request at hand. Reading an address costs more than all else here, and
@@ -340,6 +395,9 @@ local function named(name_of)
     return function()
         local method, request_uri = get_method(), var.request_uri
         local name = known.get(request_uri) or read_name(request_uri, name_of)
+        if name and name.is_auto then
+            var.image_cloud_by_accept = "1"
+        end
         local client = name and (method == "GET" or method == "HEAD") and reader(name.token)
         if not client then
             return NO_FILE
@@ -353,10 +411,6 @@ local function named(name_of)
 end
 
 -- Misses ---------------------------------------------------------------------------------------
-
-local function is_there(path)
-    return C.access(settings.storage .. path, 0) == 0
-end
 
 -- Say whether nothing speaks against a picture: no failure, no delete.
 local function is_free(key)
@@ -387,18 +441,14 @@ local M = {}
 function M.configure(given)
     settings = given
     variant_name.configure(given)
+    accept.configure(given)
 end
 
 -- Return the path of the wanted thumbnail below the storage.
-M.thumbnail = named(function(found)
-    return settings.thumbnails[found.size or settings.thumbnail_size]
-end)
+M.thumbnail = named(variant_name.of_thumbnail)
 
--- Return the path of the wanted resized picture below the storage, of any format or a JPEG alone.
+-- Return the path of the wanted resized picture below the storage.
 M.image = named(variant_name.of)
-M.image_as_jpeg = named(function(found)
-    return variant_name.of(found, "jpg")
-end)
 
 -- Have the answer carry the tag of the file that an internal address names: /_files/originals/...
 function M.tag()
@@ -415,7 +465,9 @@ end
 function M.private()
     local folder, name = match(var.image_cloud_file, "^(/variants/%x%x/%x%x/%x+)(/[^/]+)$")
     local path = folder and folder .. ".private" .. name
-    if path and is_there(path) then
+    local jpeg = path and variant_name.jpeg_instead(path)
+    path = path and (is_there(path) and path or jpeg and is_there(jpeg) and jpeg)
+    if path then
         var.image_cloud_file = path
         ngx.exec("/_private" .. path)
     end
@@ -426,7 +478,7 @@ end
 -- PIL.
 function M.skip_front()
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
-    local found = key and plain(var.request_uri)
+    local found = key and not find(name, "-auto", 1, true) and plain(var.request_uri)
     if found and not found["local"] and not found.peers and not found.fallback and not found.max_age and is_free(key) then
         ngx.exec(has_original(key) and "/_variant" or "/_fetch", "url=" .. found.url .. "&variant=" .. name)
     end
@@ -467,6 +519,12 @@ end
 function M.tokens()
     local value = var.http_x_image_cloud_token and get_headers(0)["x-image-cloud-token"]
     return type(value) == "table" and table.concat(value, ",") or value
+end
+
+-- Return all that came in the header Accept, for the front pool; nil where it counts as none.
+function M.accept()
+    local value = var.http_accept and get_headers(0)[ACCEPT]
+    return accept.checked(type(value) == "table" and table.concat(value, ",") or value)
 end
 
 -- Return by what a client's requests are counted: a hash of its token, "" unless the front pool lately let it read.

@@ -12,6 +12,9 @@ local EXTENSIONS = {
     jpeg = "jpg", jpg = "jpg", png = "png", webp = "webp", gif = "gif", bmp = "bmp", tiff = "tiff", tif = "tiff",
     avif = "avif",
 }
+-- The end of a JPEG's name where it is kept in place of such a file, because it is the smaller one.
+local JPEG_INSTEAD = { webp = "-auto.jpg", avif = "-auto-avif.jpg" }
+local THUMBNAIL_FORMATS = { jpeg = "jpg", jpg = "jpg", webp = "webp", auto = "auto" }
 local OPAQUE = { jpg = true, bmp = true }
 local MODES = { fit = true, stretch = true, pad = true, crop = true }
 local GRAVITIES = {
@@ -30,14 +33,6 @@ local function boolean(text, default)
         return default
     end
     return BOOLEANS[text]
-end
-
--- Return the extension of the asked format.
-local function extension_of(found)
-    if found.format then
-        return EXTENSIONS[found.format]
-    end
-    return settings.extension
 end
 
 -- Return the mode, as one word or by the two older parameters; nil where they contradict it, or a side is lacking.
@@ -104,6 +99,19 @@ local function is_plain(found)
         and boolean(found.peers, false) ~= nil
 end
 
+-- Return the names that may answer, by the extension of the format that Accept decides on, the best first;
+-- `base_of` gives what stands before extensions.
+local function names_of_auto(base_of)
+    local names = { jpg = { base_of("jpg") .. ".jpg" } }
+    for _, extension in ipairs(settings.auto_formats) do
+        if JPEG_INSTEAD[extension] then
+            local base = base_of(extension)
+            names[extension] = { base .. "-auto." .. extension, base .. JPEG_INSTEAD[extension] }
+        end
+    end
+    return names
+end
+
 local M = {}
 
 -- Take the node's settings (image_cloud/node_files/nginx_node.py).
@@ -116,20 +124,35 @@ function M.is_flag(text)
     return BOOLEANS[text] ~= nil
 end
 
--- Return the name of what the parameters ask for, nil where it is not plain, no picture is wanted, or one of
--- another extension than `only` (if given).
-function M.of(found, only)
-    local width, height, quality = found.width, found.height, found.quality or settings.quality
+-- Return the path of the JPEG that may be kept in place of a file, nil where there is no such thing.
+function M.jpeg_instead(path)
+    local base, extension = match(path, "^(.+)%-auto%.(%l+)$")
+    return base and JPEG_INSTEAD[extension] and base .. JPEG_INSTEAD[extension]
+end
+
+-- Return the name of a thumbnail, or the names where Accept decides on its format (names_of_auto).
+function M.of_thumbnail(found)
+    local base = settings.thumbnails[found.size or settings.thumbnail_size]
+    local extension = THUMBNAIL_FORMATS[found.thumbnail_format or settings.thumbnail_format]
+    if not base or extension ~= "auto" then
+        return base and extension and base .. "." .. extension
+    end
+    return names_of_auto(function() return base end)
+end
+
+-- Return all of a name that stands before the quality, nil where it is not plain, or no picture is wanted.
+local function beginning_of(found, extension)
+    local width, height = found.width, found.height
     if not whole(width or "1", settings.max_side) or not whole(height or "1", settings.max_side)
-        or not whole(quality, 100) or not is_plain(found)
+        or not is_plain(found)
     then
         return nil
     end
-    local extension, enlarge = extension_of(found), boolean(found.enlarge, false)
+    local enlarge = boolean(found.enlarge, false)
     local mode = mode_of(found, width and height)
     local place, trim = place_of(found, mode), trim_of(found)
     local background = mode and background_of(found, mode, extension)
-    if not extension or extension ~= (only or extension) or enlarge == nil or not (place and trim and background)
+    if enlarge == nil or not (place and trim and background)
         or not (width or height or trim ~= "")
     then
         return nil
@@ -140,7 +163,24 @@ function M.of(found, only)
     end
     local up = enlarge and (mode == "fit" or mode == "pad") and "-up" or ""
     return (width or "0") .. "x" .. (height or "0") .. "-" .. mode .. up .. place .. trim .. background
-        .. "-q" .. quality .. "." .. extension
+end
+
+-- Return the name of what the parameters ask for, or the names where Accept decides on the format (names_of_auto).
+function M.of(found)
+    local quality, format = found.quality or settings.quality, found.format or settings.format
+    if not whole(quality, 100) then
+        return nil
+    end
+    local function base_of(extension)
+        local beginning = beginning_of(found, extension)
+        return beginning and beginning .. "-q" .. quality
+    end
+    if format == "auto" then
+        return base_of("jpg") and names_of_auto(base_of)
+    end
+    local extension = EXTENSIONS[format]
+    local base = extension and base_of(extension)
+    return base and base .. "." .. extension
 end
 
 return M

@@ -258,14 +258,16 @@ def test_a_companion_on_its_way_holds_up_no_answer_and_is_not_made_twice(
 
     fake.behave = behave
     threads, maker = GrowingThreads(4), fake.maker(TOGETHER)
-    assert maker.have(ORIGINAL, RECIPE, start=threads.start) == Variant(None, is_new=True)
+    assert maker.have(ORIGINAL, RECIPE, start=threads.start) == Variant(
+        RECIPE.name, None, is_new=True
+    )
     assert store.variants.names(KEY) == {RECIPE.name}, "answered ahead of its companion"
     waiting = threads.submit(maker.have, ORIGINAL, OTHER)
     again = threads.submit(maker.have, ORIGINAL, RECIPE)
-    assert again.result(20.0) == Variant(None, is_new=False)
+    assert again.result(20.0) == Variant(RECIPE.name, None, is_new=False)
     assert not waiting.done()
     goes_on.set()
-    assert waiting.result(20.0) == Variant(None, is_new=False)
+    assert waiting.result(20.0) == Variant(OTHER.name, None, is_new=False)
     assert store.variants.names(KEY) == {RECIPE.name, OTHER.name}
     assert asked_for == [(RECIPE, OTHER)]
     threads.shutdown()

@@ -34,6 +34,7 @@ from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
 from image_cloud.process.log_formats import current_id
 from image_cloud.request.internal import FetchRequest
+from image_cloud.request.params import ImageParameters, ThumbnailParameters
 from image_cloud.request.query import Query
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
 from image_cloud.storage.store import Store
@@ -73,7 +74,7 @@ class Maker:
         assert (original, current_id.get()) == (ORIGINAL, IDENTITY)
         if self._error:
             raise self._error
-        return Variant(self._unkept, is_new=True)
+        return Variant(recipe.name, self._unkept, is_new=True)
 
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         if self._error:
@@ -102,8 +103,8 @@ def front(store: Store, failures: Failures) -> TestClient:
     finder = Finder(store, failures, 1.0)
     return client(
         {
-            "/get_image": GetImage(finder, Resize(), ("jpeg", "png")),
-            "/get_thumbnail": GetThumbnail(finder, Resize()),
+            "/get_image": GetImage(finder, ImageParameters(Resize(), ("jpeg", "png"))),
+            "/get_thumbnail": GetThumbnail(finder, ThumbnailParameters(Resize())),
         }
     )
 
