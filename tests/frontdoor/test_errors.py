@@ -176,7 +176,6 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
         "/get_image?url=http://a/",
         "/get_thumbnail",
         "/iproxy.php",
-        "/",
         "/nowhere",
         "/metrics",
     ):
@@ -186,6 +185,12 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
             401,
             "token_unknown",
         )
+    # A page opens with a session alone.
+    problem(
+        requests.get(stack.url + "/", headers={"X-Image-Cloud-Token": stack.token}),
+        401,
+        "token_missing",
+    )
     assert requests.get(stack.url + "/health").status_code == 200
     ready = requests.get(stack.url + "/ready")
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
