@@ -177,6 +177,7 @@ def test_a_fork_and_a_pickle_have_connections_of_their_own(origin: Origin) -> No
         one.get(URL)
         with multiprocessing.get_context("fork").Pool(2) as pool:
             assert pool.map(one.get, [URL] * 8) == [b"picture"] * 8
+        assert 1 not in {request.connection for request in origin.requests[1:]}
         copied: Client = pickle.loads(pickle.dumps(one))
         assert (copied.get(URL), one.get(URL)) == (b"picture", b"picture")
         copied.close()
