@@ -9,14 +9,20 @@ from urllib.parse import quote
 Mode = Literal["fit", "stretch", "pad", "crop"]
 
 
-class ThumbnailOptions(TypedDict, total=False):
-    """What /get_thumbnail takes beside `url` and `size`."""
+class CommonOptions(TypedDict, total=False):
+    """What both take beside `url`."""
 
     max_age: int
     fallback: bool
 
 
-class Options(ThumbnailOptions, total=False):
+class ThumbnailOptions(CommonOptions, total=False):
+    """What /get_thumbnail takes beside `url` and `size`."""
+
+    format: Literal["auto", "jpeg", "webp"]
+
+
+class Options(CommonOptions, total=False):
     """What /get_image takes beside `url`; docs/api.md says what each does."""
 
     resize_width: int
