@@ -47,9 +47,9 @@ class PeerStates:
         self._written = float("-inf")
 
     def read(self) -> dict[str, PeerState]:
-        """Return what the file holds; nothing where it is missing or unreadable."""
+        """Return what the file holds, by name and in its order; nothing where it is unreadable."""
         states = json_file.read(self._path, list[PeerState]) or []
-        return {state.name: state for state in states}
+        return {state.name: state for state in sorted(states, key=lambda state: state.name)}
 
     def seen(self) -> dict[str, float | None]:
         """Return when each peer last answered, by name, as far as the file tells."""
