@@ -185,6 +185,15 @@ def domain_item(raw: str) -> str:
     return hosts.entry(raw)
 
 
+def origin_item(raw: str) -> str:
+    """Parse a web page's origin like `https://shop.example`, as browsers send it, or `*` for any."""
+    if raw != "*" and not re.fullmatch(
+        r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", raw
+    ):
+        raise ValueError
+    return raw
+
+
 @dataclasses.dataclass(frozen=True)
 class Peer:
     """Another node: its name and its base URL, without a slash at its end.

@@ -101,6 +101,12 @@ class Http:
         pattern=r"[A-Za-z0-9=, _-]+",
         form="a Cache-Control value",
     )
+    allow_origins: tuple[str, ...] = f.listing(
+        (),
+        "Origins of web pages whose scripts may read answers (CORS), such as https://shop.example; *: all.",
+        item=f.origin_item,
+        form="a list of origins like https://shop.example in lower case, * or nothing",
+    )
     fallback_image: str = f.optional_path(
         "Picture that requests with fallback=true get where theirs cannot be had; nothing: a grey one.\n"
         "Read when the pools start."

@@ -11,7 +11,7 @@ from image_cloud.node_files.accounts import Account
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import Planned
 from image_cloud.node_files.home import Home
-from image_cloud.node_files.nginx_node import render_node
+from image_cloud.node_files.nginx_node import render_cors, render_node
 
 MODULES = Path("/usr/lib/nginx/modules")  # of Debian's and Ubuntu's packages
 FILLED_IN = ("lua", "maps", "snippets", "sites")
@@ -53,6 +53,7 @@ def plan(home: Home, config: Config, checkout: Path, user: Account) -> list[Plan
     sample = SAMPLE_SITE.format(sample_origin=config.download.sample_origin, folder=home.sample)
     files.append(Planned(home.nginx / "nginx.conf", frame))
     files.append(Planned(home.nginx / "node.conf", render_node(config)))
+    files.append(Planned(home.nginx / "cors.conf", render_cors(config)))
     files.append(Planned(home.nginx / "local/sample.conf", sample))
     return files
 

@@ -1,11 +1,11 @@
-"""The one generated nginx file, `node.conf`: all in which one node's nginx differs from another's.
+"""What is generated for nginx, `node.conf` and `cors.conf`: all in which one node differs from another.
 
 Everything else stands in `nginx/`, the same for every node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from image_cloud.config import Config
 from image_cloud.config.sections import Resize
@@ -71,6 +71,7 @@ map "" $image_cloud_private_cache_control {{
     default "{private_cache_control}";
 }}
 
+{cors}
 {old_pictures}# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
 init_by_lua_block {{
     hot_path = require("hot_path")
@@ -106,6 +107,29 @@ init_by_lua_block {{
 """
 
 
+ANY_ORIGIN = "*"
+CORS = """\
+# Whose scripts may read answers in a browser; an empty value sends no header (cors.conf).
+map $http_origin $image_cloud_cors_origin {{
+{origins}
+}}
+map "" $image_cloud_vary_plain {{
+    default "{plain}";
+}}
+map "" $image_cloud_vary_by_accept {{
+    default "{by_accept}";
+}}
+"""
+
+
+CORS_HEADERS = """\
+# Generated from image_cloud.ini: what scripts of other sites may read ([http] allow_origins).
+add_header Access-Control-Allow-Origin $image_cloud_cors_origin always;
+add_header Access-Control-Expose-Headers $image_cloud_cors_exposed always;
+add_header Timing-Allow-Origin $image_cloud_cors_origin always;
+"""
+NO_CORS_HEADERS = "# Generated from image_cloud.ini: [http] allow_origins is empty.\n"
+
 OLD_PICTURES = """\
 # Pictures that are sent and old wait here for the control pool.
 lua_shared_dict image_cloud_old 8m;
@@ -130,6 +154,7 @@ def render_node(config: Config) -> str:
         listen=config.node.listen,
         **_hot_path(config),
         **_old_pictures(config),
+        cors=_cors(config.http.allow_origins),
         request_ids=request_ids(config.clients),
         clients_around=nginx_clients.around_the_server(config.clients),
         body_seconds=config.clients.body_total_timeout,
@@ -149,6 +174,11 @@ def render_node(config: Config) -> str:
     )
 
 
+def render_cors(config: Config) -> str:
+    """Return the text of `cors.conf`: without the option, it costs hits nothing."""
+    return CORS_HEADERS if config.http.allow_origins else NO_CORS_HEADERS
+
+
 def _private(cache_control: str) -> str:
     """Return the value for a picture that only its client's own cache may keep."""
     parts = [part.strip() for part in cache_control.split(",")]
@@ -158,6 +188,17 @@ def _private(cache_control: str) -> str:
         if part.lower() not in SHARED_CACHES and not part.lower().startswith("s-maxage")
     ]
     return ", ".join(["private", *kept])
+
+
+def _cors(allowed: Sequence[str]) -> str:
+    """Return the maps that say which origins' scripts may read answers: `*` is any."""
+    is_any = ANY_ORIGIN in allowed
+    lines = [f'    default "{ANY_ORIGIN if is_any else ""}";']
+    if not is_any:
+        lines += [f'    "{one}" "{one}";' for one in dict.fromkeys(allowed)]
+    vary = ["Origin"] if allowed and not is_any else []
+    plain, by_accept = ", ".join(vary), ", ".join(["Accept", *vary])
+    return CORS.format(origins="\n".join(lines), plain=plain, by_accept=by_accept)
 
 
 def _old_pictures(config: Config) -> dict[str, str]:
