@@ -82,7 +82,7 @@ def test_a_batch_is_cancelled_and_its_failures_are_tried_again(
     assert f"{EVIL_PATH}?" in page.get_by_role("table").inner_text()
     no_script_ran(page)
     origin.serve(EVIL_TARGET, jpeg(64, 48))
-    page.get_by_role("button", name=f"Retry the failures of batch {one[:8]}").click()
+    page.get_by_role("button", name=f"Retry failures of batch {one[:8]}").click()
     page.get_by_role("heading", name=re.compile("^Batch")).wait_for()
     eventually(lambda: not waiting(queue, one), "it has ended again")
     assert get(queue, "/fire_and_forget", batch=one).json()["failed"] == 0
@@ -110,7 +110,7 @@ def test_a_paused_domain_is_tried_at_once(operator: Visitor, queue: Stack, origi
     row = page.get_by_role("article").filter(has_text=name)
     assert "Paused by the shop" in row.inner_text()
     assert re.search(r"Next try\s*in (59 min|60 min|1 h), for users in [45] min", row.inner_text())
-    page.get_by_role("button", name=f"Try {name} now").click()
+    page.get_by_role("button", name=f"Try now: {name}").click()
     row.wait_for(state="detached")
     assert name not in queue.cli("domains")
     page.get_by_role("heading", name="Slowest in the last hour").wait_for()
