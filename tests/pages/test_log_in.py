@@ -85,6 +85,23 @@ def test_what_needs_no_token_is_the_log_in_and_its_assets(stack: Stack) -> None:
     assert (there.status_code, there.headers["Location"]) == (303, "/login")
 
 
+@pytest.mark.parametrize(
+    "path", ["/assets/", "/assets/vendor", "/assets/vendor/", "/assets/none.js"]
+)
+def test_folders_of_assets_are_not_there(stack: Stack, path: str) -> None:
+    answer = requests.get(stack.url + path, timeout=30, allow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_address")
+
+
+def test_a_slash_at_the_end_of_an_address_is_forgiven(script: Script, stack: Stack) -> None:
+    assert "Token" in script.get("/login/").text
+    script.log_in(stack.token)
+    assert script.get("/docs/").status_code == 200
+    for path in ("/pages", "/pages/"):
+        answer = script.get(path)
+        assert (answer.status_code, "<h1>" in answer.text) == (404, True)
+
+
 def test_assets_are_asked_for_again_and_not_sent_again(stack: Stack) -> None:
     first = requests.get(stack.url + "/assets/pages.js", timeout=30)
     assert first.headers["Cache-Control"] == "no-cache"

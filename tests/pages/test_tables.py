@@ -163,7 +163,7 @@ def test_clients_and_what_they_were_refused(operator: Visitor, stack: Stack) -> 
     assert "read" in row.inner_text()
     row.locator("td.bad").wait_for(timeout=60_000)  # the sampler counts, the page asks again
     assert page.get_by_role("rowheader", name="first").is_visible()
-    without = page.get_by_role("row").filter(has_text="without a good token")
+    without = page.get_by_role("row").filter(has_text="without a token, or with an unknown one")
     assert without.locator("td.bad").count() >= 1
     stack.cli("token", "revoke", "curious")
 

@@ -14,7 +14,7 @@ from image_cloud.request.tokens import Client, TokenStore
 
 REFUSALS = (401, 403, 429)
 NOW_S, LARGE_RATE = 60.0, 100.0
-WITHOUT = "without a good token"
+WITHOUT = "without a token, or with an unknown one"
 GONE = "revoked"
 
 
