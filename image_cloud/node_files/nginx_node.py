@@ -86,6 +86,8 @@ init_by_lua_block {{
         thumbnail_format = "{thumbnail_format}",
         auto_formats = {{ {auto_formats} }},
         types = {{ {types} }},
+        vary = {vary},
+        vary_by_accept = "{vary_by_accept}",
         verdict_s = {verdict_s:g},
         least_age = {least_age:g},
         refresh_after = {refresh_after},
@@ -196,9 +198,14 @@ def _cors(allowed: Sequence[str]) -> str:
     lines = [f'    default "{ANY_ORIGIN if is_any else ""}";']
     if not is_any:
         lines += [f'    "{one}" "{one}";' for one in dict.fromkeys(allowed)]
-    vary = ["Origin"] if allowed and not is_any else []
-    plain, by_accept = ", ".join(vary), ", ".join(["Accept", *vary])
+    plain = _vary(allowed)
+    by_accept = ", ".join(["Accept", plain] if plain else ["Accept"])
     return CORS.format(origins="\n".join(lines), plain=plain, by_accept=by_accept)
+
+
+def _vary(allowed: Sequence[str]) -> str:
+    """Return what every answer depends on."""
+    return "Origin" if allowed and ANY_ORIGIN not in allowed else ""
 
 
 def _old_pictures(config: Config) -> dict[str, str]:
@@ -221,8 +228,10 @@ def _thumbnails(resize: Resize) -> Iterator[str]:
 
 
 def _hot_path(config: Config) -> dict[str, object]:
-    resize = config.resize
+    resize, vary = config.resize, _vary(config.http.allow_origins)
     return {
+        "vary": f'"{vary}"' if vary else "nil",
+        "vary_by_accept": f"Accept, {vary}" if vary else "Accept",
         "thumbnails": "\n".join(_thumbnails(resize)),
         "thumbnail_size": resize.thumbnail_size,
         "max_side": resize.max_side,

@@ -356,11 +356,16 @@ local function file_by_accept(by_extension)
     return files[1]
 end
 
--- Return the path of a file, and have the answer carry its tag and type.
-local function path_of_file(file)
+-- Return the path of a file, and have the answer carry its tag, its type and what it depends on (`vary`).
+local function path_of_file(file, vary)
     local path, is_here = tagged(file.path)
-    if is_here and file.type then
-        ngx.header["Content-Type"] = file.type
+    if is_here then
+        if file.type then
+            ngx.header["Content-Type"] = file.type
+        end
+        if vary then
+            ngx.header.Vary = vary
+        end
     end
     return path
 end
@@ -381,11 +386,11 @@ local function path_of(name)
     if settings.refresh_after then
         note_if_old(name.checked)
     end
-    local file = name.file
-    if name.by_extension then
-        file = file_by_accept(name.by_extension)
+    if not name.by_extension then
+        return path_of_file(name.file, settings.vary) or NO_FILE
     end
-    return file and path_of_file(file) or NO_FILE
+    local file = file_by_accept(name.by_extension)
+    return file and path_of_file(file, settings.vary_by_accept) or NO_FILE
 end
 
 -- Return a function that names the file for the request at hand. Reading an address costs more than all else here, and
