@@ -1,4 +1,4 @@
-"""AVIF beside JPEG: the bytes, the time, and how much of a photo is left, by quality and by the encoder's speed.
+"""AVIF and WebP beside JPEG: the bytes, the time, and how much of a photo is left, by quality and by the encoder's speed.
 
     python -m bench.avif
 
@@ -35,6 +35,7 @@ def main() -> None:
     print("| format | quality | kB | CPU ms | similarity | PSNR dB |\n|---|---|---|---|---|---|")
     for quality in QUALITIES:
         row("jpeg", quality, photos, "JPEG", {"quality": quality, "optimize": True})
+        row("webp", quality, photos, "WEBP", {"quality": quality})
         options = {"quality": avif_quality(quality), "max_threads": codecs.THREADS}
         speeds = SPEEDS if quality == SPEEDS_AT else [AVIF_SPEED]
         for speed in speeds:
