@@ -188,8 +188,11 @@ def test_top(stack: Stack, elsewhere: list[str], tmp_path: Path) -> None:
 
 def test_top_draws_on_a_terminal_until_it_is_interrupted(elsewhere: list[str]) -> None:
     ours, theirs = pty.openpty()
+    # A shell has what it starts in the background ignore SIGINT, these tests and their children, too.
+    heeding = ["/usr/bin/env", "--default-signal=INT"]
+    command = [str(CHECKOUT / ".venv/bin/image-cloud"), *elsewhere, "top", "--interval", "1"]
     top = subprocess.Popen(
-        [str(CHECKOUT / ".venv/bin/image-cloud"), *elsewhere, "top", "--interval", "1"],
+        [*heeding, *command],
         env={"TERM": "xterm", "PATH": "/usr/bin:/bin", "COLUMNS": "60", "LINES": "20"},
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
