@@ -147,7 +147,7 @@ def test_the_command_line_survives_a_restart(node: Node, origin: Origin, tmp_pat
     assert running.returncode == 1
     assert "100 done, 1 failed" in out
     assert f"failed: {wanted[-1]}: origin_not_found" in err
-    assert "100%" in err
+    assert "100%" not in err, "the bar is for terminals"
     again = subprocess.run(
         [*command[:2], "--wait", "--batch", batch],
         env=node.stack.env(),
