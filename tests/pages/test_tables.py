@@ -72,10 +72,10 @@ def test_a_batch_is_cancelled_and_its_failures_are_tried_again(
     row = page.get_by_role("article").filter(has_text=one[:8])
     assert "Running" in row.inner_text()
     page.get_by_role("button", name=f"Cancel batch {one[:8]}").click()
-    page.get_by_text("Being cancelled").wait_for()
+    row.get_by_text("Being cancelled").wait_for()
     gate.open()
     eventually(lambda: not waiting(queue, one), "it has ended")
-    page.get_by_text("Cancelled", exact=True).wait_for()  # by the page's own poll
+    row.get_by_text("Cancelled", exact=True).wait_for()  # by the page's own poll
     assert "origin_not_found" in row.inner_text()
     page.get_by_role("link", name=one[:8]).click()
     page.get_by_role("heading", name="URLs that failed").wait_for()
