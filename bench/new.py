@@ -18,8 +18,8 @@ from bench.__main__ import pool_pids, workplace
 from bench.comparison import Parts, Turn
 from bench.load import in_order
 from bench.systems import THUMBOR, System
-from image_cloud.process.unix_http import UnixConnection
 from tests.stack.running import Stack
+from tests.unix_http import UnixConnection
 
 PRODUCTS, WARM_ROUNDS = 300, 1
 HOPS = 1000

@@ -19,7 +19,7 @@ from image_cloud.config import Config
 from image_cloud.host.rollout import ANSWER_S, Rollout
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.process.sockets import SERVERS, socket_path
-from image_cloud.process.unix_http import answers
+from image_cloud.process.unix_get import answers
 from image_cloud.supervision.programs import connect
 
 TIMEOUT_S, POLL_S = 30.0, 0.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from types import TracebackType
 
 from image_cloud.decoding import frames
 from image_cloud.decoding.check import Expected
@@ -12,6 +11,7 @@ from image_cloud.decoding.client import Decoder, Exchange
 from image_cloud.decoding.plan import NO_STEPS, Plan
 from image_cloud.errors import DecoderAway, ImageCloudError
 from image_cloud.picture.variant import LADDER, Recipe
+from image_cloud.process.closing import Closing
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Question:
     kind: int
 
 
-class Answer:
+class Answer(Closing):
     """Bytes as they come; a context manager that lets go of the decoder.
 
     `first` is what was asked for, and has come already.
@@ -42,15 +42,8 @@ class Answer:
             exchange.close()
             raise
 
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the decoder, whatever it still has to say."""
         self._exchange.close()
 
     def has_more(self) -> bool:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import logging
 import os
 import socket
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from image_cloud.decoding import frames
 from image_cloud.decoding.frames import Closed, MalformedAnswer, Reader, TooSlow
 from image_cloud.decoding.plan import VISITOR, Plan
 from image_cloud.errors import Busy, DecoderAway, DecoderDied, DecodeTimeout, ImageCloudError
-from image_cloud.process.unix_http import UnixConnection
+from image_cloud.process.closing import Closing
+from image_cloud.process.unix_get import get_json
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 2.0
 VERDICT_S = 5.0
 STATUS_S = 1.0
-MOST_STATUS_BYTES = 4096
 STATUS = (
     "workers", "running", "waiting", "waiting_prefetch", "done", "deaths", "kills", "refused",
 )  # fmt: skip
@@ -68,35 +65,20 @@ class Decoder:
 
     def status(self) -> dict[str, int] | None:
         """Return what the daemon says of itself (daemons/decoder/status.py), None while it is away."""
-        connection = UnixConnection(self._path, STATUS_S)
+        status = get_json(self._path, "/status", STATUS_S)
         try:
-            connection.request("GET", "/status")
-            status = json.loads(connection.getresponse().read(MOST_STATUS_BYTES))
             return {name: int(status[name]) for name in STATUS}
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError):
             return None
-        finally:
-            connection.close()
 
 
-class Exchange:
+class Exchange(Closing):
     """One answer of the daemon, frame by frame; a context manager that closes it."""
 
     def __init__(self, connection: socket.socket, reading: int, deadline: float) -> None:
         self._connection = connection
         self._reading = reading
         self._reader = Reader(reading, deadline)
-
-    def __enter__(self) -> Exchange:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the decoder, whatever it still has to say."""

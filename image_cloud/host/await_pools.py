@@ -11,7 +11,7 @@ import time
 from image_cloud.config import config_from_environment
 from image_cloud.host.rollout import ANSWER_S
 from image_cloud.process.sockets import SERVERS, socket_path
-from image_cloud.process.unix_http import answers
+from image_cloud.process.unix_get import answers
 
 PATIENCE_S, POLL_S = 60.0, 0.2
 

@@ -15,7 +15,7 @@ from image_cloud.node_files.errors import CannotStart
 from image_cloud.process.heartbeat import holder, modified, path_of
 from image_cloud.process.logs import last_lines
 from image_cloud.process.sockets import SERVERS, socket_path
-from image_cloud.process.unix_http import answers
+from image_cloud.process.unix_get import answers
 
 # The way of a request backwards: what is asked is new before what asks.
 ORDER = [f"image-cloud-{pool}" for pool in reversed(SERVERS)]

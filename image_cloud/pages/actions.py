@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +12,8 @@ from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.errors import Forbidden, Unavailable
 from image_cloud.pages.people import printable
 from image_cloud.picture.url import Url
-from image_cloud.process.unix_http import UnixConnection
+from image_cloud.process import json_file
+from image_cloud.process.unix_get import get
 
 REFRESH_S = 25.0  # nginx waits for a page for 30 s
 LATER = "; the database is away, so the other nodes hear of it later"
@@ -97,14 +96,10 @@ class Actions:
         return "Refreshed: the origin has the same picture."
 
     def _ask_fetch_pool(self, target: str) -> dict[str, Any]:
-        connection = UnixConnection(self._fetch_socket, REFRESH_S)
         try:
-            connection.request("GET", target)
-            answer = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError):
+            answer = json_file.parse(get(self._fetch_socket, target, REFRESH_S)[1])
+        except (OSError, ValueError):
             raise Unavailable("the fetch pool does not answer in time") from None
-        finally:
-            connection.close()
         return answer if isinstance(answer, dict) else {}
 
 

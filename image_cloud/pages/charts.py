@@ -12,7 +12,6 @@ from image_cloud.pages.people import clock_time
 
 MOST_ROWS = 24
 NOTHING = "–"
-Rows = list[list[float | None]]
 
 
 @dataclasses.dataclass(frozen=True)

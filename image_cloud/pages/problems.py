@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 
 from image_cloud.pages.nodes import NodeState
 from image_cloud.pages.people import ago, count, size
-from image_cloud.pages.status import OK, Status
+from image_cloud.pages.status import OK, Lately, Status
 
 BAD, WARNING = "bad", "warning"
 LEAST_FREE = 0.1
+FEW_DAYS = 7
+NOTABLE_ERRORS = 0.01  # of all answers, as for the alert ImageCloudErrors
+LEAST_ERRORS_PER_S = 0.05  # 30 in the ten minutes
 STALE_S = 10.0
 MANY_UNRECORDED = 1000
 NOTABLE_HOLD_S = 10.0
@@ -67,6 +70,7 @@ def _broken(status: Status) -> Iterator[str]:
 def _worth_a_look(status: Status) -> Iterator[tuple[str, str]]:
     if status.disk.share_free < LEAST_FREE:
         yield f"only {size(status.disk.bytes_free)} of the disk are free", ""
+    yield from _of_late(status.lately or Lately())
     if REFUSED in status.limits:
         yield status.limits, ""
     if status.unrecorded > MANY_UNRECORDED:
@@ -81,6 +85,15 @@ def _worth_a_look(status: Status) -> Iterator[tuple[str, str]]:
     paused = [one.domain for one in status.domains if one.state in PAUSED_STATES]
     if paused:
         yield f"{_domains(paused)} paused", "/pages/domains"
+
+
+def _of_late(lately: Lately) -> Iterator[tuple[str, str]]:
+    days, errors = lately.disk_days_left, lately.errors_5xx_per_s
+    if days is not None and days < FEW_DAYS:
+        yield f"the disk is full in {days:.1f} days, if it goes on so", ""
+    if errors > max(LEAST_ERRORS_PER_S, NOTABLE_ERRORS * lately.requests_per_s):
+        share = errors / max(errors, lately.requests_per_s)
+        yield f"{share:.0%} of the last ten minutes' answers are errors (5xx)", "/pages/domains"
 
 
 def _domains(names: list[str]) -> str:

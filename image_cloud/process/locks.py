@@ -16,9 +16,9 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 from image_cloud.errors import Busy
+from image_cloud.process.closing import Closing
 
 BYTES_PER_NAME = 4096
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
@@ -54,7 +54,7 @@ def offset_of(name: str) -> int:
     return int.from_bytes(digest[:6], "big") * BYTES_PER_NAME
 
 
-class Locks:
+class Locks(Closing):
     """Locks on bytes of one file, held together and given back together by `close`.
 
     `lock_file` is created where it is missing.
@@ -63,17 +63,6 @@ class Locks:
     def __init__(self, lock_file: str | Path | LockFile) -> None:
         known = lock_file
         self._descriptor = known.open() if isinstance(known, LockFile) else _open(known)
-
-    def __enter__(self) -> Locks:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def take(self, offset: int, *, shared: bool = False) -> bool:
         """Lock the byte at `offset` unless somebody else holds it; return whether it is ours."""

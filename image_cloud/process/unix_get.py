@@ -11,20 +11,37 @@ from image_cloud.process import json_file
 INTERNAL = "X-Image-Cloud-Internal: 1"
 """What opens the addresses that only nginx asks else (falcon_app/middleware.py)."""
 
+OK = 200
 MOST_BYTES = 1 << 20
+_HEAD_ENDS = b"\r\n\r\n"
+
+
+def get(path: str, address: str, timeout_s: float) -> tuple[int, bytes]:
+    """Return status and body of what the server at the socket `path` answers.  Raises OSError, ValueError."""
+    request = f"GET {address} HTTP/1.0\r\nHost: localhost\r\n{INTERNAL}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as sock:
+        answer = _exchange(sock, path, request.encode(), timeout_s)
+    head, end, body = answer.partition(_HEAD_ENDS)
+    if not end:
+        raise ValueError("no whole head")
+    return int(head.partition(b" ")[2][:3]), body
 
 
 def get_json(path: str, address: str, timeout_s: float) -> Any:
     """Return the JSON that the server at the socket `path` answers; None where it does not in time."""
-    request = f"GET {address} HTTP/1.0\r\nHost: localhost\r\n{INTERNAL}\r\n\r\n"
     try:
-        with socket.socket(socket.AF_UNIX) as sock:
-            head, _, body = _exchange(sock, path, request.encode(), timeout_s).partition(
-                b"\r\n\r\n"
-            )
-        return json_file.parse(body) if head.split(b" ", 2)[1:2] == [b"200"] else None
+        status, body = get(path, address, timeout_s)
+        return json_file.parse(body) if status == OK else None
     except (OSError, ValueError):
         return None
+
+
+def answers(path: str, timeout_s: float) -> bool:
+    """Say whether the server at the socket `path` answers /health."""
+    try:
+        return get(path, "/health", timeout_s)[0] == OK
+    except (OSError, ValueError):
+        return False
 
 
 def _exchange(sock: socket.socket, path: str, request: bytes, timeout_s: float) -> bytes:

@@ -13,8 +13,8 @@ import errno
 import os
 import secrets
 from pathlib import Path
-from types import TracebackType
 
+from image_cloud.process.closing import Closing
 from image_cloud.storage.files import move, unlink, with_folder
 
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
@@ -23,7 +23,7 @@ _WAIT_BEFORE, _BEGIN, _WAIT_AFTER = 1, 2, 4  # SYNC_FILE_RANGE_... of linux/fs.h
 _NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR)
 
 
-class NewFile:
+class NewFile(Closing):
     """An open file that `place` gives its name; a context manager that leaves nothing else behind.
 
     It lies in the file system of `folder`.  Raises OSError.
@@ -40,17 +40,6 @@ class NewFile:
                 raise
             self._temporary = self._another_name()
             self.descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
-
-    def __enter__(self) -> NewFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def write(self, content: bytes) -> None:
         """Append `content`.  Raises OSError."""

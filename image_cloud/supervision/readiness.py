@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from image_cloud.db.connect import Database
 from image_cloud.errors import Unavailable
 from image_cloud.process.sockets import socket_path
-from image_cloud.process.unix_http import answers
+from image_cloud.process.unix_get import answers
 from image_cloud.storage.space import Space
 
 VALID_S = 1.0

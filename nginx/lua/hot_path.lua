@@ -321,8 +321,9 @@ local function read_name(request_uri, name_of)
     local file = folder and file_of(folder, is_auto and name.jpg[1] or name)
     local path = file and file.path
     return {
-        file = file, path = path, is_auto = is_auto, by_extension = file and is_auto and files_of(folder, name), token = found.token, plain_until = 0,
-        max_age = max_age, checked = path and (max_age or settings.refresh_after) and checked_of(path),
+        file = file, path = path, is_auto = is_auto, by_extension = file and is_auto and files_of(folder, name),
+        token = found.token, plain_until = 0, max_age = max_age,
+        checked = path and (max_age or settings.refresh_after) and checked_of(path),
     }
 end
 

@@ -13,10 +13,10 @@ from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
 from image_cloud.process.sockets import socket_path
-from image_cloud.process.unix_http import UnixConnection
 from tests.frontdoor.client import eventually, jpeg
 from tests.node import new_node
 from tests.origin import Origin
+from tests.unix_http import UnixConnection
 
 APP = "falcon_app.app:create_app()"
 END_S = 60.0

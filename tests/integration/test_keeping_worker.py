@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from image_cloud.process.unix_http import UnixConnection
+from tests.unix_http import UnixConnection
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE_S = 20.0

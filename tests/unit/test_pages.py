@@ -143,11 +143,22 @@ def test_a_node_without_trouble_has_no_problem() -> None:
             {"feed_held": {"seconds": 90, "changes": 3, "holder": "psql"}},
             "held back for 2 min by psql",
         ),
+        ({"lately": {"disk_days_left": 2.5}}, "the disk is full in 2.5 days"),
+        (
+            {"lately": {"requests_per_s": 20, "errors_5xx_per_s": 0.5}},
+            "2% of the last ten minutes' answers are errors",
+        ),
     ],
 )
 def test_trouble_is_told_in_words(more: dict[str, Any], words: str) -> None:
     (found,) = problems(states(facts(**more)))
     assert words in found.text
+
+
+def test_a_few_errors_and_a_disk_that_lasts_are_no_problem() -> None:
+    lately = {"requests_per_s": 100, "errors_5xx_per_s": 0.9, "disk_days_left": 8}
+    assert not problems(states(facts(lately=lately)))
+    assert not problems(states(facts(lately={"requests_per_s": 0.1, "errors_5xx_per_s": 0.04})))
 
 
 def test_a_peer_that_does_not_answer_is_the_first_problem() -> None:

@@ -11,7 +11,7 @@ from image_cloud.cli.node_client import NodeClient
 
 TIMEOUT_S = 5.0
 LATELY_S = 60.0
-AWAY, DEGRADED, OK = "away", "degraded", "ok"
+AWAY, OK = "away", "ok"
 FROM_HISTORY = (
     "requests_per_s", "hit_share", "p50_s", "p95_s", "p99_s", "errors_4xx_per_s", "errors_5xx_per_s",
     "fetch_running", "decoder_running", "decoder_waiting", "prefetch_waiting", "prefetch_leased",

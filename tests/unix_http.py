@@ -18,15 +18,3 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
-
-
-def answers(path: str, timeout_s: float) -> bool:
-    """Say whether the pool at the socket `path` answers /health."""
-    connection = UnixConnection(path, timeout_s)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
