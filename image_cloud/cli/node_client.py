@@ -48,9 +48,11 @@ class NodeClient:
     def ask(
         self, method: str, path: str, timeout_s: float = TIMEOUT_S, **request: Any
     ) -> requests.Response:
-        """Return the answer, whatever its status.  Raises CannotReach."""
+        """Return the answer, whatever its status; the token goes nowhere else.  Raises CannotReach."""
         try:
-            return self._session.request(method, self.base + path, timeout=timeout_s, **request)
+            return self._session.request(
+                method, self.base + path, timeout=timeout_s, allow_redirects=False, **request
+            )
         except requests.RequestException as error:
             raise CannotReach(
                 f"{self.base} does not answer: {_reason(error)}; `supervisorctl status` there says what "
@@ -81,7 +83,7 @@ def _own(arguments: argparse.Namespace) -> str:
 
 def check(answer: requests.Response) -> None:
     """Raise Refused with the problem that an answer tells of, unless all is well."""
-    if not answer.ok:
+    if not answer.ok or answer.is_redirect:
         raise Refused(problem(answer))
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from image_cloud.cli import main, parser
+from image_cloud.cli.access import Refused
+from image_cloud.cli.node_client import NodeClient
+from tests.origin import Origin, redirect
 
 PAGE = (Path(__file__).parents[2] / "docs/command_line.md").read_text()
 WITHOUT_JSON = {"completion"}
@@ -60,3 +63,12 @@ def test_what_works_on_files_refuses_another_node(
 ) -> None:
     assert main(["--url", "http://ic01:5000", *arguments]) == 2
     assert "run it there" in capsys.readouterr().err
+
+
+def test_no_redirect_takes_the_token_elsewhere() -> None:
+    with Origin() as node, Origin() as other:
+        node.behave("/node_status", redirect(other.serve("/status", b"{}")))
+        client = NodeClient(node.url("").rstrip("/"), "t" * 30)
+        with pytest.raises(Refused):
+            client.get("/node_status")
+        assert not other.requests
