@@ -323,7 +323,7 @@ local function read_name(request_uri, name_of)
     return {
         file = file, path = path, is_auto = is_auto, by_extension = file and is_auto and files_of(folder, name),
         token = found.token, plain_until = 0, max_age = max_age,
-        checked = path and (max_age or settings.refresh_after) and checked_of(path),
+        checked = path and (max_age or settings.refresh_after) and checked_of(path), domain = var.image_cloud_domain,
     }
 end
 
@@ -409,6 +409,7 @@ local function named(name_of)
             return NO_FILE
         end
         var.image_cloud_token_client = client
+        var.image_cloud_domain = name.domain -- for the log, which would look for it in the address once more
         if #request_uri <= LONGEST_REMEMBERED then
             known.put(request_uri, name)
         end
@@ -485,7 +486,8 @@ end
 function M.skip_front()
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
     local found = key and not find(name, "-auto", 1, true) and plain(var.request_uri)
-    if found and not found["local"] and not found.peers and not found.fallback and not found.max_age and is_free(key) then
+    local is_usual = found and not (found["local"] or found.peers or found.fallback or found.max_age)
+    if is_usual and is_free(key) then
         ngx.exec(has_original(key) and "/_variant" or "/_fetch", "url=" .. found.url .. "&variant=" .. name)
     end
 end

@@ -31,17 +31,11 @@ from image_cloud.node import Node
 from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slot, Slots
 from image_cloud.process.locks import Locks
+from tests.clock import Clock
 from tests.node import new_node
 
 THREADS, LEASE_S, DAY_S, DEADLINE_S = 8, 60.0, 86400.0, 10.0
 GIVE_UP_S = 0.3
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Sometimes:
@@ -111,7 +105,7 @@ class Daemon:
     """One daemon of a node, wired around fakes for time, threads and free space."""
 
     def __init__(self, node: Node) -> None:
-        self.clock, self.downloads, self.space = Clock(), Downloads(), Space()
+        self.clock, self.downloads, self.space = Clock(1000.0), Downloads(), Space()
         self.database = Sometimes(node.database)
         file = Path(node.config.politeness.limits_file)
         limits = LimitsFile(file, file.with_name("last_good"), self.clock)

@@ -22,6 +22,7 @@ from image_cloud.node import Node
 from image_cloud.picture.record import Tombstone
 from image_cloud.process import json_file
 from image_cloud.storage.originals import FOLDERS
+from tests.clock import Clock
 from tests.cloning import keep, picture
 from tests.node import new_node
 
@@ -29,20 +30,12 @@ PICTURE = picture(1)
 IDLE_S = 10.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 2_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Parts:
     """A janitor with a clock of its own, and the node that it looks after."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.node: Node = new_node(folder, database=settings)
-        self.clock = Clock()
+        self.clock = Clock(2_000_000_000.0)
         self.goes_on = True
         node = self.node
         self.uses = Uses(node.run / "pools" / "uses")
@@ -186,7 +179,7 @@ class Auditor:
 
 class Auditing:
     def __init__(self, folder: Path, auditor: Auditor, bytes_per_second: int = 300) -> None:
-        self.clock, self.folder, self.goes_on = Clock(), folder, True
+        self.clock, self.folder, self.goes_on = Clock(2_000_000_000.0), folder, True
         self.audit = Audit(
             auditor, folder, bytes_per_second, 1000.0, lambda: self.goes_on, self.clock
         )

@@ -15,18 +15,11 @@ from image_cloud.node import Node
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.recorder import commit_records
+from tests.clock import Clock
 from tests.storage import put
 
 GRACE_S = 60.0
 NODES = ["ic01", "ic02", "ic03"]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Peers:
@@ -56,7 +49,7 @@ def peers() -> Peers:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(time.time())
 
 
 class Stop:

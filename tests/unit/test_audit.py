@@ -8,15 +8,9 @@ from typing import Any
 
 from daemons.janitor.audit import FOLDERS_AT_ONCE, Audit
 from image_cloud.storage.originals import FOLDERS
+from tests.clock import Clock
 
 DAY_S = 86400.0
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Auditor:
@@ -33,7 +27,7 @@ class Auditor:
 
 
 def test_a_lowered_pause_works_at_once(tmp_path: Path) -> None:
-    clock, auditor = Clock(), Auditor()
+    clock, auditor = Clock(1_800_000_000.0), Auditor()
 
     def is_audited(pause_s: float) -> bool:
         """Say whether a janitor with this pause goes through all folders again."""

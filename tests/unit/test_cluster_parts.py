@@ -15,18 +15,12 @@ from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.storage.store import Store
 from image_cloud.storage.tombstones import Tombstones
+from tests.clock import Clock
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
 NODES = ["ic00", "ic01", "ic02", "ic03"]
 KEYS = [key_of(f"http://shop.example/{number}") for number in range(4000)]
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def keep(store: Store, stored_at: float, content: bytes = b"abc", sha256: str = "0" * 64) -> None:
@@ -127,7 +121,7 @@ def test_of_two_stores_the_newer_stays(store: Store) -> None:
 
 
 def test_the_cluster_s_time_is_that_of_its_fastest_clock(tmp_path: Path) -> None:
-    clock, steady = Clock(), Clock()
+    clock, steady = Clock(1000.0), Clock(1000.0)
     here = ClusterClock(tmp_path / "clock.json", clock, steady)
     here.hear("slow", 400.0)
     assert here.now() == 1000.0
@@ -178,7 +172,7 @@ def test_a_new_node_takes_only_its_share() -> None:
 
 
 def test_a_node_away_for_longer_than_deletes_are_kept_moves_all_aside(store: Store) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     fresh = Freshness(store.root, 90, clock)
     assert not fresh.ensure()  # never was in contact: it is new
     fresh.contact("e.1.2")

@@ -18,21 +18,15 @@ from image_cloud.errors import (
     StorageUnavailable,
 )
 from image_cloud.politeness.breaker import FORGET_AFTER_S, FORGOTTEN_AFTER_S, Domains
+from tests.clock import Clock
 
 SETTINGS = Politeness(failures=3, first_pause=10, longest_pause=25, jitter=0)
 A, B = "a.example", "b.example"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -16,17 +16,11 @@ from image_cloud import errors
 from image_cloud.config.sections import Failures as Settings
 from image_cloud.picture.key import fan_out, key_of
 from image_cloud.storage.failures import LEFT_OVER_AGE_S, RESIZE, Failures
+from tests.clock import Clock
 
 KEY = key_of("http://shop.example/a.jpg")
 SETTINGS = Settings()
 DEADLINE_S = 10
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def even(low: float, high: float) -> float:
@@ -34,7 +28,7 @@ def even(low: float, high: float) -> float:
 
 
 def test_failures_are_remembered_longer_each_time(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     memory = Failures(tmp_path, SETTINGS, clock, even)
     seen = []
     for _ in range(7):
@@ -50,7 +44,7 @@ def test_failures_are_remembered_longer_each_time(tmp_path: Path) -> None:
 
 
 def test_not_found_is_remembered_for_an_hour_and_success_forgets(tmp_path: Path) -> None:
-    memory = Failures(tmp_path, SETTINGS, Clock(), even)
+    memory = Failures(tmp_path, SETTINGS, Clock(1000.0), even)
     memory.remember(KEY, errors.OriginNotFound())
     recalled = memory.recall(KEY)
     assert recalled
@@ -62,7 +56,7 @@ def test_not_found_is_remembered_for_an_hour_and_success_forgets(tmp_path: Path)
 
 def test_an_origins_retry_after_is_told_up_to_a_limit(tmp_path: Path) -> None:
     """The domain's pause obeys it; when that is lifted, the URL may be tried soon."""
-    clock = Clock()
+    clock = Clock(1000.0)
     memory = Failures(tmp_path, SETTINGS, clock, even, longest_wait_s=300)
     for asked_s, told_s in (60, 60), (86400, 300):
         error = errors.OriginStatus("429", upstream_status=429, retry_after_s=asked_s)
@@ -76,21 +70,21 @@ def test_an_origins_retry_after_is_told_up_to_a_limit(tmp_path: Path) -> None:
 
 
 def test_what_is_our_own_fault_is_not_remembered(tmp_path: Path) -> None:
-    memory = Failures(tmp_path, SETTINGS, Clock(), even)
+    memory = Failures(tmp_path, SETTINGS, Clock(1000.0), even)
     for error in (errors.Busy(), errors.ScopeMissing(), errors.StorageUnavailable()):
         memory.remember(KEY, error)
     assert memory.recall(KEY) is None
 
 
 def test_a_memory_is_nobody_elses(tmp_path: Path) -> None:
-    memory = Failures(tmp_path, SETTINGS, Clock(), even)
+    memory = Failures(tmp_path, SETTINGS, Clock(1000.0), even)
     memory.remember(KEY, errors.OriginReset())
     (path,) = tmp_path.rglob("*.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_memories_without_meaning_expire(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     memory = Failures(tmp_path, SETTINGS, clock, even)
     memory.remember(KEY, errors.OriginReset())
     (path,) = tmp_path.rglob("*.json")
@@ -134,7 +128,7 @@ def test_a_forged_memory_is_none(tmp_path: Path, plant: Callable[[Path], object]
     path = tmp_path / "failures" / fan_out(KEY) / f"{KEY}.fetch.json"
     path.parent.mkdir(parents=True)
     plant(path)
-    memory = Failures(tmp_path, SETTINGS, Clock(), even)
+    memory = Failures(tmp_path, SETTINGS, Clock(1000.0), even)
     done: list[Any] = []
 
     def use() -> None:
@@ -155,7 +149,7 @@ def test_the_good_one_that_the_forged_were_made_of_is_believed(tmp_path: Path) -
     path = tmp_path / "failures" / fan_out(KEY) / f"{KEY}.fetch.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(GOOD))
-    assert isinstance(Failures(tmp_path, SETTINGS, Clock()).recall(KEY), errors.OriginReset)
+    assert isinstance(Failures(tmp_path, SETTINGS, Clock(1000.0)).recall(KEY), errors.OriginReset)
 
 
 @pytest.mark.parametrize("depth", [0, 1])
@@ -170,12 +164,12 @@ def test_no_link_leads_the_expiry_elsewhere(tmp_path: Path, depth: int) -> None:
     else:
         first.parent.mkdir()
         first.symlink_to(records.parent)
-    Failures(tmp_path, SETTINGS, Clock(), even).expire()
+    Failures(tmp_path, SETTINGS, Clock(1000.0), even).expire()
     assert (records / "precious.json").exists()
 
 
 def test_what_else_lies_between_the_memories_goes_when_it_is_old(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     place = tmp_path / "failures" / "ab" / "cd"
     place.mkdir(parents=True)
     for name in (".x.fetch.json.0123456789abcdef.new", "junk"):

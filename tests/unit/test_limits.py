@@ -10,6 +10,7 @@ from image_cloud.picture.url import Url
 from image_cloud.politeness import limits
 from image_cloud.politeness.limits import Domain, Limits, LimitsError, LimitsFile
 from image_cloud.process.reread import RECHECK_S
+from tests.clock import Clock
 
 LIMITS = limits.parse("""
     {"pinimg.com": 4, "i.pinimg.com": 2, "127.0.0.1": 3, "2001:db8::1": 5, "Bücher.example": 6}
@@ -67,13 +68,6 @@ def test_a_broken_file(text: str) -> None:
         limits.parse(text)
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def write(path: Path, text: str) -> None:
     path.with_name("new").write_text(text)
     os.replace(path.with_name("new"), path)
@@ -82,7 +76,7 @@ def write(path: Path, text: str) -> None:
 def test_a_change_is_seen_and_a_broken_file_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock, path = Clock(), tmp_path / "max_downloads.json"
+    clock, path = Clock(0.0), tmp_path / "max_downloads.json"
     write(path, '{"default": 2}')
     file = LimitsFile(path, tmp_path / "kept", clock)
     assert file.current().default == 2
@@ -105,5 +99,5 @@ def test_a_change_is_seen_and_a_broken_file_is_refused(
 
 
 def test_no_file_is_no_mistake(tmp_path: Path) -> None:
-    file = LimitsFile(tmp_path / "nowhere", tmp_path / "kept", Clock())
+    file = LimitsFile(tmp_path / "nowhere", tmp_path / "kept", Clock(0.0))
     assert file.current() == Limits(limits.DEFAULT, {})

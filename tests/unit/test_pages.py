@@ -27,20 +27,14 @@ from image_cloud.pages.sessions import LIFE_S, Sessions
 from image_cloud.request import signing
 from image_cloud.request.query import Query
 from image_cloud.request.tokens import Client, TokenStore, add, hash_token, revoke
+from tests.clock import Clock
 
 SCRIPT = "<script>alert(1)</script>"
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daemons.prefetch.extra import CALL_AGAIN_S, LONGEST_IDLE_S, Extra, First
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 class Dispatcher:
@@ -29,7 +23,7 @@ class Dispatcher:
 
 
 def test_the_first_calls_while_it_is_busy_but_not_all_the_time() -> None:
-    clock, dispatcher, calls = Clock(), Dispatcher(), list[float]()
+    clock, dispatcher, calls = Clock(1000.0), Dispatcher(), list[float]()
     given: Any = dispatcher
     first = First(given, lambda: calls.append(clock.now), clock)
     first.step()
@@ -44,7 +38,7 @@ def test_the_first_calls_while_it_is_busy_but_not_all_the_time() -> None:
 
 
 def test_a_further_one_ends_when_there_was_nothing_to_do_for_a_while() -> None:
-    clock, dispatcher, ends = Clock(), Dispatcher(), list[float]()
+    clock, dispatcher, ends = Clock(1000.0), Dispatcher(), list[float]()
     given: Any = dispatcher
     extra = Extra(given, lambda: ends.append(clock.now), clock)
     dispatcher.worked = True

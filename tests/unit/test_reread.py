@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 from image_cloud.process.reread import RECHECK_S, Reread
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 class File:
@@ -23,7 +17,7 @@ class File:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "file"
-        self.clock = Clock()
+        self.clock = Clock(0.0)
         self.reads = 0
         self.error: OSError | None = None
         self.reread = Reread(self.path, self._read, 0, "test", self.clock)

@@ -12,15 +12,9 @@ from image_cloud.errors import BadSignature, SignatureExpired
 from image_cloud.process.reread import RECHECK_S
 from image_cloud.request import signing, tokens
 from image_cloud.request.query import Query
+from tests.clock import Clock
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs/signing_vectors.json").read_text())
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -38,7 +32,7 @@ def test_a_token_is_kept_only_as_its_hash_and_for_the_owner_alone(file: Path) ->
 
 
 def test_a_change_of_the_file_is_seen(file: Path) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     store = tokens.TokenStore(file, clock)
     assert store.by_token("x") is None
     token = tokens.add(file, "web", ["read"])
@@ -49,7 +43,7 @@ def test_a_change_of_the_file_is_seen(file: Path) -> None:
 
 
 def test_a_broken_file_leaves_the_last_good_one_in_force(file: Path) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     token = tokens.add(file, "web", ["read"])
     store = tokens.TokenStore(file, clock)
     assert store.by_token(token)

@@ -9,21 +9,15 @@ import pytest
 
 from image_cloud.fetch.arrival import Delivery
 from image_cloud.fetch.unstored import Kept, Unstored
+from tests.clock import Clock
 
 DELIVERY = Delivery("a" * 64, 1000.0, "origin", True, is_private=True)
 MOST_BYTES, KEEP_S = 5000, 60.0
 
 
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture

@@ -20,16 +20,9 @@ from image_cloud.supervision.watchdog import (
     limits,
     longest_step_s,
 )
+from tests.clock import Clock
 
 LIMIT_S = 20.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Pool:
@@ -38,7 +31,7 @@ class Pool:
     def __init__(self, folder: Path) -> None:
         self.answers = True
         self.beat = folder / "front"
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.watch = PoolWatch("front", LIMIT_S, lambda: self.answers, self.beat, self.clock)
 
     def finish_a_request(self) -> None:
@@ -96,7 +89,7 @@ class Daemon:
     def __init__(self, run: Path) -> None:
         (run / "beats").mkdir()
         self._run = run
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.watch = DaemonWatch(self.NAME, LIMIT_S, run, self.clock)
 
     def mark(self, thread: str = "") -> None:
