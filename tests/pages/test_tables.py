@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from tests.frontdoor.client import eventually, get, jpeg
-from tests.origin import Gate, Origin, answer
+from tests.origin import Gate, Origin, answer, slow_start
 from tests.pages.asking import Script
 from tests.pages.conftest import Visitor
 from tests.pages.test_accessible import look_at
@@ -103,7 +103,9 @@ def test_older_batches_are_on_further_pages(operator: Visitor, queue: Stack) -> 
 
 
 def test_a_paused_domain_is_tried_at_once(operator: Visitor, queue: Stack, origin: Origin) -> None:
-    url = origin.behave("/busy", answer(429, headers={"Retry-After": "3600"}))
+    # Slow enough to be among the slowest, whatever other tests have asked for in this hour.
+    busy = slow_start(1.0, answer(429, headers={"Retry-After": "3600"}))
+    url = origin.behave("/busy", busy)
     assert get(queue, "/get_image", url=url).status_code in (502, 503)
     name = f"127.0.0.1/{origin.port}"
     page = operator.go("/pages/domains")
