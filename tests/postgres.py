@@ -47,15 +47,19 @@ class Cluster:
         self._programs = max(
             Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
         )
-        self._make()
+        self.make()
         self.start()
-        self._create("template", "template0")
-        migrate(Database(self.settings("template")))
+        self.fill()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fill(self) -> None:
+        """Make the template."""
+        self._create("template", "template0")
+        migrate(Database(self.settings("template")))
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -99,12 +103,18 @@ class Cluster:
             cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         connection.close()
 
-    def _make(self) -> None:
-        command = [str(self._programs / "initdb"), "-D", str(self.folder / "data"), "-U", "tester"]
-        command += ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run(self._as_user(command), check=True, capture_output=True, cwd="/")
+    def make(self) -> None:
+        """Make the server's files."""
+        self.run(
+            "initdb", "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
+        )
         with open(self.folder / "data/postgresql.conf", "a", encoding="utf-8") as file:
             file.write(self._conf)
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL on this server's files."""
+        command = [str(self._programs / program), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(self._as_user(command), check=True, capture_output=True, cwd="/")
 
     def _as_user(self, command: list[str]) -> list[str]:
         """PostgreSQL refuses to be root."""

@@ -69,6 +69,10 @@ def _database(config: Config) -> Iterator[str]:
     import psycopg2.extensions  # not every process with a configuration has a database
 
     try:
-        psycopg2.extensions.parse_dsn(config.database.dsn)
+        parts = psycopg2.extensions.parse_dsn(config.database.dsn)
     except psycopg2.ProgrammingError:  # its text repeats the value, and so a password
         yield "[database] dsn: expected a libpq connection string (name=value ... or postgresql://...)"
+        return
+    has_several = "," in parts.get("host", "") + parts.get("hostaddr", "")
+    if has_several and parts.get("target_session_attrs") not in ("read-write", "primary"):
+        yield "[database] dsn: expected target_session_attrs=read-write where it names several hosts"

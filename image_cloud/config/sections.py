@@ -385,7 +385,8 @@ class Database:
 
     dsn: str = f.text(
         "host={home}/run/postgres port=5436 user=image_cloud dbname=image_cloud",
-        "Connection string (libpq); {home} stands for the home folder.",
+        "Connection string (libpq); {home} stands for the home folder. A primary and its standby: "
+        "host=db1,db2 ... target_session_attrs=read-write.",
         pattern=r".+",
         form="a libpq connection string",
     )

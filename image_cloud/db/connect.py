@@ -10,8 +10,8 @@ import psycopg2
 import psycopg2.extensions
 
 from image_cloud.config.sections import Database as Settings
-from image_cloud.db import patience
 from image_cloud.db.idle import KEEP_S, Connection, IdleConnections, discard
+from image_cloud.db.servers import Servers
 from image_cloud.errors import DatabaseUnavailable
 
 RETRY_AFTER_S = 5.0
@@ -32,6 +32,7 @@ class Database:
         self, settings: Settings, keep_s: float = KEEP_S, most: int = MOST_AT_ONCE
     ) -> None:
         self._settings = settings
+        self._servers = Servers(settings, "image-cloud")
         self._idle = IdleConnections(keep_s)
         self._turns = threading.BoundedSemaphore(most)
 
@@ -60,7 +61,7 @@ class Database:
     def _transaction(self) -> Iterator[psycopg2.extensions.cursor]:
         connection: Connection | None = None
         try:
-            connection = self._idle.take() or self._connect()
+            connection = self._idle.take() or self._servers.connect()
             with connection, connection.cursor() as cursor:
                 yield cursor
         except psycopg2.Error as error:
@@ -84,10 +85,6 @@ class Database:
     def close(self) -> None:
         """Close the connections that no transaction uses."""
         self._idle.close()
-
-    def _connect(self) -> Connection:
-        s = self._settings
-        return patience.connect(s.dsn, s.connect_timeout, s.statement_timeout, "image-cloud")
 
 
 def _is_outage(error: psycopg2.Error) -> bool:

@@ -12,8 +12,8 @@ import psycopg2.extensions
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from image_cloud.config.sections import Database as Settings
-from image_cloud.db import patience
 from image_cloud.db.feed import CHANNEL
+from image_cloud.db.servers import Servers
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Listener:
     """A thread that counts notifications; any number of others wait for the next."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._servers = Servers(settings, "image-cloud-listener")
         self._news = threading.Condition()
         self._count = 0
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -63,8 +63,7 @@ class Listener:
             self._stopping.wait(PAUSE_AFTER_OUTAGE_S)
 
     def _listen(self) -> None:
-        s, name = self._settings, "image-cloud-listener"
-        connection = patience.connect(s.dsn, s.connect_timeout, s.statement_timeout, name)
+        connection = self._servers.connect()
         try:
             connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:

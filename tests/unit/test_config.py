@@ -86,6 +86,14 @@ def test_contradictions_are_reported_beside_other_mistakes(tmp_path: Path) -> No
     assert "secret" not in "".join(found)
 
 
+def test_several_databases_are_told_apart_by_who_takes_changes(tmp_path: Path) -> None:
+    several = "[database]\ndsn = host=db1,db2 port=5432 dbname=image_cloud"
+    assert "target_session_attrs=read-write" in problems(several, tmp_path)[0]
+    for wanted in ("read-write", "primary"):
+        (file := tmp_path / "good.ini").write_text(f"{several} target_session_attrs={wanted}\n")
+        load_config(file, home=str(tmp_path))
+
+
 def test_home_is_filled_in() -> None:
     assert load_config(None, home="/srv/ic").storage.path == "/srv/ic/storage"
     assert Config().storage.path.startswith("{home}")
