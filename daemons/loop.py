@@ -8,6 +8,7 @@ names, have no steps: where one fails, a step hangs or raises.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 # Together they stay below the programs' stopwaitsecs, 35 s.
 FINISH_S, FINISH_LAST_S = 27.0, 4.0
+LOOK_S = 1.0
 
 Workers = dict[threading.Thread, Worker]
 Create = Callable[["Node", "Runner"], Worker]
@@ -107,12 +109,22 @@ class Runner:
         It is 1 where a thread died; that ends the others, too.
         """
         self.start("", main)
-        self._endings.get()
+        self._await_end()
         self._stop.set()
         self._finish(self._workers, self._finish_s)
         self._stop_last.set()
         self._finish(self._last, FINISH_LAST_S)
         return int(self._died)
+
+    def _await_end(self) -> None:
+        """Wait until `end` is called.
+
+        Python calls signal handlers between two instructions only: a signal that comes just before the wait
+        does not end it, so each wait is short.
+        """
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._endings.get(timeout=LOOK_S)
 
     def _finish(self, workers: Workers, patience_s: float) -> None:
         """Wait for the last steps; what takes longer is cut when the process ends."""

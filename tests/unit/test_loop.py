@@ -264,6 +264,21 @@ def test_a_signal_ends_it_whatever_the_main_thread_does(runner: Runner) -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_signal_that_interrupts_no_wait_ends_it_too(runner: Runner) -> None:
+    """As where it comes just before the wait: here another thread takes it."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: runner.end())
+    rescue = threading.Timer(DEADLINE_S, runner.end)
+    rescue.start()
+    try:
+        take = lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # noqa: E731
+        threading.Timer(0.05, take).start()
+        assert runner.run(Job()) == 0
+        assert rescue.is_alive()
+    finally:
+        rescue.cancel()
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_what_an_earlier_process_left_is_forgotten(run: Path) -> None:
     path_of(run, PROGRAM, "follower-gone").write_text("1\n")
     path_of(run, PROGRAM).write_text("1\n")
