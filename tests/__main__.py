@@ -1,43 +1,107 @@
-"""`make test`: every test, in two halves side by side, since most of them wait most of the time.
+"""`make test`: every test, in several runs of pytest side by side, since most tests wait most of the time.
 
 python -m tests [PYTEST ARGUMENT ...]      (arguments: one plain pytest)
+
+Each run has its own stack.  Its output is printed when it ends, and at the end how long each took.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from image_cloud.process.cores import cores
+
 FOLDER = Path(__file__).parent
-WAITING = ("cluster", "stack")  # start and stop whole stacks, and take as long as all the others
+PYTEST = (sys.executable, "-m", "pytest")
+AT_ONCE = 2 * cores()
+RUNS = (
+    "cluster/test_[a-g]*.py",
+    "stack/test_*.py",
+    "frontdoor/test_[g-q]*.py",
+    "frontdoor/test_[a-f]*.py",
+    "cluster/test_[h-z]*.py",
+    "nginx/test_[a-b]*.py",
+    "prefetch/test_[m-z]*.py",
+    "pages/test_*.py",
+    "unit/test_*.py",
+    "frontdoor/test_[r-z]*.py",
+    "integration/**/test_*.py",
+    "prefetch/test_[a-l]*.py",
+    "nginx/test_[c-z]*.py",
+    "corpus/test_*.py",
+)
+REST = "**/test_*.py"
+"""Which tests run together, the longest first; what none of these names is the last run."""
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of pytest over `files`."""
+
+    name: str
+    files: list[str]
+    output: str = ""
+    seconds: float = 0.0
+    code: int = 0
+
+    def __call__(self, basetemp: str) -> Run:
+        """Do it; return itself, with what came of it."""
+        began = time.monotonic()
+        command = [*PYTEST, f"--basetemp={basetemp}", *self.files]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.seconds, self.output, self.code = (
+            time.monotonic() - began,
+            done.stdout,
+            done.returncode,
+        )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.seconds:5.0f} s  {'failed' if self.code else 'passed'}  tests/{self.name}"
 
 
 def main(arguments: list[str]) -> int:
     """Run pytest; return 0 when nothing failed."""
-    pytest = [sys.executable, "-m", "pytest"]
     if arguments:
-        os.execv(pytest[0], [*pytest, *arguments])
-    waiting = [str(FOLDER / name) for name in WAITING]
-    others = [f"--ignore={folder}" for folder in waiting]
-    with tempfile.TemporaryDirectory(prefix="image-cloud-tests-") as scratch:
+        os.execv(PYTEST[0], [*PYTEST, *arguments])
+    began, runs = time.monotonic(), planned()
+    for done in side_by_side(runs, AT_ONCE):
+        print(done.output, done, sep="", flush=True)
+    print(*runs, f"{time.monotonic() - began:5.0f} s  in all", sep="\n")
+    failed = any(run.code for run in runs)
+    print("tests failed" if failed else "every test passed", flush=True)
+    return int(failed)
+
+
+def planned() -> list[Run]:
+    """Return the runs; every file is in one."""
+    left = {str(path) for path in FOLDER.rglob("test_*.py")}
+    runs = []
+    for pattern in (*RUNS, REST):
+        files = left & {str(path) for path in FOLDER.glob(pattern)}
+        left -= files
+        runs.append(Run(pattern, sorted(files)))
+    return [run for run in runs if run.files]
+
+
+def side_by_side(runs: list[Run], at_once: int) -> Iterator[Run]:
+    """Do `at_once` of the runs at a time; yield each when it has ended."""
+    with (
+        tempfile.TemporaryDirectory(prefix="image-cloud-tests-") as scratch,
+        ThreadPoolExecutor(at_once) as threads,
+    ):
         # A folder each: pytest closes the one that all runs of a user share to everybody else.
-        halves = [
-            [*pytest, f"--basetemp={scratch}/{number}", *which]
-            for number, which in enumerate((waiting, others))
-        ]
-        with open(f"{scratch}/first", "w+b") as output:
-            first = subprocess.Popen(halves[0], stdout=output, stderr=output)
-            try:
-                codes = [subprocess.run(halves[1]).returncode, first.wait()]
-            finally:
-                first.wait()
-                output.seek(0)
-                sys.stdout.buffer.write(output.read())
-    print("every test passed" if not any(codes) else "tests failed", flush=True)
-    return int(any(codes))
+        started = [threads.submit(run, f"{scratch}/{n}") for n, run in enumerate(runs)]
+        for future in as_completed(started):
+            yield future.result()
 
 
 if __name__ == "__main__":
