@@ -7,10 +7,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from image_cloud.config.sections import Database as Settings
 from image_cloud.db.connect import Database
 from tests.decoding import Daemon, configured
 from tests.origin import Origin
-from tests.postgres import Cluster
+from tests.postgres import Cluster, memory
 from tests.stack.running import Stack
 
 # Quick to fail, and nothing that a test has to wait for.
@@ -56,13 +57,21 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL of our own, for tests that need nothing else of a stack."""
-    with Cluster() as running:
+    with Cluster(parent=memory()) as running:
         yield running
 
 
 @pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
+def settings(cluster: Cluster) -> Iterator[Settings]:
+    """How to reach an empty, migrated database."""
+    settings = cluster.new_database()
+    yield settings
+    cluster.drop(settings)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
     """An empty, migrated database."""
-    opened = Database(cluster.new_database())
+    opened = Database(settings)
     yield opened
     opened.close()

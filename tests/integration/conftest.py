@@ -8,13 +8,6 @@ import pytest
 from image_cloud.config.sections import Database as Settings
 from image_cloud.node import Node
 from tests.node import new_node
-from tests.postgres import Cluster
-
-
-@pytest.fixture
-def settings(cluster: Cluster) -> Settings:
-    """How to reach an empty, migrated database."""
-    return cluster.new_database()
 
 
 @pytest.fixture

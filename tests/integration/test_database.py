@@ -21,7 +21,7 @@ from tests.frontdoor.client import eventually
 from tests.node import new_node
 from tests.origin import Origin
 from tests.pools import Answer, Pools
-from tests.postgres import Cluster
+from tests.postgres import Cluster, memory
 
 ORDER = json.dumps({"urls": ["http://shop.example/1.jpg"]})
 COUNT = (
@@ -32,7 +32,7 @@ COUNT = (
 @pytest.fixture(scope="module")
 def fragile() -> Iterator[Cluster]:
     """A server that a test may crash."""
-    with Cluster() as running:
+    with Cluster(parent=memory()) as running:
         yield running
 
 
