@@ -23,7 +23,6 @@ from tests.unix_http import UnixConnection
 
 PRODUCTS, WARM_ROUNDS = 300, 1
 HOPS = 1000
-OTHER = "the other build"
 Each = Mapping[str, tuple[System, Parts]]
 
 
@@ -33,7 +32,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each stored measurement")
     parser.add_argument("--side", type=int, default=200)
     parser.add_argument("--settings", default="", help="section.option=value;... of this run")
-    parser.add_argument("--against", type=_checkout, metavar="CHECKOUT", help="the other build")
+    parser.add_argument(
+        "--against", type=systems.checkout, metavar="CHECKOUT", help="the other build"
+    )
     arguments = parser.parse_args()
     with workplace() as work:
         kept = systems.CACHE / f"pictures-{PRODUCTS}"
@@ -64,7 +65,7 @@ def builds(work: Path, settings: str, against: Path | None) -> Iterator[list[tup
         ours = systems.cloud(work / "home", settings)
         running = [started.enter_context(ours)]
         if against:
-            theirs = systems.cloud(work / "other", settings, against, OTHER)
+            theirs = systems.cloud(work / "other", settings, against, systems.OTHER)
             running.append(started.enter_context(theirs))
         yield running
 
@@ -90,13 +91,6 @@ def hop_ms(stack: Stack, pool: str) -> float:
         connection.request("GET", f"/health?{query}")
         connection.getresponse().read()
     return (procs.cpu_s(pids) - before) / HOPS * 1000
-
-
-def _checkout(text: str) -> Path:
-    folder = Path(text).resolve()
-    if not (folder / "Makefile").is_file():
-        raise argparse.ArgumentTypeError(f"{text} is no checkout of Image Cloud")
-    return folder
 
 
 if __name__ == "__main__":

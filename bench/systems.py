@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -25,12 +26,23 @@ CLOUD, BARE, THUMBOR, FILTER, IPX, VIPS, PIL_LOOP, VIPS_LOOP = (
     "pyvips in a loop",
 )
 
+OTHER = "the other build"
+"""Image Cloud of another checkout."""
+
 # thumbor's; its quality is one for all formats, 85, and for AVIF what is the same to the eye
 FILTERS = {
     "jpg": "",
     "webp": "filters:format(webp)/",
     "avif": "filters:format(avif):quality(69)/",
 }
+
+
+def checkout(text: str) -> Path:
+    """Return the path of another build, of which `make up` and HTTP alone are used: it may be of any age."""
+    folder = Path(text).resolve()
+    if not (folder / "Makefile").is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no checkout of Image Cloud")
+    return folder
 
 
 class Thumbnail(Protocol):

@@ -83,6 +83,7 @@ def fill_in(text: str, home: Home) -> str:
         "@log@": home.nginx_log,
         "@open_files@": open_files(),
         "@connections@": max(64, open_files() // 4),
+        "@open_pictures@": max(16, open_files() // 8),
     }
     for place, value in places.items():
         text = text.replace(place, str(value))

@@ -406,6 +406,29 @@ def test_a_deleted_picture_is_not_sent_again(stack: Stack, ways: Ways, origin: O
     assert origin.count("/deleted.jpg") == 2
 
 
+def test_a_file_that_stays_open_is_not_sent_once_its_name_is_anothers(
+    stack: Stack, ways: Ways, origin: Origin
+) -> None:
+    url = origin.serve("/kept-open.jpg", jpeg(300, 200, seed=78))
+    ways.believe()
+    key = key_of(url)
+    variant = ways.storage / f"variants/{fan_out(key)}/{key}/200x200-fit-q85.jpg"
+    for seed in range(4):
+        for _ in range(8):  # each worker has it open
+            kept = get(stack, "/get_thumbnail", url=url).content
+        other = jpeg(200, 133, seed=seed)
+        new = variant.with_name("new")
+        new.write_bytes(other)
+        new.rename(variant)
+        assert other != kept
+        for _ in range(8):
+            answer = get(stack, "/get_thumbnail", url=url)
+            assert (answer.content, answer.headers["X-Cache"]) == (other, "HIT")
+    variant.unlink()
+    answer = get(stack, "/get_thumbnail", url=url)
+    assert (answer.content == other, answer.headers["X-Cache"]) == (False, "RESIZED")
+
+
 def test_a_revoked_token_is_dead_soon(stack: Stack, ways: Ways) -> None:
     token = stack.cli("token", "add", "short-lived", "read").strip()
     wire = Wire(stack.listen, token)
