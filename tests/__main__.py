@@ -23,19 +23,15 @@ FOLDER = Path(__file__).parent
 PYTEST = (sys.executable, "-m", "pytest")
 AT_ONCE = 2 * cores()
 RUNS = (
-    "cluster/test_[a-g]*.py",
+    "cluster/test_*.py",
+    "frontdoor/test_[h-z]*.py",
     "stack/test_*.py",
-    "frontdoor/test_[g-q]*.py",
-    "frontdoor/test_[a-f]*.py",
-    "cluster/test_[h-z]*.py",
-    "nginx/test_[a-b]*.py",
-    "prefetch/test_[m-z]*.py",
+    "nginx/test_*.py",
+    "prefetch/test_*.py",
+    "frontdoor/test_[a-g]*.py",
     "pages/test_*.py",
-    "unit/test_*.py",
-    "frontdoor/test_[r-z]*.py",
     "integration/**/test_*.py",
-    "prefetch/test_[a-l]*.py",
-    "nginx/test_[c-z]*.py",
+    "unit/test_*.py",
     "corpus/test_*.py",
 )
 REST = "**/test_*.py"

@@ -26,7 +26,7 @@ from image_cloud.storage.failures import Failures
 from image_cloud.storage.store import Store
 
 CHECKOUT = Path(__file__).parents[1]
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:

@@ -51,7 +51,7 @@ def test_a_node_that_is_away_is_passed_over(origin: Origin) -> None:
     with client(away(), origin) as two:
         began = time.monotonic()
         assert [two.get(URL) for _ in range(20)] == [b"picture"] * 20
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
 
 
 BROKEN: dict[str, Behaviour] = {
@@ -119,7 +119,7 @@ def test_patience_ends(origin: Origin) -> None:
         began = time.monotonic()
         with pytest.raises(errors.Busy) as raised:
             one.get(URL)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert raised.value.retry_after_s == 60
     assert origin.count("/get_image") == 1
 
@@ -177,7 +177,7 @@ def test_a_fork_and_a_pickle_have_connections_of_their_own(origin: Origin) -> No
         one.get(URL)
         forked = multiprocessing.get_context("fork").Process(target=one.get, args=(URL,))
         forked.start()
-        forked.join(30)
+        forked.join(60)
         assert forked.exitcode == 0
         assert [request.connection for request in origin.requests] == [1, 2]
         copied: Client = pickle.loads(pickle.dumps(one))

@@ -40,7 +40,7 @@ class Links:
         self.heal()
         self._call(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def cut(self, one_side: Iterable[str], other_side: Iterable[str]) -> None:

@@ -93,7 +93,7 @@ def test_two_nodes_at_once_end_with_one_version(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     def stamps() -> set[tuple[str, ...]]:
         answers = [node.get(url).headers for node in nodes]

@@ -82,7 +82,7 @@ def heif_claim(name: str, width: int, height: int) -> bytes:
 def ask(stack: Stack, url: str, **parameters: Any) -> requests.Response:
     started = time.monotonic()
     answer = get(stack, "/get_image", url=url, **({"resize_width": 100} | parameters))
-    assert time.monotonic() - started < LONGEST_S + 5, (
+    assert time.monotonic() - started < LONGEST_S + 20, (
         "far beyond the bound, even for a busy machine"
     )
     return answer
@@ -203,7 +203,7 @@ def test_a_decoder_that_dies_costs_one_request(
     assert not answers, "decoded before it could be killed"
     for pid in workers(stack):
         os.kill(pid, number)
-    asking.join(30)
+    asking.join(60)
     problem(answers[0], 422, code)
     problem(ask(stack, url, resize_width=50), 422, code)
     assert get(stack, "/get_image", url=url).content == content, "the original is still sent"

@@ -141,7 +141,7 @@ def test_a_delete_during_a_check_wins(stack: Stack, origin: Origin, is_changed: 
     gate.await_arrival()
     assert get(stack, "/delete_image", "DELETE", url=url).json()["deleted"]
     gate.open()
-    thread.join(30)
+    thread.join(60)
     problem(answers[0], 503, "deleted_meanwhile")
     assert get(stack, "/get_image", url=url, only_send_if_local="true").status_code == 404
 

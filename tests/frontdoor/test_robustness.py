@@ -106,7 +106,7 @@ def test_a_fetch_worker_killed_in_a_download_leaves_nothing_partial(
     for pid in pids(stack, "fetch"):
         os.kill(pid, signal.SIGKILL)
     gate.open()
-    asking.join(30)
+    asking.join(60)
     # nginx asks once more where the connection was one that it had kept: that downloads it anew.
     if answers[0].status_code == 200:
         assert answers[0].content == content
@@ -142,7 +142,7 @@ def test_term_lets_a_download_end(stack: Stack, origin: Origin) -> None:
     restart = threading.Thread(target=stack.supervisorctl, args=("restart", "image-cloud-fetch"))
     restart.start()
     gate.open()
-    asking.join(30)
+    asking.join(60)
     restart.join(60)
     assert answers[0].status_code == 200
 
@@ -163,4 +163,4 @@ def test_a_slow_origin_does_not_hold_up_hits(stack: Stack, origin: Origin) -> No
     assert get(stack, "/get_image", url=url).headers["X-Cache"] == "HIT"
     gate.open()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)

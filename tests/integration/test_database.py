@@ -143,20 +143,20 @@ def test_there_are_as_many_connections_as_transactions_at_once(settings: Setting
         with database.transaction() as cursor:
             cursor.execute("SELECT 1")
             if barrier:
-                barrier.wait(30)
+                barrier.wait(60)
 
     for _ in range(5):
         thread = threading.Thread(target=work, args=(None,))
         thread.start()
-        thread.join(30)
+        thread.join(60)
     assert backends(settings) == 1
     crowd = [threading.Thread(target=work, args=(together,)) for _ in range(8)]
     for thread in crowd:
         thread.start()
     eventually(lambda: backends(settings) == 8, "one each")
-    together.wait(30)
+    together.wait(60)
     for thread in crowd:
-        thread.join(30)
+        thread.join(60)
     eventually(lambda: backends(settings) == 0, "idle ones are closed")
     database.check()
     assert backends(settings) == 1
@@ -175,7 +175,7 @@ def test_a_crowd_takes_turns(settings: Settings) -> None:
     for thread in crowd:
         thread.start()
     for thread in crowd:
-        thread.join(30)
+        thread.join(60)
     assert len(most) == 12
     assert max(most) <= 3
 

@@ -34,7 +34,7 @@ from image_cloud.process.locks import Locks
 from tests.clock import Clock
 from tests.node import new_node
 
-THREADS, LEASE_S, DAY_S, DEADLINE_S = 8, 60.0, 86400.0, 10.0
+THREADS, LEASE_S, DAY_S, DEADLINE_S = 8, 60.0, 86400.0, 60.0
 GIVE_UP_S = 0.3
 
 

@@ -91,12 +91,12 @@ def _host(database: Database) -> str:
 def _two_at_once(database: Database) -> None:
     def work() -> None:
         with database.transaction():
-            together.wait(30)
+            together.wait(60)
 
     together = threading.Barrier(2)
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert not together.broken

@@ -126,7 +126,7 @@ def test_news_end_the_wait(web: TestClient, database: Database) -> None:
     began = time.monotonic()
     waiting.start()
     stored = store(database, 1)
-    waiting.join(20)
+    waiting.join(60)
     assert [keys(page) for page in pages] == [stored]
     assert time.monotonic() - began < 20
 
@@ -147,7 +147,7 @@ def test_more_followers_than_may_wait_are_answered_at_once(
     assert [keys(page) for page in pages] == [[], [], []]
     stored = store(database, 1)
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert [keys(page) for page in pages[3:]] == [stored] * MOST_WAITING
 
 

@@ -159,7 +159,7 @@ def test_one_body_at_a_time(web: TestClient, intake: Intake) -> None:
     class Slow:
         def read(self, size: int = -1, /) -> bytes:
             reading.set()
-            over.wait(20)
+            over.wait(60)
             return b""
 
     def take() -> None:
@@ -168,7 +168,7 @@ def test_one_body_at_a_time(web: TestClient, intake: Intake) -> None:
 
     thread = threading.Thread(target=take)
     thread.start()
-    assert reading.wait(20)
+    assert reading.wait(60)
     answer = web.simulate_post(PATH, body=json.dumps({"urls": [A]}))
     over.set()
     thread.join()

@@ -15,7 +15,7 @@ import pytest
 from tests.unix_http import UnixConnection
 
 CHECKOUT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 THREADS = 4
 
 

@@ -80,7 +80,7 @@ def test_a_dripping_404_holds_nobody(head: bytes) -> None:
             over.set()
 
         threading.Thread(target=ask, daemon=True).start()
-        assert over.wait(30)
+        assert over.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_dripping_head_or_error_holds_nobody(head: bytes) -> None:
             over.set()
 
         threading.Thread(target=ask, daemon=True).start()
-        assert over.wait(30)
+        assert over.wait(60)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_dripping_head_over_tls_holds_nobody(tls: ssl.SSLContext, head: bytes)
             over.set()
 
         threading.Thread(target=ask, daemon=True).start()
-        assert over.wait(30)
+        assert over.wait(60)
 
 
 def test_a_dripping_handshake_holds_nobody() -> None:
@@ -144,7 +144,7 @@ def test_a_dripping_handshake_holds_nobody() -> None:
             over.set()
 
         threading.Thread(target=ask, daemon=True).start()
-        assert over.wait(30)
+        assert over.wait(60)
 
 
 def test_a_feed_that_does_not_end_is_cut_off() -> None:

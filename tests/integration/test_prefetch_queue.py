@@ -213,7 +213,7 @@ def test_what_comes_while_a_domain_is_found_empty_is_not_forgotten(database: Dat
         intake.join(0.3)
         assert intake.is_alive()  # it has to wait: its row is not committed, and cannot be seen
         assert queue.claim(cursor, {"a": 1}, ME, 60.0) == []
-    intake.join(10)
+    intake.join(60)
     assert [one.url for one in claim(database)] == ["http://a/2"]
 
 
@@ -244,7 +244,7 @@ def test_intake_and_outcomes_of_the_same_urls_do_not_deadlock(database: Database
     finally:
         stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
     assert not problems
 
 

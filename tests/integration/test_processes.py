@@ -14,7 +14,7 @@ import pytest
 from tests.frontdoor.client import eventually
 from tests.stack.running import CHECKOUT
 
-END_S = 30.0
+END_S = 60.0
 PARENT = """
 import os, pathlib, signal, sys, threading
 from daemons.processes import Processes, call_for_help, listen_again

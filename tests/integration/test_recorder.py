@@ -59,7 +59,7 @@ def test_without_work_a_step_waits_until_it_is_woken(store: Store, database: Dat
 
     threading.Thread(target=step, daemon=True).start()
     recorder.wake()
-    assert done.wait(10.0)
+    assert done.wait(60)
     assert rows(database) == 0
 
 

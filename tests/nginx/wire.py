@@ -6,7 +6,7 @@ import http.client
 import socket
 from pathlib import Path
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class Wire:

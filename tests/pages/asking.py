@@ -10,7 +10,7 @@ import requests
 from tests.stack.running import Stack
 
 HTML = {"Accept": "text/html"}
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class Script:

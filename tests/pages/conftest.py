@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 from tests.stack.running import Stack
 
 CHROMIUM = "/usr/bin/chromium"
-DEADLINE_MS = 15_000
+DEADLINE_MS = 60_000
 
 
 class Visitor:

@@ -129,7 +129,7 @@ def test_slow_and_big_domains_delay_nobody(node: Node, origins: Start) -> None:
     long = node.batch(urls(big, 3000))
     began = time.monotonic()
     assert node.finished(node.batch(urls(small, 10)))["done"] == 10
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 14  # before the first of those that hang is given up
     assert node.progress(long)["waiting"] > 1000
     forget(node, [*batches, long])
     for one in hanging:
@@ -154,7 +154,7 @@ def test_retry_after_stops_the_whole_domain(node: Node, origin: Origin) -> None:
 
     node.set_limits({"127.0.0.1": 1})
     batch = node.batch(urls(origin, 5, throttle))
-    assert asked.wait(20)
+    assert asked.wait(60)
     (url,) = urls(origin, 1, path="/user")
     refused = node.until(503, lambda: node.picture(url))
     assert problem(refused, 503, "origin_paused")["upstream_status"] == 429

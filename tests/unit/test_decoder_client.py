@@ -253,7 +253,7 @@ def test_a_companion_on_its_way_holds_up_no_answer_and_is_not_made_twice(
     def behave(asked: Asked) -> None:
         asked_for.append(asked.plan.recipes)
         asked.send((VARIANT, GOOD))
-        assert goes_on.wait(20.0)
+        assert goes_on.wait(60)
         asked.send((VARIANT, COMPANION), (END, b""))
 
     fake.behave = behave
@@ -296,7 +296,7 @@ def test_an_answer_that_has_come_in_full_needs_no_other_thread(fake: Fake, store
     class Late(Decoder):
         def ask(self, *arguments: Any, **options: Any) -> Exchange:
             exchange = super().ask(*arguments, **options)
-            assert sent.wait(20.0)
+            assert sent.wait(60)
             return exchange
 
     fake.has_answered = sent.set
@@ -381,7 +381,7 @@ def test_a_daemon_that_goes_away_is_asked_once_more(fake: Fake) -> None:
 
 def test_one_that_never_answers_is_not_waited_for_and_no_picture_blamed(fake: Fake) -> None:
     over = threading.Event()
-    fake.behave = lambda asked: over.wait(20)
+    fake.behave = lambda asked: over.wait(60)
     with pytest.raises(Busy):
         fake.make(patience_s=0.05)
     over.set()

@@ -14,7 +14,7 @@ from daemons.prefetch.downloads import LOOK_S, Downloads
 from image_cloud.db.prefetch.outcomes import Outcome
 from image_cloud.db.prefetch.queue import Claimed
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Slot:

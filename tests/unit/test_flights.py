@@ -15,7 +15,7 @@ from image_cloud.picture.key import key_of
 from tests.decoding import eventually
 
 KEY = key_of("http://shop.example/a.jpg")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 Names = set[str]
 
 

@@ -26,7 +26,7 @@ from image_cloud.politeness.limits import LimitsFile
 from image_cloud.politeness.slots import Slots
 
 URL = Url.parse("http://a.example/a.jpg")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Counted:

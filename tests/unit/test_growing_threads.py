@@ -10,7 +10,7 @@ import pytest
 
 from falcon_app.growing_threads import GrowingThreads
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def eventually(condition: Callable[[], bool]) -> None:

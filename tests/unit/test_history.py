@@ -319,7 +319,7 @@ def test_readers_and_writer_do_not_wait_for_each_other(path: Path, file: History
     reader.start()
     for number in range(1, 201):
         file.write({Key(10, number): lambda _: b"x" * 500}, {"n": str(number)})
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive()
     assert seen == sorted(seen)
     assert min(seen) >= 0

@@ -205,7 +205,7 @@ def test_what_is_no_file_is_none_at_once(path: Path, make: Any) -> None:
     found: list[State | None] = []
     reader = threading.Thread(target=lambda: found.append(json_file.read(path, State)), daemon=True)
     reader.start()
-    reader.join(10.0)
+    reader.join(60)
     assert found == [None]
 
 

@@ -209,7 +209,7 @@ def test_a_visitor_waits_for_another_process_and_a_prefetch_does_not(store: Stor
         with pytest.raises(Busy):
             node.cache.load(URL, purpose.prefetch(SLOT))
         visitor.start()
-    visitor.join(20)
+    visitor.join(60)
     assert [one.source for one in found] == [MISS]
     assert node.flights.patience == [0.0, None]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from image_cloud.process.log_formats import current_id, formatter
 from image_cloud.process.logs import GatheringHandler, WithoutQueries, pieces
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Pipe:

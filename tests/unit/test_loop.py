@@ -17,7 +17,7 @@ from image_cloud.process.heartbeat import forget_threads, holder, path_of, threa
 from image_cloud.process.steps import Worker
 
 PROGRAM = "image-cloud-test"
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Job:

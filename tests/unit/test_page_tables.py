@@ -27,7 +27,7 @@ from image_cloud.pages.tables.trend import trend_of
 from image_cloud.storage.originals import FOLDERS
 
 NOW = 1_800_000_000.0
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def iso(ago_s: float) -> str:

@@ -118,10 +118,10 @@ def test_a_jpeg_with_too_many_scans(tmp_path: Path) -> None:
     data = noise("JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     bomb = data[:last] + data[last:-2] * 500 + data[-2:]
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(errors.TooManyScans, match="100"):
         resize(written(tmp_path, bomb), RECIPE, LIMITS)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("format", ["gif", "webp", "png"])

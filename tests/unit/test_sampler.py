@@ -318,7 +318,7 @@ class Server:
     def close(self, path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(path))
-        self._thread.join(10)
+        self._thread.join(60)
         self._sock.close()
 
 

@@ -70,8 +70,8 @@ def test_who_waits_for_a_user_goes_first(slots: Slots) -> None:
     while stolen := slots.try_one(other):  # until the user is seen to wait, there is one to spare
         stolen.give_back()
     held.give_back()
-    assert got.wait(10)
-    thread.join(10)
+    assert got.wait(60)
+    thread.join(60)
     assert slots.try_one(one)
 
 
@@ -112,14 +112,14 @@ class Waiting:
     def _wait(self, number: int, urgent: bool) -> None:
         slot = self._slots.wait(self._domain, 20, urgent=urgent)
         self.order.append(number)
-        self.go.acquire(timeout=20)
+        self.go.acquire(timeout=60)
         slot.give_back()
 
     def end(self) -> list[int]:
         for _ in self._threads:
             self.go.release()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
         return self.order
 
 
@@ -211,7 +211,7 @@ def test_a_busy_process_lets_others_have_their_turn(tmp_path: Path) -> None:
     finally:
         done.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
 
 
 def test_a_limit_that_shrank_holds_for_those_in_line(slots: Slots) -> None:

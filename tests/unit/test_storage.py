@@ -20,7 +20,7 @@ from tests.storage import put
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
 RECORD = Record(KEY, URL, "shop.example", "jpeg", 1, 1, 3, "0" * 64, 1.0, "origin")
-DEADLINE_S = 10
+DEADLINE_S = 60.0
 
 
 def files(store: Store) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from image_cloud.history.visits import MOST_DOMAINS, SLICE_S, SLICES, Visits, read, slowest
 from tests.clock import Clock
 
-DEADLINE_S, START_S = 20.0, 6_000_000.0
+DEADLINE_S, START_S = 60.0, 6_000_000.0
 
 
 def until_written(folder: Path, domain: str, count: int) -> None:

@@ -189,7 +189,7 @@ def test_name_without_an_address(settings: Download) -> None:
 def test_name_server_that_hangs(settings: Download) -> None:
     release = threading.Event()
     hasty = dataclasses.replace(settings, connect_timeout=0.2)
-    client = Origin(hasty, resolve=lambda *a, **k: [release.wait(30)])
+    client = Origin(hasty, resolve=lambda *a, **k: [release.wait(60)])
     with pytest.raises(errors.OriginDns):
         fetch(client, "http://shop.example/")
     release.set()

@@ -112,7 +112,7 @@ def test_the_second_try_does_not_take_another_kept_connection(
 
     def behaviour(call: wire.Call) -> None:
         if call.request.connection <= 2 and server.count("/a") <= 2:
-            meeting.wait(10)  # two at once take two connections
+            meeting.wait(60)  # two at once take two connections
         closing(call)
 
     url = server.behave("/a", behaviour)
@@ -120,7 +120,7 @@ def test_the_second_try_does_not_take_another_kept_connection(
     for thread in both:
         thread.start()
     for thread in both:
-        thread.join(10)
+        thread.join(60)
     assert fetch(client, url)[1] == BODY
     assert server.requests[-1].connection == 3
     assert server.count("/a") == 4

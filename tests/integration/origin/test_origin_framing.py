@@ -74,7 +74,7 @@ def test_an_open_connection_without_a_length(server: wire.Origin, client: Origin
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert ended == dict.fromkeys(NO_LENGTHS, (BODY, False))
 
 
@@ -113,7 +113,7 @@ def test_an_open_connection_behind_a_wrong_end(server: wire.Origin, client: Orig
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert ended == dict.fromkeys(OPEN, (BODY, False))
 
 

@@ -20,8 +20,8 @@ def test_a_deadline_ends_what_no_socket_timeout_ends(
     server.behave("/a", SLOW[kind])
     began_s = time.monotonic()
     with pytest.raises(errors.OriginTimeout):
-        fetch(impatient(settings), server.url("/a"))
-    assert time.monotonic() - began_s < settings.read_timeout
+        fetch(impatient(settings, read_timeout=60.0), server.url("/a"))
+    assert time.monotonic() - began_s < 30
 
 
 def test_redirects_share_one_deadline(server: wire.Origin, settings: Download) -> None:
