@@ -9,6 +9,7 @@ import pytest
 
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db.connect import Database
+from image_cloud.process.log_formats import NO_ID, current_id
 from tests.decoding import Daemon, configured
 from tests.origin import Origin
 from tests.postgres import Cluster, memory
@@ -26,6 +27,12 @@ SETTINGS = (
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def of_no_request() -> None:
+    """Forget the request that an earlier test was about; a pool would be in a context of its own."""
+    current_id.set(NO_ID)
 
 
 @pytest.fixture(scope="session")
