@@ -13,6 +13,7 @@ from falcon_app.app import configuration, end, start
 from image_cloud.metrics import client
 from image_cloud.metrics.events import count_events
 from image_cloud.process import memory
+from image_cloud.process.cores import cores
 from image_cloud.process.heartbeat import Heartbeat, path_of
 from image_cloud.process.log_formats import formatter
 from image_cloud.process.logs import WithoutQueries, set_up_logging
@@ -20,6 +21,8 @@ from image_cloud.process.sockets import socket_path, take_over
 
 _config = configuration()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
+# The decoder and nginx want the rest; two processes of a pool on two cores make fewer pictures than one.
+_usual_workers = max(1, cores() // 2)
 preload_app = True  # a new worker is there at once, and shares the memory
 _pools = _config.pools
 
@@ -48,10 +51,14 @@ SPARE_THREADS = 16  # for /health, while all others wait
 IDLE_CONNECTIONS = 1024  # that nginx keeps open to a pool: 64 of each of its workers
 
 if _pool == "front":
-    worker_class, workers, threads = KEEPING, _pools.front_workers, _pools.front_threads
+    worker_class, workers, threads = (
+        KEEPING,
+        _pools.front_workers or _usual_workers,
+        _pools.front_threads,
+    )
     keepalive = 75
 elif _pool == "fetch":
-    worker_class, workers = KEEPING, _pools.fetch_workers
+    worker_class, workers = KEEPING, _pools.fetch_workers or _usual_workers
     # As many as nginx lets in, whichever worker it is: none of them waits for a thread.
     threads = max(_pools.fetch_threads, _pools.fetch_queue) + SPARE_THREADS
     keepalive = 75

@@ -19,7 +19,7 @@ from tests.stack.running import Stack
 SETTINGS = (
     "download.allow_networks=127.0.0.0/8, ::1/128;download.total_timeout=5 s"
     ";download.read_timeout=3 s;download.respect_robots_tags=noai;resize.decode_timeout=4 s"
-    ";tokens.verdict_keep=5 s;janitor.interval=1 s"
+    ";tokens.verdict_keep=5 s;janitor.interval=1 s;pools.front_workers=2;pools.fetch_workers=2"
 )
 
 

@@ -490,10 +490,15 @@ class Pools:
     """Processes, threads and queues of the pools."""
 
     front_workers: int = f.whole(
-        2, 1, 64, "Processes of the front pool, which checks tokens and looks at the disk."
+        0,
+        0,
+        64,
+        "Processes of the front pool, which checks tokens and looks at the disk; 0: one for two cores.",
     )
     front_threads: int = f.whole(4, 1, 64, "Threads of each.")
-    fetch_workers: int = f.whole(2, 1, 64, "Processes of the fetch pool, which downloads.")
+    fetch_workers: int = f.whole(
+        0, 0, 64, "Processes of the fetch pool, which downloads; 0: one for two cores."
+    )
     fetch_threads: int = f.whole(
         1024,
         4,
