@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 from urllib.parse import quote
 
 import falcon
@@ -81,6 +82,13 @@ def respond(resp: falcon.Response, step: Step) -> None:
             resp.set_header("Cache-Control", FALLBACK_CACHE_CONTROL)
         case FetchRequest() | FallbackRequest():
             hand_on(resp, step.address, step.arguments())
+
+
+def tell(resp: falcon.Response, told: dict[str, Any], source: str) -> None:
+    """Answer in JSON what is known of a picture."""
+    resp.media = told
+    resp.set_header("X-Cache", source)
+    resp.set_header("Cache-Control", "no-store")
 
 
 def hand_on(resp: falcon.Response, address: str, arguments: dict[str, str]) -> None:

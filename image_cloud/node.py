@@ -21,6 +21,7 @@ from image_cloud.db.history import HistoryReader
 from image_cloud.db.listen import Listener
 from image_cloud.decoding.asking import Made
 from image_cloud.decoding.client import Decoder
+from image_cloud.decoding.facts import FactsMaker
 from image_cloud.decoding.maker import Maker
 from image_cloud.explain.everywhere import Everywhere
 from image_cloud.explain.here import Here
@@ -32,6 +33,7 @@ from image_cloud.fetch.unstored import Unstored, folder_of
 from image_cloud.history.visits import Visits
 from image_cloud.origin import Origin
 from image_cloud.origin.origins_file import OriginsFile
+from image_cloud.picture.facts import Facts
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.crowd import Crowd
 from image_cloud.politeness.gate import Gate
@@ -228,6 +230,12 @@ class Node:
         """What has variants made, and keeps them."""
         turns: Flights[Made] = Flights(self._lock_file("decoding"), 2 * self._decoding_s())
         return Maker(self.store, self.failures, self.decoder, turns, self.config.resize)
+
+    @cached_property
+    def facts(self) -> FactsMaker:
+        """What has facts of pictures made, and keeps them."""
+        turns: Flights[Facts] = Flights(self._lock_file("decoding"), 2 * self._decoding_s())
+        return FactsMaker(self.store, self.failures, self.decoder, turns, self.config.resize)
 
     def _decoding_s(self) -> float:
         """Return how long one picture may take, its wait for a turn included."""

@@ -1,4 +1,4 @@
-"""A worker: one picture at a time, from a descriptor to the variants' bytes, until the parent lets it go."""
+"""A worker: one picture at a time, from a descriptor to variants or facts, until the parent lets it go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, Plan
 from image_cloud.errors import DecodeTimeout, ImageCloudError
 from image_cloud.process import memory
 from image_cloud.process.log_formats import current_id
-from image_cloud.resize import Steps, variants, variants_from_ladder
+from image_cloud.resize import Steps, facts, variants, variants_from_ladder
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,10 @@ def _answer(message: bytes, descriptors: Sequence[int], settings: Resize) -> Non
 
 def _make(plan: Plan, target: int, files: Sequence[int], settings: Resize) -> None:
     """Send each variant as soon as it is made: the first is waited for."""
+    if not plan.recipes:
+        with open(files[0], "rb", closefd=False) as file:
+            frames.write(target, frames.FACTS, facts(file, settings).written())
+        return
     kinds = iter([frames.VARIANT] * len(plan.recipes) + [frames.LADDER])
     for content in _contents(plan, files, settings):
         frames.write(target, next(kinds), content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from falcon_app.fetch.info import InfoAnswer
 from falcon_app.fetch.originals import Fallback, Fetch
 from falcon_app.fetch.refresh import RefreshAnswer
 from falcon_app.growing_threads import GrowingThreads
@@ -9,6 +10,7 @@ from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from image_cloud.fetch.fallback import FallbackFetcher
 from image_cloud.fetch.fetcher import Fetcher
+from image_cloud.fetch.info import InfoFetcher, Infos
 from image_cloud.fetch.placeholder import Placeholder
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
@@ -32,6 +34,9 @@ def create_fetch(node: Node) -> App:
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
         app.add_route(address, Fetch(FallbackFetcher(fresh, placeholder)))
+    infos = InfoFetcher(fresh, Infos(node.store, node.facts))
+    for address in ("/_info", "/_info_here"):
+        app.add_route(address, InfoAnswer(infos))
     app.add_route("/_fallback", Fallback(placeholder))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

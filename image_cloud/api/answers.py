@@ -55,6 +55,19 @@ DELETED = json_of(
     "the picture is gone",
     record(url=TEXT, deleted=YES_OR_NO, blocked=YES_OR_NO, recorded=YES_OR_NO),
 )
+INFO = json_of(
+    200,
+    "what is known of the picture",
+    record(
+        url=TEXT, key=TEXT, format=TEXT, width=COUNT, height=COUNT, bytes=COUNT, sha256=TEXT,
+        stored_at=NUMBER, checked_at=NUMBER, stored_from=TEXT,
+        origin=record(etag=or_none(TEXT), last_modified=or_none(TEXT)),
+        animated=YES_OR_NO, has_alpha=YES_OR_NO,
+        orientation={"type": "integer", "minimum": 1, "maximum": 8},
+        average_colour={"type": "string", "pattern": "^[0-9a-f]{6}$"},
+        dhash={"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    ),
+)  # fmt: skip
 REFRESHED = json_of(
     200,
     "the origin has been asked",

@@ -19,6 +19,7 @@ from image_cloud.request.parameter import Parameter, Parameters
 from image_cloud.request.params import (
     DeleteParameters,
     ImageParameters,
+    InfoParameters,
     RefreshParameters,
     ThumbnailParameters,
 )
@@ -99,6 +100,10 @@ def _pictures(image: Parameters, thumbnail: Parameters) -> list[Operation]:
                 ("/get_thumbnail", "A picture fitted inside a square box."),
                 ("/iproxy.php", "The same as /get_thumbnail, for old pages."),
             )
+        ),
+        Operation(
+            "GET", "/image_info", "What is known of a picture; HEAD downloads nothing.", "read",
+            (answers.INFO,), tuple(InfoParameters().all()), failing,
         ),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from image_cloud.picture import host as hosts
+from image_cloud.picture.address import host as hosts
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

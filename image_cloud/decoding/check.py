@@ -9,6 +9,7 @@ from image_cloud.config.sections import Resize
 from image_cloud.decoding.plan import LARGE_PIXELS
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture import formats, structure
+from image_cloud.picture.facts import Facts
 from image_cloud.picture.geometry import ANY_SIZE, Size, layout, most
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
@@ -17,6 +18,8 @@ MOST_PIXEL_BYTES = 6
 """LZW makes noise in RGBA larger than its 4 bytes a pixel."""
 MORE_BYTES = 1 << 20
 SIDE_OPEN = 0
+MOST_PIXELS = 1 << 32
+"""More than any picture may have."""
 
 
 class Expected:
@@ -80,6 +83,14 @@ class Expected:
             return "no JPEG"
         fits = max(size) <= self._settings.ladder_side
         return "" if fits else f"{size[0]} x {size[1]} pixels"
+
+    def why_wrong_facts(self, made: Facts) -> str:
+        """Return what `made` says that cannot be of this original."""
+        size = Size(made.width, made.height)
+        if size in self._upright or (self._look_again() and size in self._upright):
+            return ""
+        is_possible = not self._upright and made.width * made.height <= MOST_PIXELS
+        return "" if is_possible else f"{made.width} x {made.height} pixels"
 
     def _sizes(self, recipe: Recipe) -> set[Size]:
         """Return the sizes that `recipe` may give, nothing where only the pixels tell."""

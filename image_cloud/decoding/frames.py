@@ -1,5 +1,7 @@
 """What a decoder answers, piece by piece, through a pipe: variants in the plan's order, a ladder, an end.
 
+In place of variants and ladder come facts, where these were asked for.
+
 Each frame is a head (kind, length) and that many bytes.  An error is JSON of code and detail.
 """
 
@@ -21,7 +23,7 @@ from image_cloud.errors import (
 )
 
 HEAD = struct.Struct("!BI")
-VARIANT, LADDER, ERROR, END = range(4)
+VARIANT, LADDER, ERROR, END, FACTS = KINDS = range(5)
 MOST_ERROR_BYTES = 4096
 MOST_DETAIL = 500
 READ_BYTES = 64 * 1024
@@ -90,7 +92,7 @@ class Reader:
         Raises MalformedAnswer for one of more than `most_bytes` or an unknown kind, Closed, TooSlow.
         """
         kind, length = HEAD.unpack(self._take(HEAD.size))
-        if kind not in (VARIANT, LADDER, ERROR, END) or length > most_bytes:
+        if kind not in KINDS or length > most_bytes:
             raise MalformedAnswer(f"a frame of kind {kind} with {length} bytes")
         return kind, self._take(length)
 

@@ -20,8 +20,8 @@ from image_cloud.decoding.answer import Answer, Question, ask
 from image_cloud.decoding.asking import Asking, Made, Rest, Start, Turns, Variant, start_nothing
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import Decoder
+from image_cloud.decoding.keeper import Keeper, version_of
 from image_cloud.decoding.plan import AS_DECODED, FINE, NO_STEPS, VISITOR, Plan
-from image_cloud.errors import Busy, ImageCloudError
 from image_cloud.metrics.definitions import RESIZE_SECONDS, RESIZES
 from image_cloud.metrics.outcomes import timed
 from image_cloud.picture.record import Original
@@ -42,6 +42,7 @@ class Maker:
     ) -> None:
         self._store = store
         self._failures = failures
+        self._keeper = Keeper(store, failures)
         self._decoder = decoder
         self._turns = turns
         self._settings = settings
@@ -82,7 +83,11 @@ class Maker:
     def resize(self, data: bytes, original: Original, recipe: Recipe) -> bytes:
         """Return a variant of `data`, the bytes of an original that is on no disk."""
         self._failures.check(original.key, RESIZE)
-        with timed(RESIZES, RESIZE_SECONDS), _in_memory(data) as source, self._remembered(original):
+        with (
+            timed(RESIZES, RESIZE_SECONDS),
+            _in_memory(data) as source,
+            self._keeper.remembered(original),
+        ):
             expected = Expected(original, io.BytesIO(data), self._settings)
             plan = Plan((recipe,), request_id=current_id.get())
             with ask(
@@ -103,15 +108,15 @@ class Maker:
         plan = self._plan(recipe, there)
         started = time.monotonic()
         with contextlib.ExitStack() as opened:
-            with timed(RESIZES, RESIZE_SECONDS), self._remembered(original):
-                source = opened.enter_context(self._opened(original))
+            with timed(RESIZES, RESIZE_SECONDS), self._keeper.remembered(original):
+                source = opened.enter_context(self._keeper.opened(original))
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
                 opened.enter_context(answer)
-            files, version = {recipe.name_of(answer.first): answer.first}, _version(source)
+            files, version = {recipe.name_of(answer.first): answer.first}, version_of(source)
             waits = ahead and answer.has_more()
             if not waits:
                 files |= answer.rest()
-            made = self._kept(original, files, version)
+            made = self._keeper.kept(original, files, version)
             log.info(
                 "event=resized key=%s variants=%s bytes=%d seconds=%.3f",
                 original.key, ",".join(files), len(answer.first), time.monotonic() - started,
@@ -138,7 +143,7 @@ class Maker:
         """Keep the rest of an answer; return all that was made."""
         with opened:
             current_id.set(answer.plan.request_id)
-            return {**made, **self._kept(original, answer.rest(), version)}
+            return {**made, **self._keeper.kept(original, answer.rest(), version)}
 
     def _from_disk(
         self, original: Original, source: BinaryIO, plan: Plan, has_ladder: bool, kind: int
@@ -152,43 +157,6 @@ class Maker:
             expected = Expected(original, source, self._settings)
             return ask(self._decoder, Question(plan, tuple(descriptors), kind), expected)
 
-    @contextlib.contextmanager
-    def _remembered(self, original: Original) -> Iterator[None]:
-        """Remember what is wrong with the picture."""
-        try:
-            yield
-        except ImageCloudError as error:
-            self._failures.remember(original.key, error, RESIZE)
-            raise
-
-    @contextlib.contextmanager
-    def _opened(self, original: Original) -> Iterator[BinaryIO]:
-        try:
-            file = self._store.originals.path(original).open("rb", buffering=0)
-        except FileNotFoundError:
-            raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None
-        with file:
-            yield file
-
-    def _kept(self, original: Original, files: dict[str, bytes], version: tuple[int, int]) -> Made:
-        """Store the files as far as that works, unless the original they are of has changed."""
-        kept = self._keep(original, files)
-        if kept and self._store.originals.version(original) != version:
-            for name in kept:  # deleted or replaced meanwhile
-                self._store.variants.remove_one(original.stem, name)
-            kept = []
-        return {name: None if name in kept else content for name, content in files.items()}
-
-    def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
-        """Store the files as far as that works; return their names.  A full disk is for originals."""
-        if not self._store.space.has_room():
-            return []
-        failed = self._store.variants.keep(original.stem, files)
-        for error in failed.values():
-            key, reason = original.key, error.strerror
-            log.warning("event=variant_not_stored key=%s reason=%r", key, reason)
-        return [name for name in files if name not in failed]
-
 
 def _ladder(there: set[str]) -> str:
     """Return which ladder to make: nothing is kept of a first look.
@@ -199,12 +167,6 @@ def _ladder(there: set[str]) -> str:
     if LADDER in there:
         return FINE
     return AS_DECODED if there else NO_STEPS
-
-
-def _version(source: BinaryIO) -> tuple[int, int]:
-    """Return what Originals.version says of the file that is open."""
-    status = os.fstat(source.fileno())
-    return status.st_ino, status.st_size
 
 
 @contextlib.contextmanager

@@ -29,10 +29,11 @@ NO_STEPS, AS_DECODED, FINE = "none", "as decoded", "fine"
 class Plan:
     """The variants to make of one picture; the first is what was asked for.
 
+    Without any, the picture's facts are wanted.
     `ladder` says which ladder is wanted beside them.  `request_id` is for log lines.
     """
 
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Recipe, ...] = ()
     ladder: str = NO_STEPS
     request_id: str = "-"
 
@@ -50,7 +51,7 @@ class Plan:
             recipes = tuple(Recipe.from_name(name) for name in names)
         except TypeError as error:
             raise ValueError(str(error)) from None
-        if not 1 <= len(recipes) <= MOST_RECIPES or ladder not in (NO_STEPS, AS_DECODED, FINE):
+        if len(recipes) > MOST_RECIPES or ladder not in (NO_STEPS, AS_DECODED, FINE):
             raise ValueError("not a plan")
         return cls(recipes, ladder, str(request_id))
 

@@ -8,7 +8,7 @@ import time
 
 from image_cloud.errors import BadParameter, OriginProtocol
 from image_cloud.origin.http1.head import Head
-from image_cloud.picture.location import resolve
+from image_cloud.picture.address.location import resolve
 from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})

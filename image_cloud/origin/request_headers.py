@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from image_cloud.picture import host as hosts
+from image_cloud.picture.address import host as hosts
 from image_cloud.picture.url import Url, is_address
 from image_cloud.process import json_file
 

@@ -7,8 +7,8 @@ import functools
 import re
 
 from image_cloud.errors import BadParameter, UrlForbidden
-from image_cloud.picture import host as hosts
-from image_cloud.picture import target as targets
+from image_cloud.picture.address import host as hosts
+from image_cloud.picture.address import target as targets
 from image_cloud.picture.key import key_of
 
 MAX_CHARACTERS = 8000

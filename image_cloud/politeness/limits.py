@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from image_cloud.picture import host as hosts
+from image_cloud.picture.address import host as hosts
 from image_cloud.picture.url import Url, is_address
 from image_cloud.process import json_file
 from image_cloud.process.reread import Reread

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from image_cloud.errors import BadParameter
-from image_cloud.picture import host as hosts
+from image_cloud.picture.address import host as hosts
 from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
 from image_cloud.politeness.limits import Domain

@@ -1,4 +1,4 @@
-"""What a client asks for: the parameters of /get_image, /get_thumbnail and /delete_image."""
+"""What a client asks for: the parameters of the endpoints for one picture."""
 
 from __future__ import annotations
 
@@ -62,14 +62,8 @@ class ImageParameters(RecipeParameters):
             name="no_image", meaning="make sure it is cached and send nothing: 204"
         )
         super().__init__(settings, formats)
-        self.use_alternativ_clouds = Flag(
-            name="use_alternativ_clouds",
-            spellings=("use_alternative_clouds",),
-            meaning="on a miss, ask the peers before the origin",
-        )
-        self.only_send_if_local = Flag(
-            name="only_send_if_local", meaning="only from this node's disk, else 404 `not_local`"
-        )
+        self.use_alternativ_clouds = use_alternativ_clouds()
+        self.only_send_if_local = only_send_if_local()
         self.max_age = max_age()
         self.fallback = fallback()
 
@@ -140,6 +134,26 @@ class ThumbnailParameters(Parameters):
         )
 
 
+class InfoParameters(Parameters):
+    """The parameters of /image_info."""
+
+    def __init__(self) -> None:
+        self.url = PictureUrl()
+        self.use_alternativ_clouds = use_alternativ_clouds()
+        self.only_send_if_local = only_send_if_local()
+        self.max_age = max_age()
+
+    def read(self, query: Query, *, only_local: bool = False) -> ImageRequest:
+        """Read a request for an original that is to be here.  Raises BadParameter, UrlForbidden."""
+        return ImageRequest(
+            url=self.url.of(query),
+            no_image=True,
+            use_peers=self.use_alternativ_clouds.of(query),
+            only_local=self.only_send_if_local.of(query) or only_local,
+            max_age=self.max_age.of(query),
+        )
+
+
 class RefreshParameters(Parameters):
     """The parameters of /refresh_image."""
 
@@ -161,6 +175,22 @@ class DeleteParameters(Parameters):
     def read(self, query: Query) -> DeleteRequest:
         """Read a request.  Raises BadParameter, UrlForbidden."""
         return DeleteRequest(self.url.of(query), self.block.of(query))
+
+
+def use_alternativ_clouds() -> Flag:
+    """Return the parameter that has a miss ask the peers first."""
+    return Flag(
+        name="use_alternativ_clouds",
+        spellings=("use_alternative_clouds",),
+        meaning="on a miss, ask the peers before the origin",
+    )
+
+
+def only_send_if_local() -> Flag:
+    """Return the parameter that forbids downloads."""
+    return Flag(
+        name="only_send_if_local", meaning="only from this node's disk, else 404 `not_local`"
+    )
 
 
 def max_age() -> Age:

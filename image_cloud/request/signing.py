@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit
 
 from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.errors import BadSignature, SignatureExpired
-from image_cloud.request.params import ImageParameters, ThumbnailParameters
+from image_cloud.request.params import ImageParameters, InfoParameters, ThumbnailParameters
 from image_cloud.request.query import Query
 from image_cloud.request.tokens import Client, TokenStore
 
@@ -90,4 +90,9 @@ def _signable() -> dict[str, set[str]]:
     """Return the paths that a signature may open, and the names of their parameters."""
     thumbnail = ThumbnailParameters(Resize()).names()
     image = ImageParameters(Resize(), ENCODABLE).names()
-    return {"/get_image": image, "/get_thumbnail": thumbnail, "/iproxy.php": thumbnail}
+    return {
+        "/get_image": image,
+        "/get_thumbnail": thumbnail,
+        "/iproxy.php": thumbnail,
+        "/image_info": InfoParameters().names(),
+    }

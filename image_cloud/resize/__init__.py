@@ -2,10 +2,11 @@
 
 from image_cloud.resize.renditions import (
     Steps,
+    facts,
     resize,
     resize_all,
     variants,
     variants_from_ladder,
 )
 
-__all__ = ["Steps", "resize", "resize_all", "variants", "variants_from_ladder"]
+__all__ = ["Steps", "facts", "resize", "resize_all", "variants", "variants_from_ladder"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin
@@ -23,6 +24,9 @@ from image_cloud.resize.jpeg_scans import Outline
 from image_cloud.resize.readers import jpeg, jpeg_rows, read
 
 DRAFT_SCALES = (8, 4, 2)
+Scale = Callable[[Size, int], int]
+"""Tells how many times smaller a JPEG of this size, as it lies in the file, and this orientation is drawn."""
+WHOLE_PIXELS = 3_000_000
 PIL_PIXEL_BYTES = 4
 """Of every picture in colour."""
 FED_AT_ONCE_BYTES = 1 << 20
@@ -47,6 +51,11 @@ class Decoded:
     """What a ladder can be made of; None for anything but a JPEG."""
     is_scaled: bool = False
     """Drawn smaller than it is: most of the way to the wanted size is done."""
+    frames: int = 1
+    has_alpha: bool = False
+    """Whether the file has alpha, even where `image` does without, as it hides nothing."""
+    turned: int = 1
+    """The EXIF orientation that `image` is no longer in."""
 
 
 def decode(
@@ -56,11 +65,38 @@ def decode(
 
     A JPEG is decoded to about `side_px` (longest side) if that is more than the recipes need.
     """
+
+    def scale(stored: Size, orientation: int) -> int:
+        needed = _scale(stored, orientation, recipes, limits)
+        return min(needed, _scale_to(stored, side_px)) if side_px else needed
+
+    return _decoded(file, format, scale, _goal(recipes, limits), limits)
+
+
+def decode_whole(file: BinaryIO, format: Format, limits: Resize) -> Decoded:
+    """Decode the first frame of `file` as it is, one of many pixels to about WHOLE_PIXELS.
+
+    The same file always gives the same picture.
+    """
+    return _decoded(file, format, _whole_scale, _whole_factors, limits)
+
+
+def _whole_scale(stored: Size, _orientation: int) -> int:
+    few = (scale for scale in (1, *DRAFT_SCALES[::-1]) if _pixels(stored, scale) <= WHOLE_PIXELS)
+    return next(few, DRAFT_SCALES[0])
+
+
+def _whole_factors(size: Size, _orientation: int) -> Factors:
+    by = math.ceil(math.sqrt(size.width * size.height / WHOLE_PIXELS))
+    return by, by
+
+
+def _decoded(file: BinaryIO, format: Format, scale: Scale, goal: Goal, limits: Resize) -> Decoded:
     if format.name == "jpeg":
-        return _decode_jpeg(all_of(file), recipes, limits, side_px)
+        return _decode_jpeg(all_of(file), scale, limits)
     if format.is_heif:
-        return _decode_heif(file, format, recipes, limits)
-    return _decode_frame(file, format, recipes, limits)
+        return _decode_heif(file, format, goal, limits)
+    return _decode_frame(file, format, goal, limits)
 
 
 def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Decoded | None:
@@ -82,27 +118,30 @@ def decode_ladder(data: bytes, recipes: Sequence[Recipe], limits: Resize) -> Dec
     return Decoded(_bare(image), original, box, rung.orientation, icc, is_scaled=True)
 
 
-def _decode_frame(
-    file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
-) -> Decoded:
-    goal = _goal(recipes, limits)
+def _decode_frame(file: BinaryIO, format: Format, goal: Goal, limits: Resize) -> Decoded:
     frame = read(file, format.name, limits, goal)
     size = frame.size or Size(*frame.image.size)
     by = averaging.WHOLE if frame.box else goal(size, frame.orientation)
     image, box = averaging.expanded(frame.image, by, frame.depth, frame.icc)
     rest = colour.still_to_apply(frame.image.mode, frame.icc)
-    original = size.turned(frame.orientation)
-    return Decoded(image, original, Box(*(frame.box or box)), frame.orientation, rest)
+    return Decoded(
+        image,
+        size.turned(frame.orientation),
+        Box(*(frame.box or box)),
+        frame.orientation,
+        rest,
+        frames=frame.frames,
+        has_alpha=frame.has_alpha or frame.image.has_transparency_data,
+        turned=frame.turned,
+    )
 
 
-def _decode_jpeg(data: bytes, recipes: Sequence[Recipe], limits: Resize, side_px: int) -> Decoded:
+def _decode_jpeg(data: bytes, scale_of: Scale, limits: Resize) -> Decoded:
     found = jpeg_scans.outline(data, limits.max_scans)
     _check_jpeg(found, limits)
     icc, turn = jpeg.profile(data, found), jpeg.orientation(data, found)
     stored = Size(*found.size)
-    scale = _scale(stored, turn, recipes, limits)
-    if side_px:
-        scale = min(scale, _scale_to(stored, side_px))
+    scale = scale_of(stored, turn)
     _check_drawing(found, stored, scale, limits)
     image = _drawn_as_far_as_possible(data, found, scale)
     box = Box(0, 0, stored.width / scale, stored.height / scale)
@@ -155,12 +194,17 @@ def _drawn(data: bytes, found: Outline, scale: int) -> Image.Image:
     return image
 
 
-def _decode_heif(
-    file: BinaryIO, format: Format, recipes: Sequence[Recipe], limits: Resize
-) -> Decoded:
-    picture = heif.decode(file, format.name, limits, _goal(recipes, limits))
-    original, box = picture.size.turned(picture.orientation), Box(*picture.box)
-    return Decoded(_bare(picture.image), original, box, picture.orientation, picture.icc)
+def _decode_heif(file: BinaryIO, format: Format, goal: Goal, limits: Resize) -> Decoded:
+    picture = heif.decode(file, format.name, limits, goal)
+    return Decoded(
+        _bare(picture.image),
+        picture.size.turned(picture.orientation),
+        Box(*picture.box),
+        picture.orientation,
+        picture.icc,
+        frames=picture.frames,
+        has_alpha=picture.has_alpha,
+    )
 
 
 def _goal(recipes: Sequence[Recipe], limits: Resize) -> Goal:
@@ -212,8 +256,12 @@ def _scale_for(stored: Size, targets: Sequence[Target], reducing_gap: float) -> 
 
 
 def _fits(stored: Size, scale: int, limits: Resize) -> bool:
+    return _pixels(stored, scale) <= limits.max_pixels
+
+
+def _pixels(stored: Size, scale: int) -> int:
     wide, high = drawn_size(stored, scale)
-    return wide * high <= limits.max_pixels
+    return wide * high
 
 
 def _scale_to(original: Size, side_px: int) -> int:

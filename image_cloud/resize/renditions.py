@@ -11,12 +11,14 @@ from typing import BinaryIO
 from image_cloud import errors
 from image_cloud.config.sections import Resize
 from image_cloud.errors import NotAnImage, UnsupportedFormat
+from image_cloud.picture.facts import Facts
 from image_cloud.picture.formats import HEAD_BYTES, Format, describe, sniff
 from image_cloud.picture.variant import Recipe
 from image_cloud.resize import ladder
-from image_cloud.resize.decode import Decoded, decode, decode_ladder
+from image_cloud.resize.decode import Decoded, decode, decode_ladder, decode_whole
 from image_cloud.resize.edge import DECODER_ERRORS, public_errors
 from image_cloud.resize.encode import encode
+from image_cloud.resize.render.facts import facts_of
 from image_cloud.resize.render.pixels import rendered
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,13 @@ def variants(
             made = ladder.write(decoded.image, decoded.rung, decoded.icc, limits.ladder_side)
             if made:
                 yield made
+
+
+def facts(source: BinaryIO, limits: Resize) -> Facts:
+    """Return the facts of one picture.  Raises only errors of `image_cloud.errors`."""
+    format = _accepted(source, limits)
+    with public_errors(source, format, limits.max_pixels):
+        return facts_of(decode_whole(source, format, limits))
 
 
 def variants_from_ladder(

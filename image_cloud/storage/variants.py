@@ -13,9 +13,12 @@ import shutil
 import time
 from pathlib import Path
 
+from image_cloud.picture import facts
+from image_cloud.picture.facts import Facts
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.record import PRIVATE
 from image_cloud.picture.variant import Recipe
+from image_cloud.process import json_file
 from image_cloud.storage.files import has_bytes, stamp
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 from image_cloud.storage.new_file import NewFile, sync_together
@@ -36,12 +39,18 @@ class Variants:
         return next((name for name in recipe.names if self.has(stem, name)), "")
 
     def names(self, stem: str) -> set[str]:
-        """Return the names of what was made from one original; a link is nothing that was made."""
+        """Return the names of the pictures made from one original; a link is nothing that was made."""
         try:
             with os.scandir(f"{self._root}/variants/{fan_out(stem)}/{stem}") as entries:
-                return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+                files = (one.name for one in entries if one.is_file(follow_symlinks=False))
+                return {name for name in files if name != facts.FILE}
         except FileNotFoundError:
             return set()
+
+    def facts(self, stem: str) -> Facts | None:
+        """Return the facts of an original, None where they are not there."""
+        path = f"{self._root}/{variant_path(stem, facts.FILE)}"
+        return json_file.read(path, Facts, facts.MOST_BYTES)
 
     def path(self, stem: str, name: str) -> Path:
         """Return where the variant lies, or would."""

@@ -25,6 +25,7 @@ from image_cloud.decoding import frames
 from image_cloud.decoding.asking import Made, Variant
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import BUSY, DIED, REFUSED, TIMEOUT, Decoder, Exchange
+from image_cloud.decoding.facts import FactsMaker
 from image_cloud.decoding.maker import Maker
 from image_cloud.decoding.plan import HEAD, MOST_BYTES, MOST_DESCRIPTORS, PREFETCH, Plan, complete
 from image_cloud.errors import (
@@ -37,6 +38,7 @@ from image_cloud.errors import (
     TooManyPixels,
 )
 from image_cloud.fetch.flights import Flights
+from image_cloud.picture.facts import Facts
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import LADDER, Focus, Recipe
 from image_cloud.storage.failures import RESIZE, Failures
@@ -117,6 +119,12 @@ class Fake:
         turns: Flights[Made] = Flights(self._store.root / "incoming" / ".decoding", 20.0)
         decoder = Decoder(self.path, patience_s)
         return Maker(self._store, self.failures, decoder, turns, settings)
+
+    def facts(self) -> Facts:
+        """Have the facts of a PNG of 400 x 200 made."""
+        turns: Flights[Facts] = Flights(self._store.root / "incoming" / ".decoding", 20.0)
+        decoder = Decoder(self.path, 20.0)
+        return FactsMaker(self._store, self.failures, decoder, turns, Resize()).have(ORIGINAL)
 
     def remembered(self) -> ImageCloudError | None:
         return self.failures.recall(KEY, RESIZE)
@@ -480,3 +488,92 @@ def test_no_message_breaks_the_plan(content: bytes) -> None:
     with contextlib.suppress(ValueError):
         if complete(content):
             Plan.read(content[HEAD.size :])
+
+
+TRUE_FACTS = Facts(400, 200, False, True, 6, "0080ff", "0123456789abcdef")
+
+
+def told(**others: object) -> bytes:
+    return json.dumps(vars(TRUE_FACTS) | others).encode()
+
+
+def test_facts_are_kept_and_made_once(fake: Fake, store: Store) -> None:
+    plans: list[Plan] = []
+
+    def behave(asked: Asked) -> None:
+        plans.append(asked.plan)
+        asked.send((frames.FACTS, told(more="of a newer version")), (END, b""))
+
+    fake.behave = behave
+    assert fake.facts() == fake.facts() == store.variants.facts(KEY) == TRUE_FACTS
+    assert [plan.recipes for plan in plans] == [()]
+    assert not store.variants.names(KEY), "they are no variant"
+
+
+@pytest.mark.parametrize("size", [(400, 200), (200, 400)])
+def test_facts_may_turn_the_picture(fake: Fake, size: tuple[int, int]) -> None:
+    fake.behave = lambda asked: asked.send(
+        (frames.FACTS, told(width=size[0], height=size[1])), (END, b"")
+    )
+    assert (fake.facts().width, fake.facts().height) == size
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (VARIANT, GOOD),
+        (END, b""),
+        (frames.FACTS, b""),
+        (frames.FACTS, b"[]"),
+        (frames.FACTS, b"[" * 1000),
+        (frames.FACTS, b"\xff"),
+        (frames.FACTS, told(width=401)),
+        (frames.FACTS, told(width=0)),
+        (frames.FACTS, told(width=400.0)),
+        (frames.FACTS, told(height=10**30)),
+        (frames.FACTS, told(animated=1)),
+        (frames.FACTS, told(orientation=9)),
+        (frames.FACTS, told(orientation=True)),
+        (frames.FACTS, told(average_colour="0080FF")),
+        (frames.FACTS, told(average_colour=None)),
+        (frames.FACTS, told(dhash="0123456789abcdef\n")),
+        (frames.FACTS, told(dhash="0123456789abcdeg")),
+        (frames.FACTS, told(dhash="1")),
+        (frames.FACTS, told(more="x" * 2000)),
+    ],
+)  # fmt: skip
+def test_hostile_facts(fake: Fake, store: Store, frame: tuple[int, bytes]) -> None:
+    heard: list[bytes] = []
+
+    def behave(asked: Asked) -> None:
+        asked.send(frame)
+        heard.append(asked.connection.recv(100))
+
+    fake.behave = behave
+    with pytest.raises(DecoderDied):
+        fake.facts()
+    eventually(lambda: heard == [REFUSED], "its worker is ended")
+    assert isinstance(fake.remembered(), DecoderDied)
+    assert store.variants.facts(KEY) is None
+
+
+def test_facts_of_a_picture_that_is_replaced_meanwhile(fake: Fake, store: Store) -> None:
+    def behave(asked: Asked) -> None:
+        path = store.originals.path(ORIGINAL)
+        path.unlink()
+        path.write_bytes(picture((400, 200), "png") + b"longer")
+        asked.send((frames.FACTS, told()), (END, b""))
+
+    fake.behave = behave
+    assert fake.facts() == TRUE_FACTS
+    assert store.variants.facts(KEY) is None, "they may be those of the one before"
+
+
+def test_odd_files_are_no_facts(store: Store) -> None:
+    path = store.variants.path(KEY, "facts.json")
+    path.parent.mkdir(parents=True)
+    for content in (b"", b"{}", b"null", told(dhash="x"), told(more="x" * 2000)):
+        path.write_bytes(content)
+        assert store.variants.facts(KEY) is None
+    path.write_bytes(told())
+    assert store.variants.facts(KEY) == TRUE_FACTS

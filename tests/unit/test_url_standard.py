@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_cloud.errors import BadParameter, UrlForbidden
-from image_cloud.picture.location import resolve
+from image_cloud.picture.address.location import resolve
 from image_cloud.picture.url import Url
 
 PIECES = [

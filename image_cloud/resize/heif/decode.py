@@ -49,6 +49,8 @@ class Picture(NamedTuple):
     box: Box
     orientation: int
     icc: bytes
+    frames: int
+    has_alpha: bool
 
 
 def decode(file: BinaryIO, name: str, limits: Resize, goal: Goal) -> Picture:
@@ -75,7 +77,9 @@ def decode(file: BinaryIO, name: str, limits: Resize, goal: Goal) -> Picture:
     orientation, icc = shown.turns.orientation, _profile(shown, sequences)
     by = goal(_size_of(shown.turns.box), orientation)
     image, box = _expanded(pixels, shown.turns.box, by, icc)
-    return Picture(image, _size_of(shown.turns.box), box, orientation, icc)
+    has_alpha = any(map(is_alpha, shown.items))
+    size = _size_of(shown.turns.box)
+    return Picture(image, size, box, orientation, icc, shown.frames, has_alpha)
 
 
 def _expanded(pixels: Pixels, box: Rectangle, by: Factors, icc: bytes) -> Averaged:

@@ -19,6 +19,8 @@ class Frame:
     `depth` is the bits of a sample where `image` has more than 8; `icc` is empty without a profile.
     `size` is the picture's where `image` is smaller, averaged down on the way; `box` the part of `image`
     that stands for it.
+    `frames` is how many an animation has; `turned` the orientation that the reader has applied itself.
+    `has_alpha` says that the file has alpha although `image` may have lost it, as it hides nothing.
     """
 
     image: Image.Image
@@ -27,6 +29,9 @@ class Frame:
     depth: int = 8
     size: Pixels | None = None
     box: tuple[float, float, float, float] | None = None
+    frames: int = 1
+    has_alpha: bool = False
+    turned: int = 1
 
 
 def on_canvas(image: Image.Image, size: Size, corner: Size) -> Image.Image:

@@ -27,10 +27,12 @@ def read(data: Data, limits: Resize, _goal: Goal) -> Frame:
     if not canvas[0] or not canvas[1]:
         raise CorruptImage("The gif has no pixels.")
     bounds.check_pixels(canvas, limits)
-    bounds.check_frames(gif.count_images(data, limits.max_frames + 1), "gif", limits)
+    frames = gif.count_images(data, limits.max_frames + 1)
+    bounds.check_frames(frames, "gif", limits)
     if not width or not height:
-        return Frame(Image.new("RGBA", canvas, TRANSPARENT))
-    return Frame(on_canvas(_drawn(data, image, (width, height), key), canvas, (left, top)))
+        return Frame(Image.new("RGBA", canvas, TRANSPARENT), frames=frames)
+    drawn = _drawn(data, image, (width, height), key)
+    return Frame(on_canvas(drawn, canvas, (left, top)), frames=frames)
 
 
 def _first_image(data: Data) -> tuple[Block, int | None]:

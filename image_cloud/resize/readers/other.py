@@ -12,6 +12,8 @@ from image_cloud.resize import bounds, colour
 from image_cloud.resize.averaging import Goal
 from image_cloud.resize.readers.frame import Frame
 
+ORIENTATION_TAG = 274
+
 
 def read_tiff(data: Data, limits: Resize, _goal: Goal) -> Frame:
     """Return the first page; PIL turns it upright by its own tag, and must not by XMP."""
@@ -31,6 +33,12 @@ def read_jpeg2000(data: Data, limits: Resize, _goal: Goal) -> Frame:
 def _read(image: ImageFile.ImageFile, name: str, limits: Resize) -> Frame:
     bounds.check_size(image.size, name, limits)
     image.info.pop("xmp", None)
-    icc, depth = image.info.get("icc_profile") or b"", colour.depth_of(image)
+    icc, depth, turned = image.info.get("icc_profile") or b"", colour.depth_of(image), _turn(image)
     image.load()
-    return Frame(image, icc=icc, depth=depth)
+    return Frame(image, icc=icc, depth=depth, turned=turned)
+
+
+def _turn(image: ImageFile.ImageFile) -> int:
+    """Return the orientation that PIL applies while it loads a TIFF."""
+    turn = getattr(image, "tag_v2", {}).get(ORIENTATION_TAG, 1)
+    return turn if turn in range(1, 9) else 1

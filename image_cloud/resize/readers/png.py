@@ -29,6 +29,7 @@ MODES = {
 }  # fmt: skip
 """What PIL makes of a depth and a colour type, and what it calls them."""
 GREY, RGB, PALETTE = 0, 2, 3
+WITH_ALPHA = (4, 6)
 LEAST_PIXELS = 2 * averaging.STRIP_PIXELS
 """Of what is read in strips: smaller pictures take a tenth longer that way."""
 SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, 4: 2, 6: 4}
@@ -79,9 +80,13 @@ def read(data: Data, limits: Resize, goal: Goal) -> Frame:
     icc = png_colour.profile(parts.sides)
     image = _animated(parts)
     small = None if image else _averaged(parts, parts.header, goal(parts.header.size, turn))
+    frames = parts.frames if _is_animation(parts) else 1
     if small:
-        return Frame(small.image, turn, icc, size=parts.header.size, box=small.box)
-    return Frame(image or _still(parts, parts.header, parts.pixels), turn, icc)
+        return Frame(
+            small.image, turn, icc, size=parts.header.size, box=small.box, frames=frames,
+            has_alpha=_has_alpha(parts, parts.header),
+        )  # fmt: skip
+    return Frame(image or _still(parts, parts.header, parts.pixels), turn, icc, frames=frames)
 
 
 def _parts(data: Data) -> _Parts:
@@ -152,14 +157,23 @@ def _averaged(parts: _Parts, header: _Header, by: Factors) -> Averaged | None:
         return None
 
 
+def _is_animation(parts: _Parts) -> bool:
+    return 0 < int.from_bytes(parts.sides.get(b"acTL", b"")[:4], "big") <= MOST_FRAMES
+
+
+def _has_alpha(parts: _Parts, header: _Header) -> bool:
+    if header.colour == PALETTE:
+        return png_colour.has_alpha(parts.sides.get(b"tRNS", b""))
+    return header.colour in WITH_ALPHA or bool(_key(parts, header))
+
+
 # --- pictures ------------------------------------------------------------------------------------
 
 
 def _animated(parts: _Parts) -> Image.Image | None:
     """Return the first frame where the default picture is none; None where that has to do."""
     assert parts.header
-    is_animated = 0 < int.from_bytes(parts.sides.get(b"acTL", b"")[:4], "big") <= MOST_FRAMES
-    if not is_animated or not parts.frame_pixels or len(parts.frame) < FRAME_BYTES:
+    if not _is_animation(parts) or not parts.frame_pixels or len(parts.frame) < FRAME_BYTES:
         return None
     width, height, left, top = struct.unpack_from(">IIII", parts.frame, 4)
     canvas = parts.header.size

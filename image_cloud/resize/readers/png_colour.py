@@ -55,10 +55,15 @@ def with_palette(image: Image.Image, palette: bytes, alpha: bytes) -> Image.Imag
         raise ValueError("no palette")
     colours = [palette[at : at + 3] for at in range(0, min(len(palette) // 3, 256) * 3, 3)]
     colours += colours[-1:] * (PALETTE_ENTRIES - len(colours))
-    alphas = (alpha if len(alpha) <= PALETTE_ENTRIES else b"").ljust(PALETTE_ENTRIES, b"\xff")
+    alphas = (alpha if has_alpha(alpha) else b"").ljust(PALETTE_ENTRIES, b"\xff")
     entries = (colour + alphas[at : at + 1] for at, colour in enumerate(colours))
     image.putpalette(b"".join(entries), "RGBA")
-    return image.convert("RGBA" if alphas.strip(b"\xff") else "RGB")
+    return image.convert("RGBA" if has_alpha(alpha) else "RGB")
+
+
+def has_alpha(alpha: bytes) -> bool:
+    """Say whether the alphas of palette entries hide anything; more than there can be say nothing."""
+    return len(alpha) <= PALETTE_ENTRIES and bool(alpha.strip(b"\xff"))
 
 
 def with_key(image: Image.Image, key: tuple[int, ...], depth: int) -> Image.Image:

@@ -49,7 +49,8 @@ def read(data: bytes, limits: Resize, goal: Goal) -> Frame:
     turn = exif.orientation(_body(data, found.get(b"EXIF")))
     icc = _body(data, found.get(b"ICCP"))
     if b"ANMF" in found:
-        return Frame(_first_frame(data, found[b"ANMF"], found.get(b"VP8X"), limits), turn, icc)
+        first = _first_frame(data, found[b"ANMF"], found.get(b"VP8X"), limits)
+        return Frame(first, turn, icc, frames=frames)
     still = _still(found)
     size = Size(*webp.still_size(data, still.chunk))
     bounds.check_pixels(size, limits)

@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from image_cloud.errors import UrlForbidden
-from image_cloud.picture import target as targets
+from image_cloud.picture.address import target as targets
 from image_cloud.picture.url import DEFAULT_PORTS, MAX_CHARACTERS, Url, bad, server
 
 _OUTER_BLANKS = "".join(map(chr, range(0x21)))

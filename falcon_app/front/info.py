@@ -1,0 +1,35 @@
+"""GET /image_info: the front pool tells what is on disk; the fetch pool has the rest fetched and made."""
+
+from __future__ import annotations
+
+import falcon
+
+from falcon_app.exchange import hand_on, query_of, tell
+from image_cloud.fetch.info import Info, InfoFinder
+from image_cloud.request.params import ImageRequest, InfoParameters
+
+
+class ImageInfo:
+    """GET /image_info; HEAD downloads nothing."""
+
+    scope = "read"
+
+    def __init__(self, finder: InfoFinder) -> None:
+        self._finder = finder
+        self._parameters = InfoParameters()
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Tell, or send the request on."""
+        self._respond(resp, self._parameters.read(query_of(req)))
+
+    def on_head(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Say whether the picture is here."""
+        self._respond(resp, self._parameters.read(query_of(req), only_local=True))
+
+    def _respond(self, resp: falcon.Response, wanted: ImageRequest) -> None:
+        found = self._finder.find(wanted)
+        if isinstance(found, Info):
+            tell(resp, found.told, found.source)
+        else:
+            address = "/_info_here" if found.is_here else "/_info"
+            hand_on(resp, address, found.arguments())
