@@ -47,6 +47,7 @@ from image_cloud.refresh.gone import GonePictures
 from image_cloud.refresh.old_pictures import OldPictures, Walk
 from image_cloud.refresh.refresher import Refresher
 from image_cloud.request.tokens import TokenStore
+from image_cloud.similar.search import Similar
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.recorder import Recorder
@@ -307,6 +308,11 @@ class Node:
             logs,
         )
         return Everywhere(here, self.peers)
+
+    @cached_property
+    def similar(self) -> Similar:
+        """What searches for near-duplicates."""
+        return Similar(self.database)
 
     @cached_property
     def history(self) -> HistoryReader:

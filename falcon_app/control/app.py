@@ -10,6 +10,7 @@ from falcon_app.control.history import HistoryAnswer
 from falcon_app.control.metrics import MetricsAnswer
 from falcon_app.control.node_status import NodeStatusAnswer
 from falcon_app.control.old_pictures import OldPicturesSent
+from falcon_app.control.similar import SimilarAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
 from falcon_app.middleware import TokenCheck
@@ -39,6 +40,7 @@ def create_control(node: Node) -> App:
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
     app.add_route("/_old", OldPicturesSent(node.old_pictures))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
+    app.add_route("/_similar", SimilarAnswer(node.similar))
     app.add_route("/_history", HistoryAnswer(History(config.node.name, node.history)))
     readiness = readiness_of(node)
     app.add_route("/_node_status", NodeStatusAnswer(status_of(node, readiness)))

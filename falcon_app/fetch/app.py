@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from falcon_app.fetch.info import InfoAnswer
+from falcon_app.fetch.info import InfoAnswer, SimilarTo
 from falcon_app.fetch.originals import Fallback, Fetch
 from falcon_app.fetch.refresh import RefreshAnswer
 from falcon_app.growing_threads import GrowingThreads
@@ -34,9 +34,10 @@ def create_fetch(node: Node) -> App:
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each
         app.add_route(address, Fetch(FallbackFetcher(fresh, placeholder)))
-    infos = InfoFetcher(fresh, Infos(node.store, node.facts))
+    infos = InfoFetcher(fresh, Infos(node.store, node.facts), node.recorder.add)
     for address in ("/_info", "/_info_here"):
         app.add_route(address, InfoAnswer(infos))
+    app.add_route("/_similar_to", SimilarTo(infos))
     app.add_route("/_fallback", Fallback(placeholder))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

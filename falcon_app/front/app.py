@@ -11,7 +11,7 @@ from falcon_app.front.domains import PausedDomains, ResumeDomain
 from falcon_app.front.explain import Explain
 from falcon_app.front.history import HistoryAsked
 from falcon_app.front.images import GetImage, GetThumbnail, Varying
-from falcon_app.front.info import ImageInfo
+from falcon_app.front.info import ImageInfo, SimilarPictures
 from falcon_app.front.metrics import MetricsRequest
 from falcon_app.front.node_status import NodeStatusRequest
 from falcon_app.front.refresh import RefreshImage
@@ -44,8 +44,9 @@ def create_front(node: Node) -> App:
     app.add_route("/get_image", GetImage(finder, image))
     app.add_route("/get_thumbnail", thumbnail)
     app.add_route("/iproxy.php", thumbnail)
-    infos = Infos(node.store, node.facts)
-    app.add_route("/image_info", ImageInfo(InfoFinder(finder, infos)))
+    infos = InfoFinder(finder, Infos(node.store, node.facts))
+    app.add_route("/image_info", ImageInfo(infos))
+    app.add_route("/similar", SimilarPictures(infos))
     app.add_route("/_admission", Admission())
     app.add_route("/fire_and_forget", NotAdmitted())
     app.add_route("/health", Health())

@@ -1,4 +1,4 @@
-"""GET /image_info: the front pool tells what is on disk; the fetch pool has the rest fetched and made."""
+"""GET /image_info and /similar: the front pool knows what is on disk, the fetch pool has the rest made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import falcon
 from falcon_app.exchange import hand_on, query_of, tell
 from image_cloud.fetch.info import Info, InfoFinder
 from image_cloud.request.params import ImageRequest, InfoParameters
+from image_cloud.similar.request import SimilarRequest
 
 
 class ImageInfo:
@@ -33,3 +34,26 @@ class ImageInfo:
         else:
             address = "/_info_here" if found.is_here else "/_info"
             hand_on(resp, address, found.arguments())
+
+
+class SimilarPictures:
+    """GET /similar: for operators, as it names pictures of all clients; the control pool searches."""
+
+    scope = "ops"
+
+    def __init__(self, infos: InfoFinder) -> None:
+        self._infos = infos
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Send the request on."""
+        asked = SimilarRequest.read(query_of(req))
+        if asked.url is None:
+            hand_on(resp, "/_similar", asked.arguments())
+            return
+        found = self._infos.find(ImageRequest(asked.url, no_image=True))
+        if isinstance(found, Info):
+            hand_on(resp, "/_similar", asked.of_hash(found.told["dhash"]).arguments())
+        else:
+            hand_on(resp, "/_similar_to", asked.arguments())
+
+    on_head = on_get

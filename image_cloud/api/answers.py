@@ -15,6 +15,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 YES_OR_NO: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 BYTES: Schema = {}
+DHASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 
 
 def listing(of: Schema) -> Schema:
@@ -65,7 +66,20 @@ INFO = json_of(
         animated=YES_OR_NO, has_alpha=YES_OR_NO,
         orientation={"type": "integer", "minimum": 1, "maximum": 8},
         average_colour={"type": "string", "pattern": "^[0-9a-f]{6}$"},
-        dhash={"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        dhash=DHASH,
+    ),
+)  # fmt: skip
+SIMILAR = json_of(
+    200,
+    "the pictures of this node's catalogue that resemble it, the most similar first",
+    record(
+        dhash=DHASH, within=COUNT, is_all=YES_OR_NO,
+        pictures=listing(
+            record(
+                url=TEXT, key=TEXT, distance=COUNT, dhash=DHASH, format=TEXT, width=or_none(COUNT),
+                height=or_none(COUNT), bytes=COUNT, sha256=TEXT, stored_at=NUMBER,
+            )
+        ),
     ),
 )  # fmt: skip
 REFRESHED = json_of(

@@ -23,6 +23,7 @@ from image_cloud.request.params import (
     RefreshParameters,
     ThumbnailParameters,
 )
+from image_cloud.similar.request import SimilarParameters
 
 ErrorClass = type[errors.ImageCloudError]
 
@@ -175,6 +176,11 @@ def _cluster() -> list[Operation]:
         Operation(
             "GET", "/explain", "Say why a picture is, or is not, here and at every peer.", "ops",
             (answers.EXPLAINED,), tuple(ExplainParameters().all()), URL,
+        ),
+        Operation(
+            "GET", "/similar", "The pictures that look like a given one.", "ops",
+            (answers.SIMILAR,), tuple(SimilarParameters().all()),
+            (*URL, *DOWNLOAD, errors.DatabaseUnavailable),
         ),
         Operation(
             "GET", "/changes", "The change feed, which peers follow.", "peer",

@@ -23,6 +23,7 @@ from image_cloud.cli import (
 )
 from image_cloud.cli.access import CannotReach, CommandError, Refused
 from image_cloud.cli.batches import overview, prefetch
+from image_cloud.cli.similarity import facts, similar
 from image_cloud.cli.state import status, top
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError, Unavailable
@@ -36,6 +37,8 @@ MODULES = (
     tokens,
     pictures,
     explaining,
+    facts,
+    similar,
     prefetch,
     overview,
     domains,

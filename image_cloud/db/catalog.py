@@ -48,6 +48,10 @@ DROP_REQUEST = """
     DELETE FROM clone_requests
     WHERE key = %(key)s AND (stored_at <= to_timestamp(%(deleted_at)s) OR %(blocked)s)
 """
+DROP_HASH = """
+    DELETE FROM hashes USING images
+    WHERE hashes.key = %(key)s AND images.key = hashes.key AND images.deleted_at IS NOT NULL
+"""
 COLUMNS = """key, url, host, format, width, height, bytes, sha256,
     extract(epoch FROM stored_at)::float8, stored_from, etag, last_modified, final_key"""
 FIND = f"SELECT {COLUMNS} FROM images WHERE key = ANY(%(keys)s) AND deleted_at IS NULL"  # noqa: S608
@@ -131,6 +135,7 @@ def bury(cursor: Cursor, tombstones: Iterable[Tombstone], now: float) -> None:
     ]
     execute_batch(cursor, BURY, rows)
     execute_batch(cursor, DROP_REQUEST, rows)
+    execute_batch(cursor, DROP_HASH, rows)
 
 
 def correct(cursor: Cursor, record: Record) -> None:

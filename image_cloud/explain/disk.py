@@ -14,13 +14,14 @@ Facts = dict[str, Any]
 
 
 def on_disk(store: Store, failures: Failures, key: str) -> Facts:
-    """Return original, variants, record, last check, tombstone and remembered failures of `key`."""
+    """Return original, variants, facts, record, last check, tombstone and remembered failures of `key`."""
     original, tombstone = store.originals.find(key), store.tombstones.find(key)
     record, gone = store.records.find(key), store.checks.gone(key)
     seen = store.checks.find(key)
     return {
         "original": _original(store, original) if original else None,
         "variants": _variants(store, original) if original else [],
+        "facts": _facts(store, original) if original else None,
         "record": dataclasses.asdict(record) if record else None,
         "unrecorded": store.records.is_unrecorded(key),
         "checked_at": seen.at if seen else None,
@@ -38,6 +39,11 @@ def _original(store: Store, original: Original) -> Facts:
 def _variants(store: Store, original: Original) -> list[Facts]:
     names = sorted(store.variants.names(original.stem))
     return [{"name": name, **_stat(store.variants.path(original.stem, name))} for name in names]
+
+
+def _facts(store: Store, original: Original) -> Facts | None:
+    facts = store.variants.facts(original.stem)
+    return dataclasses.asdict(facts) if facts else None
 
 
 def _stat(path: os.PathLike[str]) -> Facts:

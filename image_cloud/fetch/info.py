@@ -10,6 +10,7 @@ from image_cloud.decoding.facts import FactsMaker
 from image_cloud.errors import Busy, StorageUnavailable
 from image_cloud.fetch.fallback import Fetching
 from image_cloud.fetch.finder import Finder
+from image_cloud.picture.dhash import Hash
 from image_cloud.picture.facts import Facts
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
@@ -114,14 +115,17 @@ def _request(step: Step) -> FetchRequest:
 
 
 class InfoFetcher:
-    """Has a picture brought here by `fetcher`, and its facts made."""
+    """Has a picture brought here by `fetcher`, and its facts made; `record` hears of its hash."""
 
-    def __init__(self, fetcher: Fetching, infos: Infos) -> None:
+    def __init__(self, fetcher: Fetching, infos: Infos, record: Callable[[Hash], object]) -> None:
         self._fetcher = fetcher
         self._infos = infos
+        self._record = record
 
     def fetch(self, asked: FetchRequest) -> Info:
         """Return what is known then.  Raises what loading and decoding raise."""
         step = self._fetcher.fetch(asked)
         assert isinstance(step, SendNothing)  # no picture was asked for
-        return Info(self._infos.made(asked.url), step.source)
+        told = self._infos.made(asked.url)
+        self._record(Hash(told["key"], told["sha256"], told["dhash"]))
+        return Info(told, step.source)

@@ -123,6 +123,8 @@ def _figures(facts: Facts) -> list[tuple[str, str]]:
         found += [("Size", size(original["bytes"])), ("File", original["file"])]
     if record:
         found += _of_record(record)
+    if facts.get("facts"):
+        found += _of_facts(facts["facts"])
     domain = facts["domain"]
     slots = domain["slots"]
     state = f"{domain['state']}, {slots['used']} of {slots['allowed']} slots used"
@@ -137,6 +139,18 @@ def _of_record(record: Facts) -> list[tuple[str, str]]:
         ("SHA-256", str(record["sha256"])),
         ("Stored", clock_time(record["stored_at"])),
         ("From", printable(record["stored_from"] or "the origin")),
+    ]
+
+
+def _of_facts(facts: Facts) -> list[tuple[str, str]]:
+    """Return what decoding told; it is known once somebody has asked for it."""
+    words = {"animated": "animated", "has_alpha": "with alpha"}
+    more = "".join(f", {word}" for name, word in words.items() if facts[name])
+    upright = f"{count(facts['width'])} × {count(facts['height'])} px"
+    return [
+        ("Upright", f"{upright}, EXIF orientation {facts['orientation']}{more}"),
+        ("Average colour", f"#{facts['average_colour']}"),
+        ("Difference hash", facts["dhash"]),
     ]
 
 

@@ -242,6 +242,22 @@ class PictureUrl(Parameter[Url]):
         return {"type": "string", "format": "uri", "maxLength": MAX_CHARACTERS}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptionalPictureUrl(Parameter[Url | None]):
+    """The URL of a picture where another parameter may stand in its place."""
+
+    name: str = "url"
+
+    def of(self, query: Query) -> Url | None:
+        """Return the URL, None where it is not given.  Raises BadParameter, UrlForbidden."""
+        text = query.text(self.name)
+        return None if text is None else Url.parse(text)
+
+    def schema(self) -> Schema:
+        """Return a string's."""
+        return {"type": "string", "format": "uri", "maxLength": MAX_CHARACTERS}
+
+
 def _default(word: str) -> Schema:
     return {"default": word} if word else {}
 

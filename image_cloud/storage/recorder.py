@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from image_cloud.db import catalog
+from image_cloud.db import catalog, hashes
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable
+from image_cloud.picture.dhash import Hash
 from image_cloud.picture.record import Check, Record, Tombstone
 from image_cloud.process.steps import repeat
 from image_cloud.storage.store import Store
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 200
 MOST_WAITING = 10_000
 LOOK_S = 5.0  # so often a recorder without work marks its heartbeat
+Recorded = Record | Check | Hash
 GATHER_S = 0.25
 """A batch waits so long for more: a transaction of its own for each picture costs as much as its download."""
 
@@ -63,7 +65,7 @@ class Recorder:
         self._store = store
         self._database = database
         self._tell_every_s = tell_every_s
-        self._waiting: queue.SimpleQueue[Record | Check | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=repeat, args=(self, self._stop), name="recorder", daemon=True
@@ -79,7 +81,7 @@ class Recorder:
         self.wake()
         self._thread.join(timeout_s)
 
-    def add(self, record: Record | Check) -> None:
+    def add(self, record: Recorded) -> None:
         """Record soon; the note on disk makes sure of a store should this process not live."""
         if self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(record)
@@ -95,14 +97,18 @@ class Recorder:
             self._commit([first, *self._waiting_ones(MOST_AT_ONCE - 1)])
         return True
 
-    def _commit(self, batch: Sequence[Record | Check]) -> None:
+    def _commit(self, batch: Sequence[Recorded]) -> None:
         records = [one for one in batch if isinstance(one, Record)]
         found = [one for one in batch if isinstance(one, Check)]
+        made = [one for one in batch if isinstance(one, Hash)]
         if records:
             commit_records(self._store, self._database, records)
         if found:
             with self._database.transaction() as cursor:
                 catalog.record_checks(cursor, found, self._tell_every_s)
+        if made:
+            with self._database.transaction() as cursor:
+                hashes.put(cursor, made)
 
     def wake(self) -> None:
         """End the wait for a record."""
@@ -116,15 +122,15 @@ class Recorder:
         except (DatabaseUnavailable, OSError) as error:
             log.warning("event=record_postponed error=%s", type(error).__name__)
 
-    def _next(self, wait_s: float) -> Record | Check | None:
+    def _next(self, wait_s: float) -> Recorded | None:
         try:
             return self._waiting.get(timeout=wait_s)
         except queue.Empty:
             return None
 
-    def _waiting_ones(self, most: int) -> list[Record | Check]:
+    def _waiting_ones(self, most: int) -> list[Recorded]:
         """Return what waits now, all of it or `most`."""
-        found: list[Record | Check] = []
+        found: list[Recorded] = []
         while len(found) < most and not self._waiting.empty():
             record = self._waiting.get()
             if record:

@@ -96,6 +96,10 @@ def test_a_picture_is_explained_and_shown(operator: Visitor, stack: Stack, origi
     page.get_by_role("button", name="Explain").click()
     page.get_by_alt_text("The original").wait_for()
     assert "640 × 480 px" in page.content()
+    assert "Difference hash" not in page.content(), "nobody has asked for it"
+    dhash = get(stack, "/image_info", url=url).json()["dhash"]
+    page.reload()
+    page.get_by_text(dhash).first.wait_for()
     shown = page.locator("img.shown")
     assert shown.count() >= 2
     page.wait_for_function(
