@@ -8,6 +8,7 @@ client.thumbnail("http://shop.example/a.jpg", 250)
 from image_cloud_client.batches import Batch
 from image_cloud_client.client import Client
 from image_cloud_client.errors import ImageCloudError, UnexpectedAnswer, Unreachable
+from image_cloud_client.info import Info
 from image_cloud_client.options import Options
 from image_cloud_client.signing import sign
 
@@ -15,6 +16,7 @@ __all__ = [
     "Batch",
     "Client",
     "ImageCloudError",
+    "Info",
     "Options",
     "UnexpectedAnswer",
     "Unreachable",

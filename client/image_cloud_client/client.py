@@ -6,10 +6,11 @@ import io
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from image_cloud_client.batches import Batch, hand_over
 from image_cloud_client.errors import Forbidden
+from image_cloud_client.info import Info
 from image_cloud_client.many import Arrived, many
 from image_cloud_client.nodes import Nodes
 from image_cloud_client.options import Options, ThumbnailOptions, address, pairs, wanted
@@ -143,6 +144,21 @@ class Client:
         """
         wanted("", size, options)  # a mistake in the options is not one of every picture
         return many(urls, workers, lambda url: self._picture(url, size, options))
+
+    def info(
+        self,
+        url: str,
+        *,
+        max_age: int | None = None,
+        use_alternativ_clouds: bool | None = None,
+        only_send_if_local: bool | None = None,
+    ) -> Info:
+        """Return what is known of a picture: size, hashes, times, and more; it is fetched if need be."""
+        told = self._json(
+            "GET", "/image_info", url=url, max_age=max_age,
+            use_alternativ_clouds=use_alternativ_clouds, only_send_if_local=only_send_if_local,
+        )  # fmt: skip
+        return cast(Info, told)
 
     def prefetch(
         self,

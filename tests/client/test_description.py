@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import zipfile
 from pathlib import Path
 
 from image_cloud import errors
-from image_cloud.api import client_errors
+from image_cloud.api import answers, client_errors
 from image_cloud.api.problems import every_problem
 from image_cloud.config.sections import ENCODABLE, Resize
-from image_cloud.request.params import ImageParameters, ThumbnailParameters
+from image_cloud.request.params import ImageParameters, InfoParameters, ThumbnailParameters
+from image_cloud_client import Client
 from image_cloud_client import errors as clients
+from image_cloud_client.info import Info, Validators
 from image_cloud_client.options import IMAGE, THUMBNAIL
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +50,15 @@ def test_the_options_are_the_parameters_of_the_server() -> None:
     image = set(ImageParameters(Resize(), ENCODABLE).names())
     assert image - {"url", "use_alternative_clouds"} == IMAGE
     assert set(ThumbnailParameters(Resize()).names()) - {"url", "size"} == THUMBNAIL
+
+
+def test_what_is_known_of_a_picture_is_typed_as_the_server_describes_it() -> None:
+    [schema] = answers.INFO.media.values()
+    assert set(Info.__annotations__) == set(schema["properties"])
+    origin = schema["properties"]["origin"]
+    assert set(Validators.__annotations__) == set(origin["properties"])
+    accepted = set(inspect.signature(Client.info).parameters) - {"self"}
+    assert accepted == {one.name for one in InfoParameters().all()}
 
 
 def wheel(folder: Path, source: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -40,6 +41,20 @@ def one(stack: Stack, token: str) -> Iterator[Client]:
 
 def size_of(picture: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(picture)).size
+
+
+def test_what_is_known_of_a_picture(client: Client, origin: Origin) -> None:
+    content = jpeg(120, 90, seed=905)
+    url = origin.serve("/known.jpg", content)
+    with pytest.raises(errors.NotLocal):
+        client.info(url, only_send_if_local=True)
+    told = client.info(url)
+    assert (told["width"], told["height"], told["bytes"]) == (120, 90, len(content))
+    assert told["sha256"] == hashlib.sha256(content).hexdigest()
+    assert told["origin"] == {"etag": None, "last_modified": None}
+    assert client.info(url, max_age=0)["dhash"] == told["dhash"]
+    with pytest.raises(errors.OriginNotFound):
+        client.info(origin.url("/nothing.jpg"))
 
 
 def test_pictures(client: Client, origin: Origin) -> None:
