@@ -34,7 +34,7 @@ from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-RECORD_AT_ONCE = 500
+RECORD_AT_ONCE, FORGET_AT_ONCE = 500, 5000
 NOTE_AGE_S = 3.0  # younger notes are most likely on their way through a recorder
 LEFT_OVER_AGE_S = 3600.0
 SWEEP_EVERY_S = 600.0
@@ -105,8 +105,11 @@ class Janitor:
 
     def _forget_tombstones(self) -> None:
         before = self._cluster_clock.now() - self._tombstones_keep_s
-        with self._database.transaction() as cursor:
-            forgotten = catalog.forget_tombstones(cursor, before)
+        forgotten, found = 0, FORGET_AT_ONCE
+        while found == FORGET_AT_ONCE and self._go_on():
+            with self._database.transaction() as cursor:
+                found = catalog.forget_tombstones(cursor, before, FORGET_AT_ONCE)
+            forgotten += found
         forgotten = max(forgotten, self._store.tombstones.expire(before))
         if forgotten:
             log.info("event=tombstones_forgotten count=%d", forgotten)

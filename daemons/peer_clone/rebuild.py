@@ -42,7 +42,7 @@ class Rebuild:
 
     def step(self) -> bool:
         """Look once; rebuild if needed."""
-        self._guard.step()
+        self._guard.step(self._go_on)
         if self._guard.needs_rebuild() and self._rebuild():
             self._guard.rebuilt()
         return False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.peers import Peers
-from image_cloud.db import catalog, clones
+from image_cloud.db import catalog, clones, feed
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.record import Record
@@ -19,6 +19,8 @@ from image_cloud.storage.records import Records
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 5000
 
 
 class Resync:
@@ -54,9 +56,20 @@ class Resync:
                 known = [peer.name for peer in self._peers.all]
                 position = self._freshness.safe_position()
                 self._freshness.plan(catalog.keys_behind(cursor, position, known))
-            catalog.forget_all(cursor)
-            clones.rewind(cursor)
+            _, next_xid = feed.state(cursor)
+        if not self._forget(next_xid):
+            return  # it begins anew with the next process
+        with self._database.transaction() as cursor:
+            clones.rewind(cursor)  # last: what is still in the catalogue is not cloned
         self._freshness.begin()
+
+    def _forget(self, next_xid: int) -> bool:
+        """Take what is in the catalogue so far out of it; say whether all of it is out."""
+        key: str | None = ""
+        while key is not None and self._go_on():
+            with self._database.transaction() as cursor:
+                key = catalog.forget_after(cursor, key, next_xid, ROWS_AT_ONCE)
+        return key is None
 
     def step(self, caught_up: Set[str]) -> None:
         """End when every peer that answers was read to its end and nothing waits to be cloned."""

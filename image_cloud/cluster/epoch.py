@@ -13,12 +13,17 @@ from pathlib import Path
 
 from image_cloud.db import feed
 from image_cloud.db.connect import Database
+from image_cloud.db.feed import Position
 from image_cloud.errors import Resynchronising
 from image_cloud.process import json_file
+from image_cloud.process.steps import GoOn
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5.0
+ROWS_AT_ONCE = 5000
+NO_EPOCH = ""
+"""No feed has it: the file remembers it while a new epoch is being prepared."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +42,13 @@ class Known:
 class FeedGuard:
     """Compares the database with what the storage remembers of it.
 
-    `path` is the file that remembers.
+    `path` is the file that remembers.  A replaced database's rows are written again `rows_at_once`.
     """
 
-    def __init__(self, path: Path, database: Database) -> None:
+    def __init__(self, path: Path, database: Database, rows_at_once: int = ROWS_AT_ONCE) -> None:
         self._path = path
         self._database = database
+        self._rows_at_once = rows_at_once
 
     def check(self, epoch: str, next_xid: int) -> None:
         """Raise Resynchronising where the feed is not the remembered one: its epoch must end first."""
@@ -63,25 +69,39 @@ class FeedGuard:
         if known:
             json_file.write(self._path, dataclasses.replace(known, rebuild=False))
 
-    def step(self) -> bool:
+    def step(self, go_on: GoOn = lambda: True) -> bool:
         """Remember how far the feed is, or begin a new epoch; say whether one was begun.
 
-        Raises DatabaseUnavailable.
+        One that is broken off by `go_on` goes on with the next step.  Raises DatabaseUnavailable.
         """
         known = self._read()
         with self._database.transaction() as cursor:
             epoch, next_xid = feed.state(cursor)
-            replaced = known is not None and not known.is_same(epoch, next_xid)
-            if replaced:
+        replaced = known is not None and not known.is_same(epoch, next_xid)
+        if known and replaced:
+            if not self._prepare(known, go_on):
+                return False
+            with self._database.transaction() as cursor:
                 epoch = feed.renew(cursor)
                 _, next_xid = feed.state(cursor)
-        if known and replaced:
             log.warning("event=database_replaced epoch=%s known=%s", epoch, known.epoch)
         # Files without a file that remembers: an older storage, or a lost one; a rebuild tells.
         now = Known(epoch, next_xid, rebuild=replaced or known is None or known.rebuild)
         if now != known:
             json_file.write(self._path, now)
         return replaced
+
+    def _prepare(self, known: Known, go_on: GoOn) -> bool:
+        """Have the new feed hand out all rows: a dump's carry the old server's transactions.
+
+        That takes hours with 100 million rows; meanwhile the feed counts as replaced, whoever writes.
+        """
+        json_file.write(self._path, Known(NO_EPOCH, known.xid, rebuild=True))
+        place: Position | None = Position(NO_EPOCH)
+        while place and go_on():
+            with self._database.transaction() as cursor:
+                place = feed.rewrite(cursor, place, self._rows_at_once)
+        return place is None
 
     def _read(self) -> Known | None:
         return json_file.read(self._path, Known)

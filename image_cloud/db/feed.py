@@ -33,7 +33,14 @@ STATE = "SELECT epoch::text, pg_snapshot_xmax(pg_current_snapshot())::text FROM 
 # Rows from a dump carry the old server's transaction ids, which may lie ahead of this one's.
 RENEW = "UPDATE feed SET epoch = gen_random_uuid()"
 REWRITE = """
-    UPDATE images SET url = url WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())
+    WITH ahead AS MATERIALIZED (
+        SELECT key, xid, change FROM images
+        WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())
+          AND (xid, change) > (%(xid)s::xid8, %(change)s)
+        ORDER BY xid, change LIMIT %(limit)s
+    )
+    UPDATE images SET url = images.url FROM ahead WHERE images.key = ahead.key
+    RETURNING ahead.xid::text, ahead.change
 """
 HELD = """
     SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(changed_at)), 0)::float8
@@ -123,10 +130,19 @@ def of_key(cursor: Cursor, key: str) -> list[Change]:
     return [Change(*row) for row in cursor.fetchall()]
 
 
+def rewrite(cursor: Cursor, after: Position, limit: int) -> Position | None:
+    """Move up to `limit` rows behind `after` here whose transactions are still to come in this server.
+
+    Return the place of the last; None where there are no more.
+    """
+    cursor.execute(REWRITE, {"xid": str(after.xid), "change": after.change, "limit": limit})
+    moved = [(int(xid), change) for xid, change in cursor.fetchall()]
+    return Position(after.epoch, *max(moved)) if len(moved) == limit else None
+
+
 def renew(cursor: Cursor) -> str:
     """Begin a new epoch and return it: this database is not the one that followers know."""
     cursor.execute(RENEW)
-    cursor.execute(REWRITE)
     return state(cursor)[0]
 
 

@@ -9,6 +9,7 @@ A picture whose store is older than its tombstone may not come back, however lat
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -21,12 +22,15 @@ from image_cloud.storage import notes
 from image_cloud.storage.files import make_dir, unlink
 from image_cloud.storage.folders import PRIVATE_DIR
 
+LOOKED_AT = 10_000
+
 
 class Tombstones:
     """The tombstones below `root`, the storage folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._walk: Iterator[Tombstone] | None = None
         self._aside = f"{root}/quarantine"
 
     def find(self, key: str) -> Tombstone | None:
@@ -87,9 +91,16 @@ class Tombstones:
         if notes.read(path, Tombstone) == tombstone:
             unlink(path)
 
-    def expire(self, before: float) -> int:
-        """Remove tombstones older than `before`, blocks excepted; return how many."""
-        old = [one for one in self.all() if one.deleted_at < before and not one.blocked]
+    def expire(self, before: float, most: int = LOOKED_AT) -> int:
+        """Remove tombstones older than `before`, blocks excepted; return how many.
+
+        A call looks at `most`, and the next one at those behind them: there may be millions.
+        """
+        self._walk = self._walk or self.all()
+        seen = list(itertools.islice(self._walk, most))
+        if len(seen) < most:
+            self._walk = None
+        old = [one for one in seen if one.deleted_at < before and not one.blocked]
         for one in old:
             unlink(self._path(one.key))
         return len(old)

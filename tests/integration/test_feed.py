@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import threading
 import time
@@ -265,3 +266,26 @@ def test_rows_of_a_dump_from_a_server_that_was_further_are_handed_out(
     (tmp_path / "feed.json").write_text('{"epoch": "another", "xid": 1}')
     assert FeedGuard(tmp_path / "feed.json", database).step()
     assert Reader(settings).read() == 1
+
+
+def test_rows_of_a_dump_are_written_again_in_pieces_that_may_be_broken_off(
+    settings: Settings, tmp_path: Path
+) -> None:
+    database, path = Database(settings), tmp_path / "feed.json"
+    with database.transaction() as cursor:
+        catalog.upsert(cursor, [record(number) for number in range(35)])
+        cursor.execute("update images set xid = (999999999 + change % 5)::text::xid8")
+    path.write_text('{"epoch": "another", "xid": 1}')
+    guard, pieces = FeedGuard(path, database, rows_at_once=10), itertools.count()
+    assert not guard.step(lambda: next(pieces) < 2)
+    assert Reader(settings).read(100) == 20
+    with database.transaction() as cursor:
+        state = feed.state(cursor)
+    with pytest.raises(Resynchronising):  # however many transactions there were meanwhile
+        guard.check(*state)
+    assert guard.step()
+    assert Reader(settings).read(100) == 35
+    with database.transaction() as cursor:
+        cursor.execute("select count(*) from images group by xid")
+        assert sorted(count for (count,) in cursor.fetchall()) == [5, 10, 10, 10]
+        guard.check(*feed.state(cursor))

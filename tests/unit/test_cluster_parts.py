@@ -105,6 +105,14 @@ def test_tombstones_expire_and_blocks_do_not(store: Store) -> None:
     assert [stone.key for stone in store.tombstones.all()] == [KEY]
 
 
+def test_tombstones_expire_some_at_a_time(store: Store) -> None:
+    for number, key in enumerate(KEYS[:5]):
+        store.bury(Tombstone(key, f"http://shop.example/{number}", 10.0), now=20.0)
+    assert [store.tombstones.expire(11.0, most=2) for _ in range(4)] == [2, 2, 1, 0]
+    store.bury(Tombstone(KEYS[0], "http://shop.example/0", 10.0), now=20.0)
+    assert store.tombstones.expire(11.0, most=2) == 1
+
+
 def test_of_two_stores_the_newer_stays(store: Store) -> None:
     keep(store, 10.0, b"new")
     keep(store, 9.0, b"old")
