@@ -326,3 +326,18 @@ def test_a_batch_that_wants_young_pictures(stack: Stack, origin: Origin) -> None
     }
     assert get(stack, "/get_image", url=urls["changed"]).content == NEW
     assert get(stack, "/get_image", url=urls["broken"]).content == OLD
+
+
+def test_a_list_of_urls_is_asked_for_again(stack: Stack, origin: Origin, tmp_path: Path) -> None:
+    shop = Versions(OLD)
+    url = origin.behave("/listed.jpg", shop)
+    shown(stack, url)
+    (tmp_path / "urls").write_text(f"{url}\n")
+    elsewhere = ("--url", stack.url, "--token-file", str(stack.home / "token"))
+    command = (*elsewhere, "prefetch", str(tmp_path / "urls"), "--wait", "--json")
+    run(tmp_path, *command, "--max-age", "86400")
+    assert shop.sent == [200], "it is here, and young"
+    shop.put(NEW)
+    assert json.loads(run(tmp_path, *command, "--max-age", "0").stdout)["done"] == 1
+    assert shown(stack, url)[0] == NEW
+    assert run(tmp_path, *command, "--max-age", "-1").returncode == 2

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from image_cloud.cli.access import CommandError
 from image_cloud.cli.batches.client import AWAY_S, BatchClient
 from image_cloud.cli.node_client import NodeClient, add_options
-from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS
+from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS, MOST_AGE_S
 
 POLL_S = 0.5
 PATIENCE_S = 60.0  # without --wait
@@ -39,6 +39,10 @@ def add_commands(commands: Any) -> None:
     prefetch.add_argument(
         "--callback", metavar="URL", help="a URL that is told of each batch's end"
     )
+    prefetch.add_argument(
+        "--max-age", type=int, metavar="SECONDS",
+        help="ask origins again for pictures last seen there longer ago; default: stored ones are good",
+    )  # fmt: skip
     prefetch.add_argument("--priority", type=int, default=0, help="higher goes first; default: 0")
     prefetch.add_argument("--json", action="store_true", help="as JSON, when all is done")
     add_options(prefetch)
@@ -49,6 +53,8 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
     """Hand over, wait, and say what failed."""
     patience_s = float("inf") if arguments.wait else PATIENCE_S
     client = BatchClient(NodeClient.of(arguments), patience_s)
+    if not 0 <= (arguments.max_age or 0) <= MOST_AGE_S:
+        raise CommandError(f"--max-age: expected 0 to {MOST_AGE_S} seconds")
     if not (arguments.file or arguments.batch):
         raise CommandError("prefetch: give a FILE of URLs, or --batch ID")
     answers = [] if arguments.batch else list(_handed_over(client, arguments))
@@ -67,8 +73,8 @@ def run_prefetch(arguments: argparse.Namespace) -> int:
 def _handed_over(client: BatchClient, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Hand the file's URLs over; yield the node's answers."""
     options = {"thumbnails": _sizes(arguments.thumbnails), "priority": arguments.priority}
-    if arguments.callback:
-        options["callback"] = arguments.callback
+    more = {"callback": arguments.callback, "max_age": arguments.max_age}
+    options |= {name: value for name, value in more.items() if value is not None}
     with _opened(arguments.file) as lines:
         for body in bodies(lines, options):
             answer = client.post(body)
