@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from falcon_app.http_errors import App
 from image_cloud.config import Config, config_from_environment
 from image_cloud.fetch.placeholder import fallback_problems
 from image_cloud.node import Node
+from image_cloud.request.params import thumbnail_recipe
 from image_cloud.request.writable import format_problems
 
 FOR_PAGES = "HTTP_X_IMAGE_CLOUD_PAGES"  # in the WSGI environment
@@ -67,8 +69,16 @@ def start() -> None:
     pool = os.environ["IMAGE_CLOUD_POOL"]
     if pool == "fetch":
         node().recorder.start()
+        _warm(node())
     elif pool == "control":
         node().listener.start()
+
+
+def _warm(ready: Node) -> None:
+    """Have the picture that is sent in place of others made in the sizes of thumbnails."""
+    resize = ready.config.resize
+    recipes = [thumbnail_recipe(size, resize) for size in resize.thumbnail_sizes]
+    threading.Thread(target=ready.placeholder.warm, args=(recipes,), daemon=True).start()
 
 
 def end() -> None:

@@ -27,8 +27,10 @@ from image_cloud.explain.everywhere import Everywhere
 from image_cloud.explain.here import Here
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.audit import Auditor
+from image_cloud.fetch.fallback_files import FallbackFiles
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache
+from image_cloud.fetch.placeholder import Placeholder
 from image_cloud.fetch.unstored import Unstored, folder_of
 from image_cloud.history.visits import Visits
 from image_cloud.origin import Origin
@@ -231,6 +233,11 @@ class Node:
         """What has variants made, and keeps them."""
         turns: Flights[Made] = Flights(self._lock_file("decoding"), 2 * self._decoding_s())
         return Maker(self.store, self.failures, self.decoder, turns, self.config.resize)
+
+    @cached_property
+    def placeholder(self) -> Placeholder:
+        """The picture that is sent in place of one that cannot be had."""
+        return Placeholder.of(self.config.http, self.maker.resize, FallbackFiles(self.storage))
 
     @cached_property
     def facts(self) -> FactsMaker:

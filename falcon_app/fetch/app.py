@@ -11,7 +11,6 @@ from falcon_app.http_errors import App, new_app
 from image_cloud.fetch.fallback import FallbackFetcher
 from image_cloud.fetch.fetcher import Fetcher
 from image_cloud.fetch.info import InfoFetcher, Infos
-from image_cloud.fetch.placeholder import Placeholder
 from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
@@ -29,7 +28,8 @@ def create_fetch(node: Node) -> App:
     tls_context(node.config.download.ca_file)  # so that the workers share it
     fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
     fresh = FreshFetcher(fetcher, node.refresher)
-    placeholder = Placeholder.of(node.config.http, node.maker.resize)
+    placeholder = node.placeholder
+    placeholder.publish()
     app = new_app()
     app.add_route("/health", Health())
     for address in ("/_fetch", "/_variant"):  # nginx has a queue for each

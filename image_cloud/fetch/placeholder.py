@@ -6,12 +6,14 @@ import base64
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from image_cloud.config import Config
 from image_cloud.config.sections import Http
 from image_cloud.errors import ImageCloudError
+from image_cloud.fetch.fallback_files import FallbackFiles
 from image_cloud.picture.formats import HEAD_BYTES, sniff
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Original
@@ -26,6 +28,7 @@ GREY_PNG = base64.b64decode(
     "7W8GoAAAAAAAAAAAAAAAAAAAAAAAAACAN0+wAAGUQRhcAAAAAElFTkSuQmCC"
 )
 """Neutral grey, 400 x 400."""
+WARM_TRIES, WARM_WAIT_S = 30, 1.0
 MOST_KEPT, MOST_KEPT_BYTES = 200, 1 << 20
 
 Resize = Callable[[bytes, Original, Recipe], bytes]
@@ -34,30 +37,51 @@ Resize = Callable[[bytes, Original, Recipe], bytes]
 class Placeholder:
     """Gives `data`, resized by `resize`, in the size of a picture; of `ground` where it is padded with that.
 
-    Each process keeps the sizes that were asked for.  Safe for any number of threads.
+    Each process keeps the sizes that were asked for, and nginx finds them in `files`.
+    Safe for any number of threads.
     """
 
-    def __init__(self, data: bytes, resize: Resize, status: int, ground: str = "") -> None:
+    def __init__(
+        self,
+        data: bytes,
+        resize: Resize,
+        status: int,
+        files: FallbackFiles,
+        ground: str = "",
+    ) -> None:
         format = sniff(data[:HEAD_BYTES])
         if format is None:
             raise ValueError("not a picture")
         self._raw = SendFallback(data, format.extension, status)
         self._original = Original(key_of("image-cloud fallback"), format.extension)
         self._resize = resize
+        self._files = files
         self._ground = ground
         self._kept: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, settings: Http, resize: Resize) -> Placeholder:
+    def of(cls, settings: Http, resize: Resize, files: FallbackFiles) -> Placeholder:
         """Return the ini's picture, and the grey one where there is none or it cannot be read."""
         status = int(settings.fallback_status)
         try:
             if settings.fallback_image:
-                return cls(Path(settings.fallback_image).read_bytes(), resize, status)
+                return cls(Path(settings.fallback_image).read_bytes(), resize, status, files)
         except (OSError, ValueError) as error:
             log.error("event=fallback_image_unusable error=%r", str(error))
-        return cls(GREY_PNG, resize, status, GREY)
+        return cls(GREY_PNG, resize, status, files, GREY)
+
+    def publish(self) -> None:
+        """Have nginx send this picture, and none of an earlier one."""
+        self._files.publish(self._raw.data, self._raw.extension)
+
+    def warm(self, recipes: Iterable[Recipe], wait: Callable[[float], object] = time.sleep) -> None:
+        """Have what is asked for most made before it is missed; the decoder may take a while to start."""
+        for recipe in recipes:
+            for _ in range(WARM_TRIES):
+                if recipe.auto or self._files.has(recipe) or self.step(recipe) is not self._raw:
+                    break
+                wait(WARM_WAIT_S)
 
     def step(self, recipe: Recipe | None) -> SendFallback:
         """Return the picture in the size that `recipe` asks for, as it is where it cannot be resized."""
@@ -66,6 +90,8 @@ class Placeholder:
         wanted = self._filling(recipe)
         try:
             data = self._made(wanted)
+            if not self._files.has(recipe):
+                self._files.keep(recipe, data)
             extension = wanted.name_of(data).rpartition(".")[2]
             return dataclasses.replace(self._raw, data=data, extension=extension)
         except ImageCloudError as error:

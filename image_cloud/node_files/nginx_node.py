@@ -74,7 +74,7 @@ map "" $image_cloud_private_cache_control {{
 {cors}
 {old_pictures}# What nginx must know to name a stored variant (nginx/lua/hot_path.lua).
 init_by_lua_block {{
-    hot_path = require("hot_path")
+    fallback, hot_path = require("fallback"), require("hot_path")
     hot_path.configure({{
         thumbnails = {{
 {thumbnails}
@@ -92,6 +92,7 @@ init_by_lua_block {{
         least_age = {least_age:g},
         refresh_after = {refresh_after},
         storage = "{storage}",
+        fallback_status = {fallback_status},
         extensions = {{ {extensions} }},
     }})
 {configure_old}    request_body = require("request_body")
@@ -243,5 +244,6 @@ def _hot_path(config: Config) -> dict[str, object]:
         "verdict_s": config.tokens.verdict_keep,
         "least_age": config.refresh.least_age,
         "refresh_after": f"{config.refresh.after:g}" if config.refresh.after else "nil",
+        "fallback_status": config.http.fallback_status,
         "extensions": ", ".join(f'"{extension}"' for extension in EXTENSIONS.values()),
     }

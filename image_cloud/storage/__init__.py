@@ -11,6 +11,7 @@
     failures/ab/cd/<key>.<kind>.json    what failed, and until when that stands         failures.py
     quarantine/                         damaged originals, set aside                    store.py
     incoming/, variants/.incoming/      files on their way, where they need a name      new_file.py
+    fallback/                           what is sent for a missing picture   fetch/fallback_files.py
     cluster/, domains/                  what other parts remember beside the pictures
 
 Where the origin was sent credentials, `<key>` is `<key>.private` in the first two lines, and whoever sends

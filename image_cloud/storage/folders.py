@@ -9,7 +9,7 @@ from image_cloud.storage.files import make_dir
 PRIVATE_DIR, PRIVATE_FILE = 0o750, 0o640
 FOLDERS = (
     "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
-    "domains", "variants", "variants/.incoming", "failures", "checked",
+    "domains", "variants", "variants/.incoming", "failures", "checked", "fallback",
 )  # fmt: skip
 
 

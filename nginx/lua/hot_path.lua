@@ -7,6 +7,7 @@
 local accept = require "accept"
 local base = require "resty.core.base"
 local bit = require "bit"
+local fallback = require "fallback"
 local ffi = require "ffi"
 local generations = require "generations"
 local old_pictures = require "old_pictures"
@@ -257,6 +258,14 @@ local function credential_of(parameter)
     return parameter and find(parameter, "^[%w_~.-]+$") and parameter, parameter
 end
 
+-- Say whether a request has exactly one credential: nobody knows whether it is good while the front pool is away.
+local function has_credential(found)
+    if found.signature then
+        return not (found.token or var.http_authorization or var.http_x_image_cloud_token)
+    end
+    return credential_of(found.token) and true or false
+end
+
 -- Return whose the request's one credential is, if the front pool let it read a moment ago. Only plain ones have a
 -- verdict; the blank in an Authorization header keeps them apart from tokens.
 local function reader(parameter)
@@ -449,6 +458,7 @@ function M.configure(given)
     settings = given
     variant_name.configure(given)
     accept.configure(given)
+    fallback.configure(given)
 end
 
 -- Return the path of the wanted thumbnail below the storage.
@@ -521,6 +531,19 @@ function M.bound()
     if not find(cache_control, "no-store", 1, true) then
         ngx.header["Cache-Control"] = within(cache_control, math.max(0, expires - ngx.time()))
     end
+end
+
+-- Return the path of what is sent below the storage, where a pool is full or away and the client wants another picture
+-- then; "" where it gets the problem.
+function M.fallback()
+    local method = var.image_cloud_method
+    if ngx.status ~= 503 or var.image_cloud_fallback_file ~= "" or (method ~= "GET" and method ~= "HEAD") then
+        return ""
+    end
+    local found = plain(var.request_uri)
+    local is_good = found and found.url and find(decoded(found.url) or "", "^[hH][tT][tT][pP][sS]?://.")
+        and (not found.max_age or age_of(found.max_age)) and has_credential(found)
+    return is_good and fallback.path_for(match(var.request_uri, "^[^?]+"), found, is_there) or ""
 end
 
 -- Return all that came in the header X-Image-Cloud-Token, joined with commas, for the front pool to judge.

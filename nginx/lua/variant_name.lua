@@ -119,6 +119,17 @@ function M.configure(given)
     settings = given
 end
 
+-- Say whether a parameter is a boolean that is set.
+function M.is_set(text)
+    return text and BOOLEANS[lower(text)] == true
+end
+
+-- Say whether the parameters, none of which asks for a size, are well-formed.
+function M.is_original(found)
+    local has_size = found.width or found.height or boolean(found.trim, false) ~= false
+    return not has_size and M.of(setmetatable({ width = "1" }, { __index = found })) ~= nil
+end
+
 -- Say whether a text is a boolean in its usual spelling.
 function M.is_flag(text)
     return BOOLEANS[text] ~= nil

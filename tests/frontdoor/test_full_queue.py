@@ -8,12 +8,14 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import SETTINGS
 from tests.frontdoor.asking import Asking
 from tests.frontdoor.client import eventually, get, jpeg, problem
+from tests.frontdoor.test_fallback import replaced
 from tests.origin import Gate, Origin, answer
 from tests.stack.running import Stack
 
@@ -45,6 +47,7 @@ def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> No
         refused = get(narrow, "/get_image", url=origin.serve(f"/more{turn}.jpg", jpeg(seed=2)))
         problem(refused, 503, "busy")
         assert refused.headers["Retry-After"]
+        check_fallbacks(narrow, origin.url(f"/other{turn}.jpg"))
         assert not asking.answers, "refused while the others still wait"
         assert get(narrow, "/get_thumbnail", url=hit).headers["X-Cache"] == "HIT"
         for number in range(8):  # what is known needs no place, whichever worker of nginx is asked
@@ -55,6 +58,29 @@ def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> No
         assert asking.statuses() == [404] * ROOM
     more = origin.serve("/more0.jpg", jpeg(seed=2))
     assert get(narrow, "/get_image", url=more).status_code == 200, "there is room again"
+
+
+def check_fallbacks(narrow: Stack, url: str) -> None:
+    """Check that nginx sends another picture to whoever wants it, and hides no error with it."""
+    for path, parameters, size in (
+        ("/get_thumbnail", {}, (200, 200)),
+        ("/get_thumbnail", {"size": 400}, (400, 400)),
+        ("/iproxy.php", {"size": 100}, (100, 100)),
+        ("/get_image", {}, (400, 400)),
+        ("/get_image", {"resize_width": 90, "resize_height": 40}, (400, 400)),  # never asked for
+        ("/get_thumbnail", {"format": "auto"}, (400, 400)),
+    ):
+        image = replaced(get(narrow, path, url=url, fallback="true", **parameters))
+        assert image.size == size, (path, parameters)
+        head = get(narrow, path, "HEAD", url=url, fallback="1", **parameters)
+        assert (head.status_code, head.content) == (200, b"")
+    refused: tuple[dict[str, Any], ...] = (
+        {"fallback": "false"}, {}, {"fallback": "1", "no_image": "1"},
+    )  # fmt: skip
+    for parameters in refused:
+        problem(get(narrow, "/get_image", url=url, **parameters), 503, "busy")
+    conditional = {"If-None-Match": "*", "Range": "bytes=0-9"}
+    replaced(get(narrow, "/get_thumbnail", url=url, fallback="true", headers=conditional))
 
 
 def test_a_full_decoder_refuses_at_once(narrow: Stack, origin: Origin) -> None:
