@@ -1,6 +1,6 @@
-"""Simulates clusters of 4 to 256 nodes: balance, share moved, clone traffic, time to refill a lost node.
+"""Simulates clusters of 4 to 256 nodes: balance, share moved, clone traffic, time to refill a lost node, polls.
 
-.venv/bin/python -m bench.scaling        # table on standard output, chart in docs/scaling.svg
+.venv/bin/python -m bench.scaling        # tables on standard output, chart in docs/scaling.svg
 
 The bids are the product's own (image_cloud/cluster/placement.py); only time and network are computed.
 """
@@ -15,9 +15,13 @@ import heapq
 from collections.abc import Callable
 from pathlib import Path
 
+from daemons.peer_clone.follower import PROBE_S
+from image_cloud.cluster.feed_page import MOST_WAITING, RECHECK_S
 from image_cloud.cluster.placement import weight
+from image_cloud.config.sections import Cluster
 
 SIZES = (4, 16, 64, 256)
+FEED_SIZES = (4, 16, 32, 64, 128, 256)
 REPLICAS = (0, 3, 2)  # 0: a copy on every node
 PICTURES = 30_000
 STORE_BYTES = 10 * 10**12  # of all pictures together, each counted once
@@ -39,6 +43,47 @@ class Row:
     copies_per_store: int
     node_tb: float
     refill_h: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Feeds:
+    """What following the feeds of `nodes` costs each of them, with one process of the pool fetch.
+
+    Rates are a second's, while nothing is stored: polls that end without news and are asked again, and looks
+    at the node's own database for those that wait.  `lines` is how often a node reads of one store.
+    """
+
+    nodes: int
+    polls: int
+    asked: float
+    looks: float
+    lines: dict[int, int]
+
+
+def follow(nodes: int) -> Feeds:
+    """Return what each of `nodes` that follow all others does."""
+    polls = nodes - 1
+    waiting = min(polls, MOST_WAITING)
+    at_once = (polls - waiting) / PROBE_S
+    asked = waiting / Cluster().poll + at_once
+    lines = {replicas: min(replicas or polls, polls) for replicas in REPLICAS}
+    return Feeds(nodes, polls, asked, waiting / RECHECK_S + at_once, lines)
+
+
+def feeds_table(found: list[Feeds]) -> str:
+    """Return them as Markdown, beside what is left with shared storage."""
+    head = (
+        "nodes", "polls a node keeps", "in the cluster", "asked again, 1/s", "looks at the database, 1/s",
+        *(f"lines a store, {name}" for name in NAMES.values()), "with shared storage",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for one in found:
+        cells = (
+            one.nodes, one.polls, f"{one.nodes * one.polls:,}", f"{one.asked:.0f}", f"{one.looks:.0f}",
+            *one.lines.values(), "no poll",
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
 def simulate(count: int, keys: list[str]) -> list[Row]:
@@ -137,6 +182,7 @@ def main() -> None:
     rows = [row for count in SIZES for row in simulate(count, keys)]
     arguments.chart.write_text(chart(rows))
     print(table(rows))
+    print(f"\n{feeds_table([follow(nodes) for nodes in FEED_SIZES])}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Evicts the least recently used variants, which can be made again: beyond a limit, and on a full disk.
 
 A walk over all of them, a bounded piece at each step, adds up their bytes by the minute of their last
-use.  What is too much then names a minute, and the next walk removes what was used before it.
+use.  What is too much then names a minute, and the next walk removes what was used before it.  A disk that
+fills up in the middle of a walk, which may take hours, goes by what the walk before has found.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from image_cloud.metrics.definitions import (
@@ -60,6 +61,7 @@ class Eviction:
         self._walk = self._variants()
         self._used: dict[str, int] = {}
         self._by_use: dict[int, Room] = {}
+        self._found_before: dict[int, Room] = {}
         self._before = 0  # bucket: what was used earlier goes, and part of this one
         self._to_free = NONE
         self._is_stuck = False
@@ -79,6 +81,8 @@ class Eviction:
         """Look at a piece of the variants; say whether to go on at once, since there is too much."""
         self._is_stuck = False
         is_full = bool(self._space.lacking())
+        if is_full and not self._to_free:
+            self._choose(self._found_before)
         for number, (relative, path) in enumerate(self._walk):
             self._look_at(relative, path)
             if number + 1 >= self._files_per_step:
@@ -120,16 +124,21 @@ class Eviction:
         VARIANTS.set(total.inodes)
         VARIANTS_BYTES.set(total.bytes)
         VARIANTS_LIMIT.set(self._max_bytes)
+        self._choose(self._by_use)
+        self._found_before, self._by_use = self._by_use, {}
+
+    def _choose(self, by_use: Mapping[int, Room]) -> None:
+        """Decide what goes, where there is too much: the bytes, and the minute up to which it was used."""
+        total = functools.reduce(_sum, by_use.values(), NONE)
         self._to_free = self._too_much(total)
         found = NONE
-        for bucket in sorted(self._by_use) if self._to_free else ():
+        for bucket in sorted(by_use) if self._to_free else ():
             self._before = bucket
-            found = _sum(found, self._by_use[bucket])
+            found = _sum(found, by_use[bucket])
             if not _sum(self._to_free, found, -1):
                 break
         if self._to_free:
             log.info("event=evicting bytes=%d total=%d", self._to_free.bytes, total.bytes)
-        self._by_use.clear()
 
     def _too_much(self, total: Room) -> Room:
         """Return what has to go, as far as it is there."""

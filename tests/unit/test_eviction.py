@@ -127,6 +127,16 @@ def test_on_a_full_disk_the_least_recently_used_go_although_they_are_few(
     assert [path.exists() for path in paths] == [True] * 6 + [False] * 4
 
 
+def test_a_disk_that_fills_up_within_a_walk_has_room_before_its_end(tmp_path: Path) -> None:
+    paths = [store(tmp_path, number, age_s=number * 3600) for number in range(20)]
+    lacking = [NONE]
+    one = Eviction(tmp_path, 10**9, Disk(lambda: lacking[0]), lambda: NOW, files_per_step=10)
+    run(one, 3)  # a whole walk, which ends with a step that finds no more
+    lacking[0] = Room(20 * SIZE, 0)
+    assert one.step()
+    assert sum(path.exists() for path in paths) == 10
+
+
 def test_a_disk_full_of_originals_is_not_walked_without_pause(tmp_path: Path) -> None:
     path = store(tmp_path, 1, age_s=0)
     one = Eviction(tmp_path, 10**12, Disk(lambda: Room(10**9, 0)), lambda: NOW)
