@@ -29,6 +29,7 @@ RUNS = (
     "nginx/test_*.py",
     "prefetch/test_*.py",
     "frontdoor/test_[a-g]*.py",
+    "shared_storage/test_*.py",
     "pages/test_*.py",
     "integration/**/test_*.py",
     "unit/test_*.py",
