@@ -9,7 +9,7 @@ export PYTHON IMAGING
 PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
-TEST_PACKAGES := git iproute2 prometheus plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium php-cli nodejs
+TEST_PACKAGES := git bindfs iproute2 prometheus plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium php-cli nodejs
 
 STACK := .venv/bin/python -m image_cloud.stack
 

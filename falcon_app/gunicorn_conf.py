@@ -61,6 +61,8 @@ elif _pool == "fetch":
     worker_class, workers = KEEPING, _pools.fetch_workers or _usual_workers
     # As many as nginx lets in, whichever worker it is: none of them waits for a thread.
     threads = max(_pools.fetch_threads, _pools.fetch_queue) + SPARE_THREADS
+    if _config.cluster.shared_storage:
+        threads += _pools.fetch_queue  # for originals that this pool reads in nginx's place
     keepalive = 75
 else:
     worker_class, workers = KEEPING, 1

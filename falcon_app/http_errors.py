@@ -58,7 +58,7 @@ def _on_falcon_error(
 ) -> None:
     status, known = error.status_code, of_the_server(error.status_code)
     bad = Problem(status, "bad_request", error.title or "Bad request", error.description or "")
-    problem = known if known and status in (404, 405) else bad
+    problem = known if known and status in (404, 405, 412) else bad
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
     _answer(req, resp, status, problem.code, problem.title, problem.advice or problem.title)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import resource
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -51,10 +53,14 @@ from image_cloud.refresh.refresher import Refresher
 from image_cloud.request.tokens import TokenStore
 from image_cloud.similar.search import Similar
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.guard.guarded import Guard
+from image_cloud.storage.guard.outage import Outage
+from image_cloud.storage.guard.pulse import Pulse
 from image_cloud.storage.incoming import MemoryBudget
+from image_cloud.storage.local.lease import Lease
 from image_cloud.storage.recorder import Recorder
 from image_cloud.storage.space import Room
-from image_cloud.storage.store import Store
+from image_cloud.storage.store import Store, require_good_variants
 
 GRACE_S = 5.0
 TELL_EVERY_S = 60.0
@@ -72,6 +78,7 @@ class Node:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.storage = Path(config.storage.path)
+        self.local = Path(config.storage.local)
         self.run = Path(config.node.run)
 
     # --- this node's pictures ----------------------------------------------------------------
@@ -80,13 +87,34 @@ class Node:
     def store(self) -> Store:
         """The node's pictures."""
         s = self.config.storage
-        return Store.at(self.storage, Room(s.min_free_bytes, s.min_free_inodes))
+        room = Room(s.min_free_bytes, s.min_free_inodes)
+        return Store.at(
+            self.storage, room, local=self.local, lease=self.lease, guard=self.storage_guard
+        )
+
+    @cached_property
+    def storage_guard(self) -> Guard:
+        """What knows whether the storage works; one that several nodes share may not even answer."""
+        is_far = self.config.cluster.shared_storage
+        return Guard(Pulse(self.storage) if is_far else None)
+
+    @cached_property
+    def lease(self) -> Lease | None:
+        """Whether the variants may be believed; None where no other node changes their originals."""
+        is_apart = self.config.cluster.shared_storage and self.local != self.storage
+        return Lease(self.local) if is_apart else None
+
+    @property
+    def variants_check(self) -> Callable[[], None] | None:
+        """What raises Unavailable where variants on a disk of their own are in trouble."""
+        check = functools.partial(require_good_variants, self.store)
+        return check if self.local != self.storage else None
 
     @cached_property
     def failures(self) -> Failures:
         """What failed, and until when that stands."""
         wait_s = self.config.politeness.longest_retry_after_interactive
-        return Failures(self.storage, self.config.failures, longest_wait_s=wait_s)
+        return Failures(self.local, self.config.failures, longest_wait_s=wait_s)
 
     @cached_property
     def database(self) -> Database:
@@ -114,7 +142,7 @@ class Node:
     def origin(self) -> Origin:
         """The client that downloads."""
         download = self.config.download
-        last_good = self.storage / "domains" / ".last_good_origins"
+        last_good = self.local / "domains" / ".last_good_origins"
         headers = OriginsFile(Path(download.origins_file), last_good)
         return Origin(download, self.config.resize.formats, headers)
 
@@ -122,7 +150,7 @@ class Node:
     def limits(self) -> LimitsFile:
         """How many downloads each domain may have at once."""
         file = Path(self.config.politeness.limits_file)
-        return LimitsFile(file, self.storage / "domains" / ".last_good_limits")
+        return LimitsFile(file, self.local / "domains" / ".last_good_limits")
 
     @property
     def slots_file(self) -> LockFile:
@@ -132,7 +160,7 @@ class Node:
     @cached_property
     def domains(self) -> Domains:
         """The domains in trouble."""
-        return Domains(self.storage / "domains", self.slots_file, self.config.politeness)
+        return Domains(self.local / "domains", self.slots_file, self.config.politeness)
 
     @cached_property
     def gate(self) -> Gate:
@@ -160,6 +188,7 @@ class Node:
             peers=self.peers,
             clock=self.clock,
             unstored=self.unstored,
+            outage=Outage(self.database),
         )
 
     @cached_property
@@ -168,8 +197,10 @@ class Node:
         s = self.config.storage
         return Unstored(folder_of(self.config.node.run), s.unstored_kept_bytes, s.unstored_keep)
 
-    def _lock_file(self, name: str) -> LockFile:
-        return LockFile(self.storage / "incoming" / f".{name}", self.run / "pools" / f"{name}.lock")
+    def _lock_file(self, name: str, root: Path | None = None) -> LockFile:
+        path = (root or self.storage) / "incoming" / f".{name}"
+        stand_in = self.run / "pools" / f"{name}.lock"
+        return LockFile(path, stand_in, self.storage_guard.run)
 
     def _arrivals(self) -> Arrivals:
         budget = MemoryBudget(self.config.storage.unstored_max_bytes)
@@ -231,13 +262,14 @@ class Node:
     @cached_property
     def maker(self) -> Maker:
         """What has variants made, and keeps them."""
-        turns: Flights[Made] = Flights(self._lock_file("decoding"), 2 * self._decoding_s())
+        lock_file = self._lock_file("decoding", self.local)
+        turns: Flights[Made] = Flights(lock_file, 2 * self._decoding_s())
         return Maker(self.store, self.failures, self.decoder, turns, self.config.resize)
 
     @cached_property
     def placeholder(self) -> Placeholder:
         """The picture that is sent in place of one that cannot be had."""
-        return Placeholder.of(self.config.http, self.maker.resize, FallbackFiles(self.storage))
+        return Placeholder.of(self.config.http, self.maker.resize, FallbackFiles(self.local))
 
     @cached_property
     def facts(self) -> FactsMaker:
@@ -336,9 +368,14 @@ class Node:
         """Where the audit keeps its place."""
         return self.storage / "cluster"
 
+    @property
+    def variants_note(self) -> Path:
+        """Where the cloning daemon keeps up to where it knows what other nodes changed."""
+        return self.local / "cluster" / "variants.json"
+
     def _own_file(self, name: str) -> Path:
         """Return a file of this node alone: nodes that share a storage have one each."""
-        return self.storage / "cluster" / f"{self.config.node.name}.{name}"
+        return self.local / "cluster" / f"{self.config.node.name}.{name}"
 
 
 def _most_downloads() -> int:

@@ -74,7 +74,10 @@ class Pools:
         way = [pool]
         while (target := came.headers.get("X-Accel-Redirect")) and len(way) < MOST_STEPS:
             if target.startswith("/_files/"):
-                data = (self._node.storage / target.removeprefix("/_files/")).read_bytes()
+                relative = target.removeprefix("/_files/")
+                is_variant = relative.startswith("variants/")
+                root = self._node.local if is_variant else self._node.storage
+                data = (root / relative).read_bytes()
                 return Answer(came.status_code, came.headers, data, way)
             pool = NEXT[target.partition("?")[0]]
             way.append(pool)

@@ -7,7 +7,6 @@ fills up in the middle of a walk, which may take hours, goes by what the walk be
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import logging
@@ -24,6 +23,7 @@ from image_cloud.metrics.definitions import (
     VARIANTS_LIMIT,
 )
 from image_cloud.storage.files import walk
+from image_cloud.storage.local.variants import MADE_OF, remove_if_empty
 from image_cloud.storage.space import NONE, Room, Space
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,8 @@ class Eviction:
         if is_full and not self._to_free:
             self._choose(self._found_before)
         for number, (relative, path) in enumerate(self._walk):
-            self._look_at(relative, path)
+            if not relative.endswith(f"/{MADE_OF}"):  # it goes with the last variant
+                self._look_at(relative, path)
             if number + 1 >= self._files_per_step:
                 break
         else:
@@ -115,8 +116,7 @@ class Eviction:
         EVICTED.add()
         EVICTED_BYTES.add(by=taken.bytes)
         self._to_free = _sum(self._to_free, taken, -1)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(f"{self._root}/variants/{relative}"))  # goes where it is empty
+        remove_if_empty(Path(f"{self._root}/variants/{relative}").parent)
 
     def _plan(self) -> None:
         """Decide after a whole walk what the next one removes."""

@@ -140,14 +140,12 @@ class Janitor:
 
     def _left_overs(self) -> Iterator[Path]:
         """Yield what is left over if it is old."""
-        for folder in (
-            self._store.root / "incoming",
-            self._store.root / "variants" / ".incoming",
-        ):
-            yield from (path for path in _files(folder) if path.name not in LOCK_FILES)
-        for name in ("cluster", "domains"):
-            files = _files(self._store.root / name)
-            yield from (path for path in files if json_file.is_temporary(path.name))
+        for root in {self._store.root, self._store.local}:
+            yield from (path for path in _files(root / "incoming") if path.name not in LOCK_FILES)
+            for name in ("cluster", "domains"):
+                files = _files(root / name)
+                yield from (path for path in files if json_file.is_temporary(path.name))
+        yield from _files(self._store.local / "variants" / ".incoming")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -173,7 +171,7 @@ def create(node: Node, runner: Runner) -> Janitor:
         node.unstored,
         node.database,
         Uses(node.run / "pools" / "uses"),
-        Eviction(node.storage, config.storage.variants_max_bytes, node.store.space),
+        Eviction(node.local, config.storage.variants_max_bytes, node.store.variants_space),
         config.janitor.interval,
         node.clock,
         config.cluster.tombstone_days * DAY_S,

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from daemons.loop import Runner
+from daemons.peer_clone.changes_elsewhere import ChangesElsewhere
 from daemons.peer_clone.cloner import Cloner
 from daemons.peer_clone.follower import Follower
 from daemons.peer_clone.rebalance import Rebalance
 from daemons.peer_clone.rebuild import Rebuild
 from daemons.peer_clone.resync import Resync
-from image_cloud.cluster.absence import Freshness
+from image_cloud.cluster.absence import DAY_S, Freshness
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.cluster.peers import Peers
 from image_cloud.db import clones, feed
@@ -130,6 +131,12 @@ def create(node: Node, runner: Runner) -> PeerClone:
         )  # fmt: skip
     if node.peers.all:
         jobs |= _cloners(node, runner, news)
+    if node.lease:
+        node.listener.start()
+        jobs["changes-elsewhere"] = ChangesElsewhere(
+            node.store, node.failures, node.database, node.listener, node.lease,
+            node.variants_note, node.config.cluster.tombstone_days * DAY_S, runner.go_on,
+        )  # fmt: skip
     if node.peers.placement.is_limited:
         jobs["rebalance"] = Rebalance(
             node.store, node.database, node.peers,

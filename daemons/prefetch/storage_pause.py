@@ -27,10 +27,13 @@ class StoragePause:
         """Say whether downloads may begin."""
         if self._clock() < self._until:
             return False
-        if not self._space.has_room():
+        try:
+            if self._space.has_room():
+                return True
             self._begin("storage: full")
-            return False
-        return True
+        except StorageUnavailable as error:
+            self._begin(error.detail)
+        return False
 
     def learn(self, outcome: Outcome) -> None:
         """Begin a pause if `outcome` tells of a storage that took nothing."""

@@ -17,11 +17,22 @@ from image_cloud.history.trend import DAY_S, days_left
 from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.process.unix_get import get_json
 from image_cloud.storage.files import count_in
+from image_cloud.storage.guard.guarded import Guard
+from image_cloud.storage.guard.pulse import Pulse
 
 ANSWER_S = 3.0
 SELDOM_S, TREND_S = 60.0, 300
 MOST_PEERS, MOST_BEATS = 16, 30
 Values = dict[str, float]
+
+
+def _disk(storage: Path) -> Values:
+    status = os.statvfs(storage)
+    return {
+        "disk_bytes": status.f_blocks * status.f_frsize,
+        "disk_free_bytes": status.f_bavail * status.f_frsize,
+        "fetch_running": count_in(storage / "incoming"),
+    }
 
 
 class Gauges:
@@ -39,6 +50,7 @@ class Gauges:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._storage = storage
+        self._guard = Guard(Pulse(storage))
         self._run = run
         self._reserve_bytes = reserve_bytes
         self._history = history
@@ -55,15 +67,7 @@ class Gauges:
         return {**found, **self._beats(), **self._seldom}
 
     def _disk(self) -> Values:
-        with contextlib.suppress(OSError):
-            status = os.statvfs(self._storage)
-            under_way = count_in(self._storage / "incoming")
-            return {
-                "disk_bytes": status.f_blocks * status.f_frsize,
-                "disk_free_bytes": status.f_bavail * status.f_frsize,
-                "fetch_running": under_way,
-            }
-        return {}
+        return self._guard.ask({}, _disk, self._storage)
 
     def _queues(self) -> Values:
         """Ask the control pool, which is connected to the database anyway."""

@@ -53,6 +53,7 @@ def _metrics(node: Node, readiness: Readiness) -> NodeMetrics:
     return NodeMetrics(
         node_metrics.Parts(
             storage=node.storage,
+            guard=node.storage_guard,
             run=node.run,
             readiness=readiness,
             decoder=node.decoder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from falcon_app.fetch.info import InfoAnswer, SimilarTo
 from falcon_app.fetch.originals import Fallback, Fetch
 from falcon_app.fetch.refresh import RefreshAnswer
+from falcon_app.fetch.stored import StoredOriginal
 from falcon_app.growing_threads import GrowingThreads
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
@@ -15,6 +16,7 @@ from image_cloud.node import Node
 from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
 from image_cloud.refresh.fetching import FreshFetcher
+from image_cloud.storage.guard.sending import Sender
 
 MOST_BEHIND = 16
 """In each process the companions of so many pictures are kept behind their answers; of more, before."""
@@ -38,6 +40,7 @@ def create_fetch(node: Node) -> App:
     for address in ("/_info", "/_info_here"):
         app.add_route(address, InfoAnswer(infos))
     app.add_route("/_similar_to", SimilarTo(infos))
+    app.add_route("/_original/{ab}/{cd}/{name}", StoredOriginal(Sender(node.store)))
     app.add_route("/_fallback", Fallback(placeholder))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

@@ -38,7 +38,7 @@ def create_front(node: Node) -> App:
     small = ThumbnailParameters(node.config.resize)
     thumbnail = GetThumbnail(finder, small)
     pools = pool_checks(node.config.node.run, SERVERS)
-    readiness = Readiness(node.store.space, node.database, pools)
+    readiness = Readiness(node.store.space, node.database, pools, node.variants_check)
     varying = Varying({"/get_image": image, "/get_thumbnail": small, "/iproxy.php": small})
     app = new_app(varying, TokenCheck(node.tokens))
     app.add_route("/get_image", GetImage(finder, image))

@@ -12,8 +12,8 @@ from image_cloud.errors import DatabaseUnavailable
 from image_cloud.picture.record import TICK_S, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.storage.failures import CHECK, FETCH, RESIZE, Failures
+from image_cloud.storage.guard.trouble import unavailable
 from image_cloud.storage.recorder import commit_deletes
-from image_cloud.storage.space import unavailable
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
+from pathlib import Path
 
 from image_cloud.config.sections import Config, Database
 
@@ -53,6 +54,9 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "[politeness] first_pause: expected no more than longest_pause"
     if config.prefetch.first_wait > config.prefetch.longest_wait:
         yield "[prefetch] first_wait: expected no more than longest_wait"
+    storage = config.storage
+    if storage.local != storage.path and Path(storage.local).is_relative_to(storage.path):
+        yield "[storage] variants_path: expected a folder outside that of path"
     port = int(config.node.listen.rpartition(":")[2])
     if not 1 <= port <= 65535:
         yield f"[node] listen: expected a port from 1 to 65535, not {port}"

@@ -56,6 +56,10 @@ class Storage:
     """Where pictures are kept."""
 
     path: str = f.path("{home}/storage", "Folder of originals, variants and remembered failures.")
+    variants_path: str = f.optional_path(
+        "Folder of the variants, the remembered failures and what else a hit looks at: on a local disk\n"
+        "where several nodes share `path`, and each node has its own. Nothing: below `path`."
+    )
     unstored_max_bytes: int = f.size(
         256 * MB,
         0,
@@ -89,6 +93,11 @@ class Storage:
         10**9,
         "Inodes to keep in reserve in the same way, where the file system has a fixed number.",
     )
+
+    @property
+    def local(self) -> str:
+        """Return the folder of the variants."""
+        return self.variants_path or self.path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,10 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
+from image_cloud.errors import DatabaseUnavailable
+
 CHANNEL = "image_cloud_changes"
+LAST_CHANGE = 2**63 - 1
 READ = """
     SELECT xid::text, change, key, url, host, format, width, height, bytes, sha256,
            extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked,
@@ -28,6 +31,22 @@ ONE = """
            extract(epoch FROM stored_at)::float8, extract(epoch FROM deleted_at)::float8, blocked,
            etag, last_modified, final_key, extract(epoch FROM checked_at)::float8
     FROM images WHERE key = %(key)s
+"""
+# Not held back: a follower that only drops what it can make again need not see them in order.
+NEWS = """
+    SELECT xid::text, change, key, sha256, extract(epoch FROM stored_at)::float8,
+           extract(epoch FROM deleted_at)::float8, extract(epoch FROM checked_at)::float8,
+           xid < pg_snapshot_xmin(pg_current_snapshot())
+    FROM images
+    WHERE (xid, change) > (%(xid)s::xid8, %(change)s)
+    ORDER BY images.xid, images.change
+    LIMIT %(limit)s
+"""
+END = """
+    SELECT epoch::text, pg_snapshot_xmin(pg_current_snapshot())::text,
+           CASE WHEN pg_is_in_recovery() THEN NULL
+                ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END
+    FROM feed
 """
 STATE = "SELECT epoch::text, pg_snapshot_xmax(pg_current_snapshot())::text FROM feed"
 # Rows from a dump carry the old server's transaction ids, which may lie ahead of this one's.
@@ -99,6 +118,28 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
+class News:
+    """An entry in short, and its place.  Before one that `is_settled` no other will come.
+
+    `sha256` and `stored_at` are of a picture that is there (`deleted_at` None).
+    """
+
+    xid: int
+    change: int
+    key: str
+    sha256: str | None
+    stored_at: float | None
+    deleted_at: float | None
+    checked_at: float | None
+    is_settled: bool
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Return where it stands in the feed."""
+        return self.xid, self.change
+
+
+@dataclasses.dataclass(frozen=True)
 class Held:
     """Changes that wait for a running transaction: how many, since when, and whose it is."""
 
@@ -122,6 +163,28 @@ def read(cursor: Cursor, after: Position, limit: int) -> tuple[Position, list[Ch
     if not rows:
         return after, []
     return Position(after.epoch, int(rows[-1][0]), rows[-1][1]), [Change(*row[2:]) for row in rows]
+
+
+def end(cursor: Cursor) -> tuple[Position, str]:
+    """Return a place that all entries are before which are there now, and the server's timeline.
+
+    The latter is another one once a standby has taken over, which may lack the last transactions.  Raises
+    DatabaseUnavailable where the server is a standby itself: it may lag behind.
+    """
+    cursor.execute(END)
+    row: Any = cursor.fetchone()
+    if row[2] is None:
+        raise DatabaseUnavailable("the database is a standby")
+    return Position(row[0], int(row[1]) - 1, LAST_CHANGE), row[2]
+
+
+def news(cursor: Cursor, after: Position, limit: int) -> list[News]:
+    """Return up to `limit` entries behind `after` (of this epoch), those of running transactions aside.
+
+    Others may come between them while they are not settled.
+    """
+    cursor.execute(NEWS, {"xid": str(after.xid), "change": after.change, "limit": limit})
+    return [News(int(row[0]), *row[1:]) for row in cursor.fetchall()]
 
 
 def of_key(cursor: Cursor, key: str) -> list[Change]:

@@ -11,7 +11,7 @@ from image_cloud.config.sections import Resize as Settings
 from image_cloud.decoding import frames
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import Decoder
-from image_cloud.decoding.keeper import Keeper, version_of
+from image_cloud.decoding.keeper import Keeper
 from image_cloud.decoding.plan import VISITOR, Plan
 from image_cloud.errors import DecoderAway
 from image_cloud.picture import facts
@@ -19,6 +19,7 @@ from image_cloud.picture.facts import Facts
 from image_cloud.picture.record import Original
 from image_cloud.process.log_formats import current_id
 from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.files import Version
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class FactsMaker:
         self._settings = settings
 
     def kept(self, original: Original) -> Facts | None:
-        """Return the facts that are kept, None where they have to be made."""
+        """Return the facts that are kept, None where they have to be made.  Raises Busy if it was deleted."""
+        self._keeper.check(original)
         return self._store.variants.facts(original.stem)
 
     def have(self, original: Original) -> Facts:
@@ -69,15 +71,15 @@ class FactsMaker:
         log.info("event=facts_made key=%s seconds=%.3f", original.key, time.monotonic() - started)
         return made
 
-    def _make(self, original: Original, kind: int) -> tuple[Facts, tuple[int, int]]:
+    def _make(self, original: Original, kind: int) -> tuple[Facts, Version]:
         self._failures.check(original.key, RESIZE)
-        with self._keeper.remembered(original), self._keeper.opened(original) as source:
+        with self._keeper.remembered(original), self._keeper.opened(original) as (source, version):
             expected = Expected(original, source, self._settings)
             try:
                 made = self._ask(source, kind, expected)
             except DecoderAway:  # it is started again at once
                 made = self._ask(source, kind, expected)
-            return made, version_of(source)
+            return made, version
 
     def _ask(self, source: BinaryIO, kind: int, expected: Expected) -> Facts:
         plan, files = Plan(request_id=current_id.get()), (source.fileno(),)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
-from image_cloud.errors import Busy, ImageCloudError
+from image_cloud.errors import Busy, ImageCloudError, StorageUnavailable
 from image_cloud.picture.record import Original
 from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.files import Version
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
-
-Version = tuple[int, int]
 
 
 class Keeper:
@@ -34,15 +32,20 @@ class Keeper:
             self._failures.remember(original.key, error, RESIZE)
             raise
 
+    def check(self, original: Original) -> None:
+        """Remove what was made of another version, where that is in doubt.  Raises Busy as `opened` does."""
+        with _meanwhile_deleted():
+            self._store.check_variants(original)
+
     @contextlib.contextmanager
-    def opened(self, original: Original) -> Iterator[BinaryIO]:
-        """Open its file.  Raises Busy where that is gone."""
-        try:
-            file = self._store.originals.path(original).open("rb", buffering=0)
-        except FileNotFoundError:
-            raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None
+    def opened(self, original: Original) -> Iterator[tuple[BinaryIO, Version]]:
+        """Open its file, and remove what was made of another version.  Raises Busy where it is gone."""
+        with _meanwhile_deleted():
+            file, version = self._store.originals.open(original)
         with file:
-            yield file
+            with contextlib.suppress(OSError):  # a full disk: then nothing is kept
+                self._store.variants.keep_only(original.stem, version.modified_ns)
+            yield file, version
 
     def kept(
         self, original: Original, files: dict[str, bytes], version: Version
@@ -52,15 +55,22 @@ class Keeper:
         Return them by name, None in place of what is stored.
         """
         kept = self._keep(original, files)
-        if kept and self._store.originals.version(original) != version:
+        if kept and not self._is_still(original, version):
             for name in kept:  # deleted or replaced meanwhile
                 self._store.variants.remove_one(original.stem, name)
             kept = []
         return {name: None if name in kept else content for name, content in files.items()}
 
+    def _is_still(self, original: Original, version: Version) -> bool:
+        """Say whether this version of an original is known to be there."""
+        try:
+            return self._store.originals.version(original) == version
+        except StorageUnavailable:
+            return False
+
     def _keep(self, original: Original, files: dict[str, bytes]) -> list[str]:
         """Store the files as far as that works; return their names.  A full disk is for originals."""
-        if not self._store.space.has_room():
+        if not self._store.variants_space.has_room():
             return []
         failed = self._store.variants.keep(original.stem, files)
         for error in failed.values():
@@ -69,7 +79,10 @@ class Keeper:
         return [name for name in files if name not in failed]
 
 
-def version_of(source: BinaryIO) -> Version:
-    """Return what Originals.version says of the file that is open."""
-    status = os.fstat(source.fileno())
-    return status.st_ino, status.st_size
+@contextlib.contextmanager
+def _meanwhile_deleted() -> Iterator[None]:
+    """Raise Busy where the original is gone."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise Busy("the picture was deleted meanwhile", retry_after_s=1) from None

@@ -20,7 +20,7 @@ from image_cloud.decoding.answer import Answer, Question, ask
 from image_cloud.decoding.asking import Asking, Made, Rest, Start, Turns, Variant, start_nothing
 from image_cloud.decoding.check import Expected
 from image_cloud.decoding.client import Decoder
-from image_cloud.decoding.keeper import Keeper, version_of
+from image_cloud.decoding.keeper import Keeper
 from image_cloud.decoding.plan import AS_DECODED, FINE, NO_STEPS, VISITOR, Plan
 from image_cloud.metrics.definitions import RESIZE_SECONDS, RESIZES
 from image_cloud.metrics.outcomes import timed
@@ -29,6 +29,7 @@ from image_cloud.picture.variant import LADDER, Recipe
 from image_cloud.process.log_formats import current_id
 from image_cloud.request.params import companions
 from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.files import Version
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Maker:
         Raises what `make` raises.
         """
         asking = Asking(self._store, original, recipe)
+        self._keeper.check(original)
         while not (name := asking.there()):
             self._failures.check(original.key, RESIZE)
             made = self._turns.run_ahead(
@@ -105,14 +107,15 @@ class Maker:
         if name := asking.among(there):
             return {name: None}, None
         asking.is_new = True
-        plan = self._plan(recipe, there)
         started = time.monotonic()
         with contextlib.ExitStack() as opened:
             with timed(RESIZES, RESIZE_SECONDS), self._keeper.remembered(original):
-                source = opened.enter_context(self._keeper.opened(original))
+                source, version = opened.enter_context(self._keeper.opened(original))
+                there = self._store.variants.names(original.stem)
+                plan = self._plan(recipe, there)
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
                 opened.enter_context(answer)
-            files, version = {recipe.name_of(answer.first): answer.first}, version_of(source)
+            files = {recipe.name_of(answer.first): answer.first}
             waits = ahead and answer.has_more()
             if not waits:
                 files |= answer.rest()
@@ -137,7 +140,7 @@ class Maker:
         original: Original,
         made: Made,
         answer: Answer,
-        version: tuple[int, int],
+        version: Version,
         opened: contextlib.ExitStack,
     ) -> Made:
         """Keep the rest of an answer; return all that was made."""

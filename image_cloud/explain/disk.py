@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 from image_cloud.picture.record import Original
@@ -32,13 +33,14 @@ def on_disk(store: Store, failures: Failures, key: str) -> Facts:
 
 
 def _original(store: Store, original: Original) -> Facts:
-    status = _stat(store.originals.path(original))
+    status = _stat(lambda: store.originals.stat(original))
     return {"file": original.relative, "is_private": original.is_private, **status}
 
 
 def _variants(store: Store, original: Original) -> list[Facts]:
     names = sorted(store.variants.names(original.stem))
-    return [{"name": name, **_stat(store.variants.path(original.stem, name))} for name in names]
+    paths = [store.variants.path(original.stem, name) for name in names]
+    return [{"name": path.name, **_stat(path.lstat)} for path in paths]
 
 
 def _facts(store: Store, original: Original) -> Facts | None:
@@ -46,9 +48,9 @@ def _facts(store: Store, original: Original) -> Facts | None:
     return dataclasses.asdict(facts) if facts else None
 
 
-def _stat(path: os.PathLike[str]) -> Facts:
+def _stat(look: Callable[[], os.stat_result]) -> Facts:
     try:
-        status = os.lstat(path)
+        status = look()
     except OSError as error:
         return {"error": error.strerror}
     return {"bytes": status.st_size, "modified_at": status.st_mtime, "used_at": status.st_atime}

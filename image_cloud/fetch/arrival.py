@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Collection
@@ -17,8 +18,8 @@ from image_cloud.picture import formats, structure
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.validators import NONE, Validators
+from image_cloud.storage.guard.trouble import unavailable
 from image_cloud.storage.incoming import Incoming, MemoryBudget
-from image_cloud.storage.space import RETRY_AFTER_S, unavailable
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -164,7 +165,10 @@ def _receive(
         except StorageUnavailable:
             if must_last:
                 raise
-        store.tombstones.check(record.key, record.stored_at)
+        with contextlib.suppress(
+            StorageUnavailable
+        ):  # the catalogue was asked (storage/guard/outage.py)
+            store.tombstones.check(record.key, record.stored_at)
         original = record.original(is_private=delivery.is_private)
         return Arrived(record, original, delivery, incoming.data())
 
@@ -181,7 +185,7 @@ def _place(
     store: Store, incoming: Incoming, record: Record, delivery: Delivery, must_last: bool
 ) -> Original:
     if incoming.file is None:
-        raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
+        raise incoming.why_in_memory
     try:
         private = delivery.is_private
         return store.place(incoming.file, record, is_private=private, lasts=must_last)

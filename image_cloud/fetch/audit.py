@@ -19,7 +19,6 @@ from image_cloud.fetch.load import Cache
 from image_cloud.picture import formats, structure
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
-from image_cloud.storage.files import sha256_of
 from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.store import Store
 
@@ -100,11 +99,9 @@ class Auditor:
         if finding.kind == INCONSISTENT and record:
             self._correct(record)
             return "recorded"
-        if finding.kind == UNRECORDED and finding.original and record:
-            path = self._store.originals.path(finding.original)
-            if sha256_of(path) == record.sha256:
-                self._adopt(record)
-                return "recorded"
+        if finding.kind == UNRECORDED and record and self._is_of(finding.original, record):
+            self._adopt(record)
+            return "recorded"
         if finding.original:
             kept = self._store.quarantine(finding.original)
             log.warning(
@@ -113,6 +110,10 @@ class Auditor:
         if record is None or not self._is_current(record):
             return "set aside"
         return self._fetch(record)
+
+    def _is_of(self, original: Original | None, record: Record) -> bool:
+        """Say whether `record` tells of the bytes of an original that was found."""
+        return original is not None and self._store.originals.sha256(original) == record.sha256
 
     def _adopt(self, record: Record) -> None:
         self._store.records.note(record)
@@ -151,11 +152,11 @@ class Auditor:
         known = [record for record in (noted, row) if record]
         path = self._store.originals.path(original)
         try:
-            size = path.stat().st_size
+            size = self._store.originals.stat(original).st_size
             if known and size not in [record.bytes for record in known]:
                 kind = TRUNCATED if size < known[0].bytes else DAMAGED
                 return self._confirm(Finding(kind, original.key, known[0], original))
-            digest = sha256_of(path)
+            digest = self._store.originals.sha256(original)
             on_read(size)
             record = next((one for one in known if one.is_of(size, digest)), None)
             if record:

@@ -9,7 +9,7 @@ from image_cloud.fetch.load import Cache, Found
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest
 from image_cloud.request.steps import HIT, RESIZED, SendData, SendFile, SendNothing, Step
-from image_cloud.storage.variants import variant_path
+from image_cloud.storage.local.variants import variant_path
 
 
 class Fetcher:

@@ -10,7 +10,13 @@ import time
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
-from image_cloud.errors import Blocked, DeletedMeanwhile, ImageCloudError, NotLocal
+from image_cloud.errors import (
+    Blocked,
+    DeletedMeanwhile,
+    ImageCloudError,
+    NotLocal,
+    StorageUnavailable,
+)
 from image_cloud.fetch.arrival import ORIGIN, Arrivals, Arrived, Deliver, Delivery, Sink
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
@@ -25,6 +31,7 @@ from image_cloud.picture.validators import NONE, Validators
 from image_cloud.politeness.gate import Gate
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.guard.outage import Outage
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -63,6 +70,7 @@ class Cache:
         peers: Peers,
         clock: ClusterClock,
         unstored: Unstored,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._failures = failures
@@ -73,6 +81,7 @@ class Cache:
         self._peers = peers
         self._clock = clock
         self._unstored = unstored
+        self._outage = outage
 
     def load(self, url: Url, purpose: Purpose = VISITOR, *, use_peers: bool = False) -> Found:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
@@ -80,7 +89,7 @@ class Cache:
         Concurrent calls for one URL, in any process, share one download and its failure.
         Raises the error of the origin, the picture or the node (image_cloud.errors).
         """
-        original = self._store.originals.find(url.key)
+        original = self._find(url.key)
         if original:
             return Found(original, HIT)
         # Where not every node keeps every picture, a miss asks the peers anyway.
@@ -128,14 +137,32 @@ class Cache:
         return found or self._download(url, RESTORE, stored_at)
 
     def _load_alone(self, url: Url, purpose: Purpose, use_peers: bool) -> Found:
-        original = self._store.originals.find(url.key)
+        original = self._find(url.key)
         if original:
             return Found(original, HIT)
-        earliest = self._store.tombstones.earliest(url.key)
+        earliest = self._earliest(url.key)
         found = self._from_memory(url, purpose)
         if use_peers and not found:
             found = self._from_peers(url, purpose, self._store_time(earliest))
         return found or self._from_origin(url, purpose, earliest)
+
+    def _find(self, key: str) -> Original | None:
+        """Return the original of `key`; None as well where the storage is away, and has none.
+
+        Raises StorageUnavailable where it is away, and may have one, and Blocked.
+        """
+        try:
+            return self._store.originals.find(key)
+        except StorageUnavailable as error:
+            self._outage.require_new(key, error)
+            return None
+
+    def _earliest(self, key: str) -> float:
+        try:
+            return self._store.tombstones.earliest(key)
+        except StorageUnavailable as error:
+            self._outage.require_new(key, error)
+            return 0.0
 
     def _from_memory(self, url: Url, purpose: Purpose) -> Found | None:
         """Take what came a moment ago and was not stored; the disk may take it now."""

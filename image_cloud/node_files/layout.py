@@ -14,7 +14,7 @@ from image_cloud.node_files.accounts import Account, Accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import make_folder
 from image_cloud.node_files.home import Home
-from image_cloud.storage.folders import FOLDERS
+from image_cloud.storage.folders import FOLDERS, LOCAL
 
 PRIVATE, READABLE = 0o700, 0o2750
 LEAST_FREE_BYTES = 100_000_000
@@ -32,9 +32,10 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
     for path in (home.run, home.sockets, home.log, home.nginx, Path(config.tokens.file).parent):
         if path.is_relative_to(home.root) and path != home.root:
             make_folder(path, 0o750, group_of=run)
-    storage = Path(config.storage.path)
-    _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage)
+    storage, local = Path(config.storage.path), Path(config.storage.local)
+    _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage, local)
     _make_all(run, READABLE, home.beats, *(storage / name for name in FOLDERS))
+    _make_all(run, READABLE, *(local / name for name in LOCAL))
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, home.metrics)
     history = Path(config.node.history).parent
     if history == home.history or not history.exists():  # no folder of somebody else's becomes ours

@@ -15,6 +15,7 @@ from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.sockets import POOLS, socket_path
 from image_cloud.request.params import thumbnail_base
+from image_cloud.storage.local import lease
 
 SHARED_CACHES = ("public", "private", "proxy-revalidate", "")
 TEMPLATE = """\
@@ -37,6 +38,12 @@ upstream image_cloud_fetch {{
 upstream image_cloud_variants {{
     zone image_cloud_variants 128k;
     server unix:{fetch} max_fails=0 max_conns={variants};
+    keepalive 64;
+}}
+# And once more, for what it reads of a storage that several nodes share.
+upstream image_cloud_originals {{
+    zone image_cloud_originals 128k;
+    server unix:{fetch} max_fails=0 max_conns={originals};
     keepalive 64;
 }}
 # One pool, and a way of its own for each: many of one kind keep none of another out.
@@ -63,6 +70,9 @@ upstream image_cloud_pages {{
 
 map "" $image_cloud_storage {{
     default "{storage}";
+}}
+map "" $image_cloud_variants {{
+    default "{local}";
 }}
 map "" $image_cloud_cache_control {{
     default "{cache_control}";
@@ -93,6 +103,10 @@ init_by_lua_block {{
         refresh_after = {refresh_after},
         storage = "{storage}",
         fallback_status = {fallback_status},
+        variants = "{local}",
+        is_shared = {is_shared},
+        lease = {lease},
+        lease_s = {lease_s:g},
         extensions = {{ {extensions} }},
     }})
 {configure_old}    request_body = require("request_body")
@@ -105,7 +119,7 @@ init_by_lua_block {{
 
 {request_ids}{clients_around}server {{
     listen {listen} backlog=4096;
-{clients_in}    include sites/image_cloud.conf;
+{clients_in}{shared_originals}    include sites/image_cloud.conf;
 }}
 """
 
@@ -145,6 +159,7 @@ CONFIGURE_OLD = """\
     old_pictures = require("old_pictures")
     old_pictures.configure({{ socket = "{socket}", again_s = {again_s:g} }})
 """
+SHARED_ORIGINALS = "    include snippets/shared_originals.conf;\n"
 NOTED_AGAIN_S = 60.0
 """A picture that is sent and old is noted once in this time, or less where pictures are old earlier."""
 
@@ -165,6 +180,8 @@ def render_node(config: Config) -> str:
         bodies_per_address=config.clients.bodies_per_address,
         clients_in=nginx_clients.in_the_server(config.clients),
         storage=config.storage.path,
+        local=config.storage.local,
+        **_shared(config),
         cache_control=config.http.cache_control,
         private_cache_control=_private(config.http.cache_control),
         fetch_queue=config.pools.fetch_queue,
@@ -219,6 +236,19 @@ def _old_pictures(config: Config) -> dict[str, str]:
     return {
         "old_pictures": OLD_PICTURES,
         "configure_old": CONFIGURE_OLD.format(socket=socket, again_s=again_s),
+    }
+
+
+def _shared(config: Config) -> dict[str, object]:
+    """Return what is known of a storage that other nodes use, too."""
+    is_shared, local = config.cluster.shared_storage, config.storage.local
+    has_lease = is_shared and local != config.storage.path
+    return {
+        "is_shared": "true" if is_shared else "false",
+        "lease": f'"{local}/{lease.NAME}"' if has_lease else "nil",
+        "lease_s": lease.LASTS_S,
+        "originals": config.pools.fetch_queue,
+        "shared_originals": SHARED_ORIGINALS if is_shared else "",
     }
 
 

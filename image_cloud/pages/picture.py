@@ -12,8 +12,8 @@ from image_cloud.explain.everywhere import Everywhere
 from image_cloud.pages.nodes import in_words
 from image_cloud.pages.people import ago, clock_time, count, printable, size
 from image_cloud.picture.url import Url
+from image_cloud.storage.local.variants import variant_path
 from image_cloud.storage.store import Store
-from image_cloud.storage.variants import variant_path
 
 # What every browser shows; the others are offered as a download.
 SHOWN = ("jpg", "png", "webp", "gif", "bmp", "avif", "ico")

@@ -57,7 +57,8 @@ def _of_node(state: NodeState) -> Iterator[Problem]:
 
 
 def _broken(status: Status) -> Iterator[str]:
-    for part, said in (("storage", status.storage), ("database", status.database)):
+    parts = {"storage": status.storage, "variants": status.variants, "database": status.database}
+    for part, said in parts.items():
         if said != OK:
             yield f"{part}: {said}"
     for pool, said in status.pools.items():

@@ -88,6 +88,7 @@ class Status:
     database: str
     disk: Disk
     traffic: Traffic = dataclasses.field(default_factory=Traffic)
+    variants: str = OK
     lately: Lately | None = None
     uptime_s: float | None = None
     pools: dict[str, str] = dataclasses.field(default_factory=dict)

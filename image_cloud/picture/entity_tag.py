@@ -24,4 +24,13 @@ def modified_ns(seconds: float, sha256: str) -> int:
 
 def entity_tag(sha256: str, count_bytes: int) -> str:
     """Return the value of the ETag header."""
-    return f'"{nanoseconds_of(sha256):08x}-{count_bytes & 0xFFFFFFFF:08x}"'
+    return tag_of(nanoseconds_of(sha256), count_bytes)
+
+
+def tag_of(modified_ns: int, count_bytes: int) -> str:
+    """Return the value for a file of that modification time, nanoseconds since 1970.
+
+    Where the file system keeps no nanoseconds the seconds must do (nginx/lua/hot_path.lua).
+    """
+    part = modified_ns % NANOSECONDS or modified_ns // NANOSECONDS
+    return f'"{part:08x}-{count_bytes & 0xFFFFFFFF:08x}"'

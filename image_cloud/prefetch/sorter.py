@@ -6,7 +6,7 @@ import dataclasses
 
 from image_cloud.config.sections import Resize
 from image_cloud.db.prefetch.intake import Wanted
-from image_cloud.errors import ImageCloudError
+from image_cloud.errors import ImageCloudError, StorageUnavailable
 from image_cloud.origin import Origin
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import Recipe
@@ -67,7 +67,10 @@ class Sorter:
         return found
 
     def _is_there(self, key: str, recipes: list[Recipe]) -> bool:
-        original = self._store.originals.find(key)
+        try:
+            original = self._store.originals.find(key)
+        except StorageUnavailable:  # it is looked for once more when its turn comes
+            return False
         return original is not None and all(
             self._store.variants.find(original.stem, recipe) for recipe in recipes
         )

@@ -83,9 +83,14 @@ def read(path: str | Path, kind: type[T], most_bytes: int = MOST_BYTES) -> T | N
     `kind` is what `typed.fit` knows.
     """
     try:
-        return fit(kind, parse(_content(path, most_bytes)))
+        return read_strictly(path, kind, most_bytes)
     except (OSError, ValueError):
         return None
+
+
+def read_strictly(path: str | Path, kind: type[T], most_bytes: int = MOST_BYTES) -> T:
+    """Return what the file at `path` holds.  Raises OSError, and ValueError for one of another kind."""
+    return fit(kind, parse(_content(path, most_bytes)))
 
 
 def load(path: str | Path, kind: type[T]) -> T:

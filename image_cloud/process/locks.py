@@ -16,8 +16,9 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from image_cloud.errors import Busy
+from image_cloud.errors import Busy, Unavailable
 from image_cloud.process.closing import Closing
 
 BYTES_PER_NAME = 4096
@@ -25,27 +26,38 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.05
 RETRY_AFTER_S = 2
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _TAKEN = (errno.EAGAIN, errno.EACCES)
-_NOT_WRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_NOT_WRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT)
+
+
+Run = Callable[[Callable[[], Any]], Any]
+"""Calls a function that touches a lock file."""
+
+
+def _at_once(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 @dataclasses.dataclass(frozen=True)
 class LockFile:
     """A file that is created where it is missing.
 
-    While its file system takes no writes, `stand_in` is locked: nodes that share a storage have one each.
+    While its file system takes no writes, or is not mounted, `stand_in` is locked: nodes that share a
+    storage have one each.  `run` does what touches the file; it raises Unavailable where that cannot be done.
     """
 
     path: Path
     stand_in: Path
+    run: Run = _at_once
 
-    def open(self) -> int:
-        """Return a descriptor to lock.  Raises OSError."""
-        try:
-            return _open(self.path)
-        except OSError as error:
-            if error.errno not in _NOT_WRITABLE:
-                raise
-            return _open(self.stand_in)
+    def open(self) -> tuple[int, Run]:
+        """Return a descriptor to lock, and what does so.  Raises OSError."""
+        with contextlib.suppress(Unavailable):
+            try:
+                return self.run(lambda: _open(self.path)), self.run
+            except OSError as error:
+                if error.errno not in _NOT_WRITABLE:
+                    raise
+        return _open(self.stand_in), _at_once
 
 
 def offset_of(name: str) -> int:
@@ -61,8 +73,10 @@ class Locks(Closing):
     """
 
     def __init__(self, lock_file: str | Path | LockFile) -> None:
-        known = lock_file
-        self._descriptor = known.open() if isinstance(known, LockFile) else _open(known)
+        if isinstance(lock_file, LockFile):
+            self._descriptor, self._run = lock_file.open()
+        else:
+            self._descriptor, self._run = _open(lock_file), _at_once
 
     def take(self, offset: int, *, shared: bool = False) -> bool:
         """Lock the byte at `offset` unless somebody else holds it; return whether it is ours."""
@@ -109,7 +123,8 @@ class Locks(Closing):
 
     def _call(self, command: int, kind: int, offset: int, count: int) -> bytes:
         request = _FLOCK.pack(kind, os.SEEK_SET, offset, count, 0)
-        return fcntl.fcntl(self._descriptor, command, request)
+        answer: bytes = self._run(lambda: fcntl.fcntl(self._descriptor, command, request))
+        return answer
 
 
 def _open(path: str | Path) -> int:

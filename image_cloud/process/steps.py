@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from image_cloud.errors import DatabaseUnavailable
+from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,9 @@ def repeat(
         try:
             pause_s = 0.0 if worker.step() else worker.idle_s
             backoff_s = FIRST_BACKOFF_S
+        except StorageUnavailable as error:
+            log.warning("event=waiting_for_storage reason=%r seconds=%.0f", error.detail, backoff_s)
+            pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_OUTAGE_BACKOFF_S)
         except DatabaseUnavailable:
             log.warning("event=waiting_for_database seconds=%.0f", backoff_s)
             pause_s, backoff_s = backoff_s, min(backoff_s * 2, LONGEST_OUTAGE_BACKOFF_S)

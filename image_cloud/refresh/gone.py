@@ -11,8 +11,8 @@ from image_cloud.cluster.deletes import Deletes
 from image_cloud.config.sections import Refresh as Settings
 from image_cloud.errors import OriginNotFound
 from image_cloud.picture.url import Url
-from image_cloud.storage.checks import Checks
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.local.checks import Checks
 
 log = logging.getLogger(__name__)
 

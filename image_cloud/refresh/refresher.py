@@ -88,7 +88,10 @@ class Refresher:
         def check() -> Look:
             return self._check(url, purpose) if self._is_due(url.key, max_age_s) else YOUNG
 
-        if not self._is_over(url.key, max_age_s):
+        try:
+            if not self._is_over(url.key, max_age_s):
+                return YOUNG
+        except StorageUnavailable:  # what is here cannot be replaced now
             return YOUNG
         try:
             self._failures.check(url.key, CHECK)

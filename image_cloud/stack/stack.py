@@ -137,8 +137,9 @@ class Stack:
 
     def _open_ways(self, accounts: Accounts) -> None:
         """Let the stack's users reach what they need wherever it stands: the decoder only code."""
-        storage, code = Path(self.config.storage.path), supervisor.bin_folder()
-        ways = [(accounts.run, (self.home.run, storage, code)), (accounts.decoder, (code,))]
+        storage, code = self.config.storage, supervisor.bin_folder()
+        pictures = Path(storage.path), Path(storage.local)
+        ways = [(accounts.run, (self.home.run, *pictures, code)), (accounts.decoder, (code,))]
         for account, folders in ways:
             if opened := let_through(account, *folders):
                 places = ", ".join(map(str, opened))

@@ -11,9 +11,21 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from image_cloud.picture.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
+from image_cloud.storage.guard.trouble import is_trouble
 
+
+class Version(NamedTuple):
+    """What changes when a file is replaced, or stored once more."""
+
+    inode: int
+    bytes: int
+    modified_ns: int
+
+
+PIECE_BYTES = 1 << 20
 _LOCAL = {
     0xEF53,
     0x58465342,
@@ -22,6 +34,23 @@ _LOCAL = {
 }  # ext2 to ext4, XFS, Btrfs, F2FS: linux/magic.h
 _STATFS_BYTES, _TYPE_BYTES = 256, ctypes.sizeof(ctypes.c_long)
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def version_of(file: int | str) -> Version:
+    """Return the version of a file that is there, or open.  Raises OSError."""
+    status = os.stat(file)
+    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def copy_bytes(source: int, target: int, count: int) -> None:
+    """Copy `count` bytes from the beginning of one open file to the end of another.  Raises OSError."""
+    done = 0
+    # Not sendfile(), which writes page by page: each is a trip where the target is far away.
+    while done < count and (piece := os.pread(source, min(PIECE_BYTES, count - done), done)):
+        done += len(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(target, view) :]
 
 
 def move(source: str, target: str, folder_mode: int) -> None:
@@ -102,11 +131,33 @@ def has_stamp(path: str, sha256: str) -> bool:
     return os.stat(path).st_mtime_ns % NANOSECONDS == nanoseconds_of(sha256)
 
 
+def touch(path: str, mode: int, modified_ns: int) -> None:
+    """Give an empty file this time, nanoseconds since 1970; make it where it is missing.  Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        os.utime(descriptor, ns=(modified_ns, modified_ns))
+    finally:
+        os.close(descriptor)
+
+
+def has_time(path: str, modified_ns: int) -> bool:
+    """Say whether a file is there and has this time, as far as network file systems keep it: microseconds."""
+    try:
+        return os.lstat(path).st_mtime_ns // 1000 == modified_ns // 1000
+    except OSError:
+        return False
+
+
 def has_bytes(path: str) -> bool:
-    """Say whether a file is there and not empty; a link is none, and nginx would not send it."""
+    """Say whether a file is there and not empty; a link is none, and nginx would not send it.
+
+    Raises OSError where nobody can tell.
+    """
     try:
         status = os.lstat(path)
-    except OSError:
+    except OSError as error:
+        if is_trouble(error):
+            raise
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size > 0
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from image_cloud.storage.files import make_dir
 
 PRIVATE_DIR, PRIVATE_FILE = 0o750, 0o640
+LOCAL = (
+    "variants", "variants/.incoming", "failures", "checked", "incoming", "cluster", "domains",
+    "fallback",
+)  # fmt: skip
+"""Those of `[storage] variants_path`: what a hit looks at, and what is of one node alone."""
 FOLDERS = (
     "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
     "domains", "variants", "variants/.incoming", "failures", "checked", "fallback",

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from image_cloud.errors import StorageUnavailable
 from image_cloud.picture.formats import HEAD_BYTES
+from image_cloud.storage.guard.trouble import RETRY_AFTER_S, unavailable
 from image_cloud.storage.new_file import NewFile
-from image_cloud.storage.space import RETRY_AFTER_S
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class MemoryBudget:
 class Incoming:
     """Takes the bytes of one download; a context manager that leaves nothing behind.
 
-    `file` is to be kept; there is none where the bytes are in memory.
+    `file` is to be kept; there is none where the bytes are in memory, for `why_in_memory`.
 
     Writes below `store` as long as it has room, else into memory out of `budget`.
     """
@@ -57,14 +57,18 @@ class Incoming:
         self._first = b""
         self.file: NewFile | None = None
         self._memory = -1
+        self.why_in_memory = StorageUnavailable("storage: unavailable")
 
     def __enter__(self) -> Incoming:
         try:
-            if not self._store.space.has_room():
-                raise OSError("no room")
-            self.file = self._store.originals.new_file()
-        except OSError as error:
+            if self._store.space.has_room():
+                self.file = self._store.originals.new_file()
+                return self
+            self._move_to_memory(StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S))
+        except StorageUnavailable as error:
             self._move_to_memory(error)
+        except OSError as error:
+            self._move_to_memory(unavailable(error))
         return self
 
     def __exit__(
@@ -90,7 +94,7 @@ class Incoming:
         try:
             self._write_all(chunk)
         except OSError as error:
-            self._move_to_memory(error)
+            self._move_to_memory(unavailable(error))
             self._take(len(chunk))
             self._write_all(chunk)
         self.size += len(chunk)
@@ -120,8 +124,9 @@ class Incoming:
             written = os.pwrite(self._descriptor, view, offset)
             view, offset = view[written:], offset + written
 
-    def _move_to_memory(self, error: OSError) -> None:
-        log.warning("event=storage_unavailable reason=%r", error.strerror or str(error))
+    def _move_to_memory(self, error: StorageUnavailable) -> None:
+        log.warning("event=storage_unavailable reason=%r", error.detail)
+        self.why_in_memory = error
         self._memory = os.memfd_create("unstored", os.MFD_CLOEXEC)
         file, self.file = self.file, None
         if file:

@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 
 from image_cloud.process.closing import Closing
-from image_cloud.storage.files import move, unlink, with_folder
+from image_cloud.storage.files import copy_bytes, move, unlink, with_folder
 
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -40,6 +40,21 @@ class NewFile(Closing):
                 raise
             self._temporary = self._another_name()
             self.descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
+
+    @classmethod
+    def copy_of(cls, file: NewFile, folder: str, mode: int) -> NewFile:
+        """Return a copy of `file` in the file system of `folder`.  Raises OSError."""
+        copy = cls(folder, mode)
+        try:
+            copy_bytes(file.descriptor, copy.descriptor, os.stat(file.descriptor).st_size)
+        except OSError:
+            copy.close()
+            raise
+        return copy
+
+    def lies_in(self, folder: str) -> bool:
+        """Say whether it was made for `folder`."""
+        return self._folder == folder
 
     def write(self, content: bytes) -> None:
         """Append `content`.  Raises OSError."""
@@ -114,6 +129,7 @@ class FoundFile(NewFile):
     """
 
     def __init__(self, path: Path) -> None:
+        self._folder = os.fspath(path.parent)
         self._temporary = os.fspath(path)
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.process import json_file
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
+from image_cloud.storage.guard.trouble import is_trouble
 from image_cloud.storage.new_file import NewFile
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,18 @@ def write(path: str, noted: Record | Tombstone) -> None:
 
 
 def read(path: Path | str, kind: type[Noted]) -> Noted | None:
-    """Return what is noted in `path`; None where that is not one of `kind`."""
-    return json_file.read(path, kind)
+    """Return what is noted in `path`; None where that is not one of `kind`.
+
+    Raises OSError where nobody can tell.
+    """
+    try:
+        return json_file.read_strictly(path, kind)
+    except ValueError:
+        return None
+    except OSError as error:
+        if is_trouble(error):
+            raise
+        return None
 
 
 def read_or_set_aside(path: str, kind: type[Noted], aside: str) -> Noted | None:

@@ -7,23 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from image_cloud.picture.key import KEY_PATTERN, fan_out
 from image_cloud.picture.record import PRIVATE, Original, Record
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.files import (
+    PIECE_BYTES,
+    Version,
+    copy_bytes,
     has_bytes,
     has_stamp,
+    sha256_of,
     stamp,
     sync,
     sync_file_system,
     unlink,
+    version_of,
 )
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
+from image_cloud.storage.guard.pulse import require_mounted
 from image_cloud.storage.new_file import NewFile
+from image_cloud.storage.records import Records
 
 USUAL_EXTENSION = "jpg"
 FOLDERS = 65536
@@ -38,10 +47,19 @@ SHARED_FROM = 4
 
 
 class Originals:
-    """The originals below `root`, the storage folder."""
+    """The originals below `root`, the storage folder.
 
-    def __init__(self, root: Path) -> None:
+    With `local`, a disk that answers, they are far away.  New ones come to that disk first; what is opened is
+    read into memory, so that nobody waits for the network who does not know how; and `records` say what
+    is here, as each look costs a trip.
+    """
+
+    def __init__(
+        self, root: Path, local: Path | None = None, records: Records | None = None
+    ) -> None:
         self._root = root
+        self._local = local or root
+        self._records = records
 
     def find(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here; an empty file is none."""
@@ -49,12 +67,24 @@ class Originals:
         folder = f"{self._root}/originals/{fan_out(key)}"
         if has_bytes(f"{folder}/{key}.{USUAL_EXTENSION}"):
             return Original(key, USUAL_EXTENSION)
+        if self._records:
+            return self._find_recorded(key, self._records)
         if os.access(folder, os.F_OK):
             for ending, extension, is_private in NAMES:
                 path = f"{folder}/{key}{ending}"
                 # Asked first, as an exception costs more than a look.
                 if os.access(path, os.F_OK) and has_bytes(path):
                     return Original(key, extension, is_private)
+        return None
+
+    def _find_recorded(self, key: str, records: Records) -> Original | None:
+        if (record := records.find(key)) is None:
+            require_mounted(self._root)
+            return None
+        for is_private in (False, True):
+            original = record.original(is_private=is_private)
+            if has_bytes(f"{self._root}/{original.relative}"):
+                return original
         return None
 
     def path(self, original: Original) -> Path:
@@ -65,13 +95,41 @@ class Originals:
         """Say whether its file is there, be it empty."""
         return os.path.exists(self.path(original))
 
-    def version(self, original: Original) -> tuple[int, int] | None:
+    def version(self, original: Original) -> Version | None:
         """Return what changes when the file is replaced; None where it is gone."""
         try:
-            status = os.stat(f"{self._root}/{original.relative}")
+            return version_of(f"{self._root}/{original.relative}")
         except FileNotFoundError:
             return None
-        return status.st_ino, status.st_size
+
+    def open(self, original: Original) -> tuple[BinaryIO, Version]:
+        """Return a file of its bytes that another process may read, and its version.  Raises OSError."""
+        with contextlib.ExitStack() as undo:
+            file = undo.enter_context(self.path(original).open("rb", buffering=0))
+            version = version_of(file.fileno())
+            if self._local != self._root:
+                return _in_memory(file, version.bytes), version
+            undo.pop_all()
+        return file, version
+
+    def pieces(self, original: Original) -> Iterator[tuple[Version, bytes]]:
+        """Yield its bytes in pieces, each with its version; of an empty file one.  Raises OSError."""
+        with self.path(original).open("rb", buffering=0) as file:
+            version, left = version_of(file.fileno()), -1
+            while left:
+                piece = file.read(PIECE_BYTES)
+                left = (version.bytes if left < 0 else left) - len(piece)
+                yield version, piece
+                if not piece:
+                    return
+
+    def stat(self, original: Original) -> os.stat_result:
+        """Return what the file system knows of its file.  Raises OSError."""
+        return os.lstat(self.path(original))
+
+    def sha256(self, original: Original) -> str:
+        """Return the hash of its bytes.  Raises OSError."""
+        return sha256_of(self.path(original))
 
     def placed_at(self, key: str) -> float:
         """Return when the original of `key` came here, seconds since 1970; 0 where there is none."""
@@ -93,11 +151,18 @@ class Originals:
 
     def new_file(self) -> NewFile:
         """Return a file to write an original to.  Raises OSError."""
-        return NewFile(f"{self._root}/incoming", PRIVATE_FILE)
+        return NewFile(f"{self._local}/incoming", PRIVATE_FILE)
+
+    def near(self, file: NewFile) -> contextlib.AbstractContextManager[NewFile]:
+        """Give a new file where originals lie: `file`, or a copy of it.  Raises OSError."""
+        if self._local == self._root or not file.lies_in(f"{self._local}/incoming"):
+            return contextlib.nullcontext(file)
+        return NewFile.copy_of(file, f"{self._root}/incoming", PRIVATE_FILE)
 
     def place(self, file: NewFile, original: Original, record: Record) -> None:
         """Give `file` its name, the time of its store and its tag.  Raises OSError."""
-        os.fchmod(file.descriptor, PRIVATE_FILE)
+        if stat.S_IMODE(os.fstat(file.descriptor).st_mode) != PRIVATE_FILE:
+            os.fchmod(file.descriptor, PRIVATE_FILE)
         self._stamp(file.descriptor, record)
         file.place(f"{self._root}/{original.relative}", PRIVATE_DIR)
 
@@ -146,6 +211,17 @@ class Originals:
     def _stamp(self, file: int | str, record: Record) -> None:
         """Set Last-Modified and ETag: alike on every node, and never in the future (RFC 9110)."""
         stamp(file, min(record.stored_at, time.time()), record.sha256)
+
+
+def _in_memory(file: BinaryIO, count_bytes: int) -> BinaryIO:
+    """Return a file in memory with the bytes of `file`.  Raises OSError."""
+    with contextlib.ExitStack() as undo:
+        descriptor = os.memfd_create("original", os.MFD_CLOEXEC)
+        memory = undo.enter_context(os.fdopen(descriptor, "wb+", buffering=0))
+        copy_bytes(file.fileno(), descriptor, count_bytes)
+        memory.seek(0)
+        undo.pop_all()
+    return memory
 
 
 def _all_names(key: str) -> list[Original]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
 import secrets
 import time
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
+from image_cloud.storage.guard.trouble import RETRY_AFTER_S, unavailable
 
 FREE_SPACE_VALID_S = 1.0
-RETRY_AFTER_S = 30.0
 FREE_MORE = 1.25  # of the reserve, so that not each picture has all variants looked at
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +30,13 @@ NONE = Room(0, 0)
 
 
 class Space:
-    """The space that is left below `root`; with less than the `reserve` the storage is full."""
+    """The space that is left below `root`; with less than the `reserve` it is full.
 
-    def __init__(self, root: Path, reserve: Room = NONE) -> None:
+    Errors call it `place`.
+    """
+
+    def __init__(self, root: Path, reserve: Room = NONE, place: str = "storage") -> None:
+        self._place = place
         self._root = root
         self._reserve = reserve
         self._checked = float("-inf")
@@ -66,17 +68,11 @@ class Space:
             probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._place) from error
         self._checked = float("-inf")
         if not self.has_room():
-            raise StorageUnavailable("storage: full", retry_after_s=RETRY_AFTER_S)
+            raise StorageUnavailable(f"{self._place}: full", retry_after_s=RETRY_AFTER_S)
 
 
 def _lacking(free: int, reserve: int) -> int:
     return round(reserve * FREE_MORE) - free if free < reserve else 0
-
-
-def unavailable(error: OSError) -> StorageUnavailable:
-    """Return what a client is told of a file that could not be written."""
-    reason = "full" if error.errno in FULL else error.strerror
-    return StorageUnavailable(f"storage: {reason}", retry_after_s=RETRY_AFTER_S)

@@ -7,47 +7,69 @@ import dataclasses
 import time
 from pathlib import Path
 
+from image_cloud.errors import StorageUnavailable
 from image_cloud.picture.record import Original, Record, Tombstone
 from image_cloud.picture.validators import Validators
 from image_cloud.process.locks import locked
-from image_cloud.storage.checks import Checks, Seen
+from image_cloud.storage.files import version_of
+from image_cloud.storage.guard.guarded import Guard, guarded
+from image_cloud.storage.local.checks import Checks, Seen
+from image_cloud.storage.local.lease import Lease
+from image_cloud.storage.local.variants import Variants
 from image_cloud.storage.new_file import NewFile, sync_together
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.records import Records
 from image_cloud.storage.space import NONE, Room, Space
 from image_cloud.storage.tombstones import Tombstones
-from image_cloud.storage.variants import Variants
 
 PLACING_PATIENCE_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Store:
-    """What is in one storage folder.
+    """What is in one storage folder, `root`; variants and what a hit looks at are below `local`.
 
     The methods hold the placing lock of their key for some milliseconds: under it pictures appear and go.
     """
 
     root: Path
+    local: Path
     originals: Originals
     variants: Variants
     records: Records
     tombstones: Tombstones
     checks: Checks
     space: Space
+    variants_space: Space
 
     @classmethod
-    def at(cls, root: Path, reserve: Room = NONE) -> Store:
-        """Return the store in `root`; less free than the `reserve` means full."""
-        return cls(
+    def at(
+        cls,
+        root: Path,
+        reserve: Room = NONE,
+        *,
+        local: Path | None = None,
+        lease: Lease | None = None,
+        guard: Guard | None = None,
+    ) -> Store:
+        """Return the store in `root`, with its variants in `local` or there as well.
+
+        Less free than the `reserve` means full.  With a `lease` other nodes change the originals, too.
+        What touches `root` is run by `guard`, and then raises StorageUnavailable.
+        """
+        local, space, records = local or root, Space(root, reserve), Records(root)
+        store = cls(
             root=root,
-            originals=Originals(root),
-            variants=Variants(root),
-            records=Records(root),
+            local=local,
+            originals=Originals(root, local, records) if lease else Originals(root),
+            variants=Variants(local, lease),
+            records=records,
             tombstones=Tombstones(root),
-            checks=Checks(root),
-            space=Space(root, reserve),
+            checks=Checks(local),
+            space=space,
+            variants_space=space if local == root else Space(local, reserve, "variants"),
         )
+        return _guarded(store, guard) if guard else store
 
     def place(
         self, file: NewFile, record: Record, *, lasts: bool = True, is_private: bool = False
@@ -64,16 +86,22 @@ class Store:
             known = self.records.find(record.key) if before else None
             if before and known and known.version >= record.version:
                 return before
-            with self.records.draft(record) as note:
-                sync_together(file, note)
-                self.records.place(note, record.key)
             original = record.original(is_private=is_private)
-            self._place(file, original, record, lasts=lasts)
+            with self.originals.near(file) as new, self.records.draft(record) as note:
+                sync_together(new, note)
+                self.records.place(note, record.key)
+                self._place(new, original, record, lasts=lasts)
             self.checks.forget(record.key)
             self.checks.forget_gone(record.key)
             if before:
                 self._forget_replaced(before, original)
         return original
+
+    def check_variants(self, original: Original) -> None:
+        """Remove variants of another version of `original`, unless all that are here are believed."""
+        if not self.variants.are_believed():
+            made_of = version_of(f"{self.root}/{original.relative}")
+            self.variants.keep_only(original.stem, made_of.modified_ns)
 
     def seen(self, key: str) -> Seen | None:
         """Return when the origin was last seen to have the picture; None where nobody knows.
@@ -195,3 +223,19 @@ class Store:
     def _placing(self, key: str) -> contextlib.AbstractContextManager[None]:
         # Text, not Path: making one of those costs more than the lock.
         return locked(f"{self.root}/cluster/.placing", key, PLACING_PATIENCE_S)
+
+
+def require_good_variants(store: Store) -> None:
+    """Raise StorageUnavailable where variants cannot be written, or what is here is not believed."""
+    store.variants_space.check_writable()
+    if not store.variants.are_believed():
+        reason = "what other nodes changed is not known; each is compared with its original"
+        raise StorageUnavailable(f"variants: {reason}")
+
+
+def _guarded(store: Store, guard: Guard) -> Store:
+    parts = {
+        name: guarded(getattr(store, name), guard)
+        for name in ("originals", "records", "tombstones", "space")
+    }
+    return guarded(store, guard, parts)

@@ -24,6 +24,7 @@ from image_cloud.politeness import limits
 from image_cloud.politeness.overview import Overview
 from image_cloud.process.sockets import SERVERS
 from image_cloud.storage.files import count_in
+from image_cloud.storage.guard.guarded import Guard
 from image_cloud.storage.space import Space
 from image_cloud.supervision.readiness import OK, Readiness, pool_checks
 
@@ -42,6 +43,7 @@ class Parts:
     limits_file: Path
     readiness: Readiness
     space: Space
+    guard: Guard
     database: Database
     domains: Overview
     peers: PeerStates
@@ -68,11 +70,11 @@ class NodeStatus:
             "status": OK if all(one == OK for one in state.values()) else "degraded",
             **state,
             "pools": parts.readiness.pools(),
-            "disk": _disk(parts.storage),
+            "disk": parts.guard.ask(NO_DISK, _disk, parts.storage),
             "traffic": _traffic(parts.history),
             "lately": lately(parts.history, time.time()),
-            "unrecorded": count_in(parts.storage / "unrecorded"),
-            "prefetch_paused": not parts.space.has_room(),
+            "unrecorded": parts.guard.ask(0, count_in, parts.storage / "unrecorded"),
+            "prefetch_paused": not parts.guard.ask(False, parts.space.has_room),
             "limits": limits_state(parts.limits_file),
             "domains": list(itertools.islice(parts.domains.all(), MOST_DOMAINS)),
             "peers": [_peer(one) for one in parts.peers.read().values()],
@@ -100,7 +102,7 @@ def readiness_of(node: Node) -> Readiness:
     """Return what the control pool knows of the node's readiness: it asks the others whether they are up."""
     others = (one for one in SERVERS if one != "control")
     checks = pool_checks(node.config.node.run, others)
-    return Readiness(node.store.space, node.database, checks)
+    return Readiness(node.store.space, node.database, checks, node.variants_check)
 
 
 def status_of(node: Node, readiness: Readiness) -> NodeStatus:
@@ -113,6 +115,7 @@ def status_of(node: Node, readiness: Readiness) -> NodeStatus:
             limits_file=Path(node.config.politeness.limits_file),
             readiness=readiness,
             space=node.store.space,
+            guard=node.storage_guard,
             database=node.database,
             domains=Overview(node.gate),
             peers=node.peer_states,
@@ -131,6 +134,9 @@ def limits_state(path: Path) -> str:
     except (OSError, ValueError) as error:
         return f"{path.name} is refused, the last good one holds: {error}"
     return f"{found.default} by default, {len(found.entries)} entries"
+
+
+NO_DISK = dict.fromkeys(("bytes", "bytes_free", "inodes", "inodes_free"), 0)
 
 
 def _disk(storage: Path) -> Facts:

@@ -24,22 +24,29 @@ OK, SILENT = "ok", "does not answer"
 class Readiness:
     """Checks `space`, `database` and `pools`, each at most once a second; for any number of threads.
 
-    A pool has a name and a check that raises Unavailable.  Strangers may ask, so one of them at most waits
+    A pool has a name and a check that raises Unavailable; so have `variants`, where they lie on a disk of
+    their own.  Strangers may ask, so one of them at most waits
     for a check, and nobody while the part is known to be in trouble.
     """
 
     def __init__(
-        self, space: Space, database: Database, pools: dict[str, Callable[[], None]] | None = None
+        self,
+        space: Space,
+        database: Database,
+        pools: dict[str, Callable[[], None]] | None = None,
+        variants: Callable[[], None] | None = None,
     ) -> None:
         waiter = threading.Semaphore(1)
         self._parts = {
             "storage": _Part(f"the storage {SILENT}", space.check_writable, waiter),
             "database": _Part(f"the database {SILENT}", database.check, waiter),
         }
+        if variants:
+            self._parts["variants"] = _Part(f"the disk {SILENT}", variants, waiter)
         self._pools = {name: _Part(SILENT, check, waiter) for name, check in (pools or {}).items()}
 
     def state(self) -> dict[str, str]:
-        """Return `ok` or what is wrong, for storage and database."""
+        """Return `ok` or what is wrong, for storage and database, and for variants that are elsewhere."""
         return {name: part.state() for name, part in self._parts.items()}
 
     def pools(self) -> dict[str, str]:

@@ -78,23 +78,26 @@ local function write_hex(place, number)
     end
 end
 
--- Return a descriptor of the storage: a path below it has half as many folders to go through. It is opened again
--- every second, as something may be mounted there meanwhile.
-local storage, storage_until = -1, 0
-local function storage_folder()
-    if now() >= storage_until then
-        if storage >= 0 then
-            C.close(storage)
+-- Return a function that gives a descriptor of a folder: a path below it has half as many folders to go through. It is
+-- opened again every second, as something may be mounted there meanwhile.
+local function opened(name)
+    local folder, good_until = -1, 0
+    return function()
+        if now() >= good_until then
+            if folder >= 0 then
+                C.close(folder)
+            end
+            folder, good_until = C.open(settings[name], PATH_ALONE), now() + FOLDERS_ARE_BELIEVED_S
         end
-        storage, storage_until = C.open(settings.storage, PATH_ALONE), now() + FOLDERS_ARE_BELIEVED_S
+        return folder
     end
-    return storage
 end
 
--- Have the answer carry the tag of the file at `path` below the storage; return `path`, nil for a link, which is no
+local storage_folder, variants_folder = opened("storage"), opened("variants")
+
+-- Have the answer carry the tag of the file at `path` below a folder; return `path`, nil for a link, which is no
 -- picture, and whether the file is there.
-local function tagged(path)
-    local folder = storage_folder()
+local function tagged(path, folder)
     if folder < 0 then
         return nil
     end
@@ -149,13 +152,13 @@ end
 
 -- Age ------------------------------------------------------------------------------------------
 
--- When the origin was last seen to have a picture is the time of an empty file (image_cloud/storage/checks.py).
+-- When the origin was last seen to have a picture is the time of an empty file (image_cloud/storage/local/checks.py).
 local LONGEST_AGE_S, KEY_BYTES = 2^31 - 1, 64
 
 -- Return the file of the picture that the path of an original or a variant belongs to.
 local function checked_of(path)
     local place = match(path, "^/%a+(/%x%x/%x%x/%x+)")
-    return place and settings.storage .. "/checked" .. place
+    return place and settings.variants .. "/checked" .. place
 end
 
 -- Say whether nothing speaks for asking the origin first. Where no file tells, the front pool knows more.
@@ -337,14 +340,37 @@ local function read_name(request_uri, name_of)
 end
 
 local function is_there(path)
+    return C.access(settings.variants .. path, 0) == 0
+end
+
+local function is_stored(path)
     return C.access(settings.storage .. path, 0) == 0
+end
+
+-- Say whether the variants are still those of the originals, which other nodes may change: whether the lease holds
+-- (image_cloud/storage/local/lease.py). The file is looked at ten times a second.
+local LOOK_EVERY_S = 0.1
+local lease_until, next_look = 0, 0
+local function are_believed()
+    if not settings.lease then
+        return true
+    end
+    local at = now()
+    if at >= next_look then
+        next_look = at + LOOK_EVERY_S
+        local is_here = C.statx(AT_FDCWD, settings.lease, AT_SYMLINK_NOFOLLOW, STATX_MTIME, status) == 0
+        local seen_at = is_here and modified_s[0] + modified_ns[0] / 1e9 or 0
+        -- The clock may have been set back.
+        lease_until = seen_at <= at + 1 and seen_at + settings.lease_s or 0
+    end
+    return at < lease_until
 end
 
 -- Say whether a folder on the way to a variant is a link.
 local link_target = ffi.new("char[1]")
 local function leads_through_a_link(path)
     for _, length in ipairs({ 9, 12, 15, #match(path, ".+/") - 1 }) do -- /variants, /ab, /cd, /KEY
-        if C.readlink(settings.storage .. sub(path, 1, length), link_target, 1) >= 0 then
+        if C.readlink(settings.variants .. sub(path, 1, length), link_target, 1) >= 0 then
             return true
         end
     end
@@ -368,7 +394,7 @@ end
 
 -- Return the path of a file, and have the answer carry its tag, its type and what it depends on (`vary`).
 local function path_of_file(file, vary)
-    local path, is_here = tagged(file.path)
+    local path, is_here = tagged(file.path, variants_folder())
     if is_here then
         if file.type then
             ngx.header["Content-Type"] = file.type
@@ -381,7 +407,7 @@ local function path_of_file(file, vary)
 end
 
 local function path_of(name)
-    if not name.path then
+    if not name.path or not are_believed() then
         return NO_FILE
     end
     if now() >= name.plain_until then
@@ -432,16 +458,16 @@ end
 local function is_free(key)
     local place = "/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
     return not is_there("/failures" .. place .. key .. ".fetch.json")
-        and not is_there("/tombstones" .. place .. key .. ".json")
+        and not is_stored("/tombstones" .. place .. key .. ".json")
 end
 
 -- Say whether a key's original is on disk. Of those that were fetched with credentials nothing is known here: the
 -- fetch pool finds them.
 local function has_original(key)
     local place = "/originals/" .. sub(key, 1, 2) .. "/" .. sub(key, 3, 4) .. "/"
-    if is_there(place) then
+    if is_stored(place) then
         for _, extension in ipairs(settings.extensions) do
-            if is_there(place .. key .. "." .. extension) then
+            if is_stored(place .. key .. "." .. extension) then
                 return true
             end
         end
@@ -474,7 +500,7 @@ function M.tag()
         if settings.refresh_after then
             note_if_old(checked_of(path))
         end
-        tagged(path)
+        tagged(path, find(path, "^/originals/") and storage_folder() or variants_folder())
     end
 end
 
@@ -483,7 +509,7 @@ function M.private()
     local folder, name = match(var.image_cloud_file, "^(/variants/%x%x/%x%x/%x+)(/[^/]+)$")
     local path = folder and folder .. ".private" .. name
     local jpeg = path and variant_name.jpeg_instead(path)
-    path = path and (is_there(path) and path or jpeg and is_there(jpeg) and jpeg)
+    path = path and are_believed() and (is_there(path) and path or jpeg and is_there(jpeg) and jpeg)
     if path then
         var.image_cloud_file = path
         ngx.exec("/_private" .. path)
@@ -494,6 +520,9 @@ end
 -- parameters are good, and the variant is not on disk. JPEGs alone: what else can be written depends on the build of
 -- PIL.
 function M.skip_front()
+    if settings.is_shared then -- and so away, perhaps: a look at it might never end
+        return
+    end
     local key, name = match(var.image_cloud_file, "([0-9a-f]+)/([^/]+%.jpg)$")
     local found = key and not find(name, "-auto", 1, true) and plain(var.request_uri)
     local is_usual = found and not (found["local"] or found.peers or found.fallback or found.max_age)

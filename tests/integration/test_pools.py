@@ -15,7 +15,7 @@ from PIL import Image
 from image_cloud.db import catalog
 from image_cloud.node import Node
 from image_cloud.picture.url import Url
-from image_cloud.storage.variants import variant_path
+from image_cloud.storage.local.variants import variant_path
 from tests.decoding import Daemon
 from tests.frontdoor.client import jpeg
 from tests.node import AWAY, new_node

@@ -20,7 +20,7 @@ from image_cloud.config.sections import ENCODABLE, Resize
 from image_cloud.picture.key import fan_out, key_of
 from image_cloud.request.parameter import Parameter
 from image_cloud.request.params import ImageParameters, ThumbnailParameters
-from image_cloud.storage.checks import Seen
+from image_cloud.storage.local.checks import Seen
 from tests.frontdoor.client import eventually, get, jpeg
 from tests.nginx.vectors import IMAGE, THUMBNAIL
 from tests.nginx.wire import Wire

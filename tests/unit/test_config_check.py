@@ -52,6 +52,18 @@ def test_every_mistake_of_every_file_is_told(
     assert SECRET not in said
 
 
+def test_variants_lie_beside_the_storage_and_not_within(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "image_cloud.ini").write_text(
+        "[storage]\npath = /data/far\nvariants_path = /data/near\n"
+    )
+    assert check(home) == 0
+    (home / "image_cloud.ini").write_text("[storage]\npath = /data\nvariants_path = /data/near\n")
+    assert check(home) == 1
+    assert "variants_path: expected a folder outside that of path" in capsys.readouterr().err
+
+
 def test_a_mode_that_lets_others_read(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     origins(home, "{}", 0o644)
     assert check(home) == 1

@@ -39,6 +39,7 @@ from image_cloud.picture.validators import NONE, Validators
 from image_cloud.process.locks import locked
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.guard.outage import Outage
 from image_cloud.storage.incoming import MemoryBudget
 from image_cloud.storage.store import Store
 from tests.unit.test_arrival import FULL, JPEG
@@ -148,13 +149,14 @@ class Node:
         gate: Any = self.gate
         origin: Any = self.origin
         peers: Any = Peers(peer_stored_at, before, peer_has)
+        no_database: Any = None
         self.lock_file = store.root / "incoming" / ".flights"
         self.flights = PatientFlights(self.lock_file)
         self.cache = Cache(
             store, self.failures, origin, gate, self.flights,
             Arrivals(store, FORMATS, self.told.append, MemoryBudget(10**6)), peers,
             ClusterClock(store.root / "cluster" / "clock.json", lambda: NOW),
-            Unstored(store.root / "memory", 10**6, 60.0),
+            Unstored(store.root / "memory", 10**6, 60.0), Outage(no_database),
         )  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import LADDER, Recipe
 from image_cloud.storage.failures import RESIZE, Failures
+from image_cloud.storage.local.variants import Variants
 from image_cloud.storage.store import Store
-from image_cloud.storage.variants import Variants
 from tests.decoding import maker_of
 from tests.unit.pictures import loaded, quarters
 

@@ -37,8 +37,8 @@ from image_cloud.request.internal import FetchRequest
 from image_cloud.request.params import ImageParameters, ThumbnailParameters
 from image_cloud.request.query import Query
 from image_cloud.storage.failures import FETCH, RESIZE, Failures
+from image_cloud.storage.local.variants import variant_path
 from image_cloud.storage.store import Store
-from image_cloud.storage.variants import variant_path
 from tests.unit.web import client, redirect
 
 URL = Url.parse("http://shop.example/a b.jpg?x=1&y=%20+ä")

@@ -27,8 +27,8 @@ from image_cloud.request.internal import FetchRequest
 from image_cloud.request.params import ImageRequest
 from image_cloud.request.steps import HIT, RESIZED, SendData, SendFile, Step
 from image_cloud.storage.failures import Failures
+from image_cloud.storage.local.variants import variant_path
 from image_cloud.storage.store import Store
-from image_cloud.storage.variants import variant_path
 from tests.decoding import maker_of
 from tests.unit.pictures import quarters
 

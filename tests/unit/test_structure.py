@@ -186,7 +186,7 @@ def test_state_files_and_locks_have_one_way_each() -> None:
         "import fcntl": {"image_cloud/process/locks.py"},
         "st_mtime_ns": {
             "image_cloud/process/reread.py",
-            "image_cloud/storage/checks.py",
+            "image_cloud/storage/local/checks.py",
             "image_cloud/storage/files.py",
         },
     }

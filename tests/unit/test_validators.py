@@ -11,7 +11,7 @@ from image_cloud.errors import OriginStatus
 from image_cloud.origin import Downloaded, Origin
 from image_cloud.picture.url import Url
 from image_cloud.picture.validators import NONE, Validators, checked, read
-from image_cloud.storage.checks import Seen
+from image_cloud.storage.local.checks import Seen
 from tests import origin as wire
 
 URL = Url.parse("http://shop.example/a.jpg")

@@ -41,8 +41,9 @@ def lines(facts: Facts) -> Iterator[str]:
     """Yield the state, one fact a line."""
     up = ago(facts["uptime_s"]) if facts["uptime_s"] is not None else "unknown"
     yield f"{facts['node']}: {facts['status']}, version {facts['version']}, up for {up}"
-    for part in ("storage", "database"):
-        yield f"{part}: {facts[part]}"
+    for part in ("storage", "variants", "database"):
+        if part in facts:
+            yield f"{part}: {facts[part]}"
     for pool, state in facts["pools"].items():
         if state != "ok":
             yield f"{pool} pool: {state}"

@@ -15,11 +15,12 @@ from image_cloud.metrics.definitions import (
 )
 from image_cloud.metrics.exposition import States
 from image_cloud.storage.files import count_in
+from image_cloud.storage.guard.guarded import Guard
 
 
-def busy(storage: Path, decoder: Decoder, pools: Pools) -> States:
+def busy(storage: Path, guard: Guard, decoder: Decoder, pools: Pools) -> States:
     """Return how many requests are at work and how many may be; of the decoder nothing while it is away."""
-    running = {("fetch",): count_in(storage / "incoming")}
+    running = {("fetch",): guard.ask(0, count_in, storage / "incoming")}
     limits = {("fetch",): pools.fetch_queue}
     status = decoder.status()
     if status is None:

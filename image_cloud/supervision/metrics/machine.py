@@ -24,28 +24,29 @@ from image_cloud.metrics.definitions import (
 from image_cloud.metrics.exposition import States
 from image_cloud.metrics.series import Labels
 from image_cloud.storage.files import count_in
+from image_cloud.storage.guard.guarded import Guard
 from image_cloud.supervision.readiness import OK, Readiness
 
 _NUMBERS = re.compile(r"^\d+(\.|$)|-\d+$")  # of processes, and of threads of one kind
 IMAGING = ("pillow-simd", "pillow")
 
 
-def machine(storage: Path, run: Path, readiness: Readiness) -> States:
-    """Return the state of the node's parts, its disk and its processes."""
+def machine(storage: Path, guard: Guard, run: Path, readiness: Readiness) -> States:
+    """Return the state of the node's parts, its disk and its processes; not of a storage that is away."""
     states = readiness.state() | readiness.pools() | {"control": OK}  # which answers this
     return {
         UP: {(part,): int(state == OK) for part, state in states.items()},
         BUILD_INFO: {(__version__, platform.python_version(), _imaging()): 1},
         HEARTBEAT_AGE: _heartbeat_ages(run / "beats"),
-        UNRECORDED: {(): count_in(storage / "unrecorded")},
-        QUARANTINED: {(): count_in(storage / "quarantine")},
-        **_disk(storage),
+        **guard.ask({}, _storage, storage),
     }
 
 
-def _disk(storage: Path) -> States:
+def _storage(storage: Path) -> States:
     status = os.statvfs(storage)
     return {
+        UNRECORDED: {(): count_in(storage / "unrecorded")},
+        QUARANTINED: {(): count_in(storage / "quarantine")},
         STORAGE_BYTES: {(): status.f_blocks * status.f_frsize},
         FREE_BYTES: {(): status.f_bavail * status.f_frsize},
         STORAGE_INODES: {(): status.f_files},

@@ -12,6 +12,7 @@ from image_cloud.metrics import client, definitions, exposition
 from image_cloud.metrics.exposition import States
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.politeness.overview import Overview
+from image_cloud.storage.guard.guarded import Guard
 from image_cloud.supervision.metrics.busy import busy
 from image_cloud.supervision.metrics.domains import domains
 from image_cloud.supervision.metrics.machine import machine
@@ -24,6 +25,7 @@ class Parts:
     """What a scrape looks at; `run` is the folder of sockets and counters."""
 
     storage: Path
+    guard: Guard
     run: Path
     readiness: Readiness
     decoder: Decoder
@@ -46,8 +48,8 @@ class NodeMetrics:
     def _states(self) -> States:
         parts = self._parts
         return {
-            **machine(parts.storage, parts.run, parts.readiness),
-            **busy(parts.storage, parts.decoder, parts.pools),
+            **machine(parts.storage, parts.guard, parts.run, parts.readiness),
+            **busy(parts.storage, parts.guard, parts.decoder, parts.pools),
             **domains(parts.domains),
             **peers(parts.peers),
         }

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from image_cloud.picture.key import fan_out
 from image_cloud.process import json_file
-from image_cloud.storage.files import unlink, with_folder
+from image_cloud.storage.files import touch, unlink, with_folder
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
 
 NANOSECONDS = 10**9
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Gone:
 
 
 class Checks:
-    """The files below `root`, the storage folder."""
+    """The files below `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -97,15 +96,8 @@ class Checks:
         unlink(self._gone(key))
 
     def _mark(self, key: str, ns: int) -> None:
-        def put(path: str) -> None:
-            descriptor = os.open(path, _FLAGS, PRIVATE_FILE)
-            try:
-                os.utime(descriptor, ns=(ns, ns))
-            finally:
-                os.close(descriptor)
-
         with contextlib.suppress(OSError):
-            with_folder(put, self._path(key), PRIVATE_DIR)
+            with_folder(lambda path: touch(path, PRIVATE_FILE, ns), self._path(key), PRIVATE_DIR)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/checked/{fan_out(key)}/{key}"
