@@ -37,6 +37,9 @@ SHARES = {
 ALONE = """
     DROP INDEX images_host, images_feed, images_tombstones, images_age, images_gone;
     ALTER TABLE images DISABLE TRIGGER ALL;
+    ALTER TABLE images DROP CONSTRAINT images_pkey;
+    ALTER TABLE hashes DROP CONSTRAINT hashes_pkey;
+    DROP INDEX hashes_code, hashes_code_16, hashes_code_32, hashes_code_48;
 """
 FILL = """
     WITH made AS (
@@ -50,6 +53,13 @@ FILL = """
         FROM made)
     INSERT INTO hashes (key, version, code)
     SELECT key, ('x' || left(sha256, 16))::bit(64)::bigint, code FROM made
+"""
+INDEXES = """
+    ALTER TABLE hashes ADD PRIMARY KEY (key);
+    CREATE INDEX hashes_code ON hashes (code);
+    CREATE INDEX hashes_code_16 ON hashes (code_16);
+    CREATE INDEX hashes_code_32 ON hashes (code_32);
+    CREATE INDEX hashes_code_48 ON hashes (code_48);
 """
 SIZES = """
     SELECT relname, pg_relation_size(oid) FROM pg_class
@@ -76,7 +86,7 @@ def main() -> None:
 
 
 def fill(database: Database, rows: int) -> None:
-    """Write `rows` pictures and their hashes, the index in place."""
+    """Write `rows` pictures and their hashes, then build the indexes."""
     began = time.monotonic()
     masks = [code_of(mask) for mask, share in SHARES.items() for _ in range(share)]
     with database.transaction() as cursor:
@@ -85,7 +95,15 @@ def fill(database: Database, rows: int) -> None:
         last = min(first + AT_ONCE, rows) - 1
         with database.transaction() as cursor:
             cursor.execute(FILL, {"masks": masks, "first": first, "last": last})
-    print(f"{rows} pictures and their hashes written in {time.monotonic() - began:.0f} s")
+    print(
+        f"{rows} pictures and their hashes written in {time.monotonic() - began:.0f} s", flush=True
+    )
+    began = time.monotonic()
+    with database.transaction() as cursor:
+        cursor.execute(INDEXES)
+    print(f"indexes of the hashes built in {time.monotonic() - began:.0f} s", flush=True)
+    with database.transaction() as cursor:
+        cursor.execute("ALTER TABLE images ADD PRIMARY KEY (key)")
 
 
 def _vacuum(settings: Settings) -> None:

@@ -14,12 +14,18 @@ from urllib.parse import urlencode
 from image_cloud.config.sections import Resize
 from image_cloud.errors import ImageCloudError
 from image_cloud.request.parameter import Parameter
-from image_cloud.request.params import ImageParameters, ImageRequest, ThumbnailParameters
+from image_cloud.request.params import (
+    ImageParameters,
+    ImageRequest,
+    InfoParameters,
+    ThumbnailParameters,
+)
 from image_cloud.request.query import Query
 from image_cloud.request.signing import sign
 from image_cloud.request.tokens import Client
 
 SIGNED_S = 24 * 3600
+INFO = "/image_info"
 SIDES = ("resize_width", "resize_height")
 LINK = re.compile(r" \(\[[^\]]*\]\([^)]*\)\)")  # to another place of the docs
 CODE = re.compile(r"`([^`]*)`")
@@ -68,9 +74,13 @@ class Snippet:
 
 @dataclasses.dataclass(frozen=True)
 class Tried:
-    """What was asked for: signed addresses of the result and the original, or why there are none."""
+    """What was asked for: signed addresses of the result and the original, or why there are none.
+
+    `is_picture` says that the result is one; else it is JSON.
+    """
 
     fields: list[Field]
+    is_picture: bool = True
     result: str = ""
     original: str = ""
     problem: str = ""
@@ -84,11 +94,13 @@ class Playground:
         self, settings: Resize, formats: tuple[str, ...], clock: Callable[[], float] = time.time
     ) -> None:
         image, thumbnail = ImageParameters(settings, formats), ThumbnailParameters(settings)
+        info = InfoParameters()
         self._settings = settings
         self._clock = clock
         self._tables: dict[str, tuple[list[Parameter[Any]], Callable[[Query], ImageRequest]]] = {
             "/get_image": (image.all(), image.read),
             "/get_thumbnail": (thumbnail.all(), thumbnail.read),
+            INFO: (info.all(), info.read),
         }
         self.paths = tuple(self._tables)
 
@@ -109,6 +121,7 @@ class Playground:
         original = [pair for pair in given if pair[0] == "url"]
         return Tried(
             fields,
+            is_picture=path != INFO,
             result=sign(f"{path}?{urlencode(given)}", client, expires),
             original=sign(f"/get_image?{urlencode(original)}", client, expires),
             snippets=self._snippets(
@@ -121,14 +134,16 @@ class Playground:
     ) -> list[Snippet]:
         target = f"{path}?{urlencode(given)}"
         address = base + target
-        return [
+        found = [
             Snippet("Signed URL, for a day", signed(target)),
-            Snippet("curl", _curl(address)),
+            Snippet("curl", _curl(address, "" if path == INFO else " -o picture")),
             Snippet("Python", PYTHON.format(address=repr(address))),
             Snippet("PHP", PHP.format(address=_php(address))),
             Snippet("JavaScript", JAVASCRIPT.format(address=_javascript(address))),
-            Snippet("<img srcset>", self._img(path, given, signed)),
         ]
+        if path == INFO:
+            return [dataclasses.replace(one, code=_of_json(one.code)) for one in found]
+        return [*found, Snippet("<img srcset>", self._img(path, given, signed))]
 
     def _img(self, path: str, given: list[tuple[str, str]], signed: Callable[[str], str]) -> str:
         plain = _attribute(signed(f"{path}?{urlencode(given)}"))
@@ -179,6 +194,14 @@ if (!answer.ok) throw new Error((await answer.json()).detail);
 const picture = await answer.arrayBuffer();"""
 
 
+JSON_INSTEAD = {
+    "picture = answer.content": "info = answer.json()",
+    "$picture = file_get_contents(": "$info = json_decode(file_get_contents(",
+    ", false, $context);": ", false, $context), true);",
+    "const picture = await answer.arrayBuffer();": "const info = await answer.json();",
+}
+
+
 def _field(parameter: Parameter[Any], query: Query) -> Field:
     meaning = CODE.sub(r"\1", LINK.sub("", parameter.meaning))
     value = query.text(parameter.name) or ""
@@ -190,9 +213,16 @@ def _times(pair: tuple[str, str], times: int) -> tuple[str, str]:
     return (name, str(int(value) * times)) if name in SIDES else pair
 
 
-def _curl(address: str) -> str:
+def _of_json(code: str) -> str:
+    """Return a snippet that takes a picture as one that takes JSON."""
+    for picture, told in JSON_INSTEAD.items():
+        code = code.replace(picture, told)
+    return code
+
+
+def _curl(address: str, more: str) -> str:
     token = "X-Image-Cloud-Token: $IMAGE_CLOUD_TOKEN"  # noqa: S105
-    return f'curl -f -o picture -H "{token}" \\\n  {shlex.quote(address)}'
+    return f'curl -f{more} -H "{token}" \\\n  {shlex.quote(address)}'
 
 
 def _php(text: str) -> str:

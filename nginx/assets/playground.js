@@ -25,18 +25,18 @@
             : `${(bytes / 1e6).toPrecision(3)} MB`;
     }
 
-    // The picture came already: its answer is taken from the browser's cache where it may be kept there.
-    async function tell(image) {
+    // A picture came already: its answer is taken from the browser's cache where it may be kept there.
+    async function tell(address, image) {
         const place = document.getElementById("answer");
-        const [timing] = performance.getEntriesByName(image.src).slice(-1);
+        const [timing] = performance.getEntriesByName(address).slice(-1);
         const began = performance.now();
-        const answer = await fetch(image.src, { cache: "force-cache" });
+        const answer = await fetch(address, { cache: "force-cache" });
         const body = await answer.arrayBuffer();
         const took_ms = timing && timing.duration ? timing.duration : performance.now() - began;
         const rows = [row("Status", String(answer.status)), row("Time", `${took_ms.toFixed(0)} ms`)];
         if (answer.ok) {
             rows.push(row("Size", size(body.byteLength)));
-            if (image.naturalWidth) {
+            if (image && image.naturalWidth) {
                 rows.push(row("Pixels", `${image.naturalWidth} × ${image.naturalHeight}`));
             }
         } else {
@@ -47,14 +47,24 @@
             rows.push(row(name, value));
         }
         place.replaceChildren(...rows);
+        return body;
+    }
+
+    async function showJson(place) {
+        const body = await tell(new URL(place.dataset.address, location.href).href);
+        place.textContent = JSON.stringify(JSON.parse(new TextDecoder().decode(body)), null, 2);
     }
 
     function watch() {
         const image = document.getElementById("result");
+        const json = document.getElementById("told");
+        if (json) {
+            showJson(json).catch(() => {});
+        }
         if (!image) {
             return;
         }
-        const told = () => tell(image).catch(() => {});
+        const told = () => tell(image.src, image).catch(() => {});
         if (image.complete) {
             told();
         } else {

@@ -197,6 +197,9 @@ def test_the_playground_shows_what_parameters_make(operator: Visitor, origin: Or
         assert page.get_by_role("heading", name=title).is_visible()
     page.get_by_label("Endpoint").select_option("/get_thumbnail")
     page.get_by_label("size", exact=False).first.wait_for()
+    page.get_by_label("Endpoint").select_option("/image_info")
+    page.locator("#told").get_by_text('"dhash"').wait_for()
+    assert "application/json" in page.locator("#answer").inner_text()
 
 
 def test_the_playgrounds_signed_url_works(script: Script, origin: Origin, stack: Stack) -> None:

@@ -261,10 +261,16 @@ def tried(query: dict[str, str], path: str = "/get_image", client: Client = READ
     return playground.tried(path, Query(urlencode(query)), client, "http://node:5000")
 
 
-@pytest.mark.parametrize("path", ["/get_image", "/get_thumbnail"])
-def test_the_playground_has_every_parameter_of_the_table(path: str) -> None:
-    names = {field.name for field in tried({}, path).fields}
-    assert names >= ({"url", "size"} if path == "/get_thumbnail" else {"url", "quality", "enlarge"})
+@pytest.mark.parametrize(
+    ("path", "some"),
+    [
+        ("/get_image", {"url", "quality", "enlarge"}),
+        ("/get_thumbnail", {"url", "size"}),
+        ("/image_info", {"url", "max_age"}),
+    ],
+)
+def test_the_playground_has_every_parameter_of_the_table(path: str, some: set[str]) -> None:
+    assert {field.name for field in tried({}, path).fields} >= some
     assert not [field for field in tried({}, path).fields if "](" in field.meaning]
 
 
@@ -273,6 +279,19 @@ def test_the_playgrounds_addresses_are_signed(tokens: Path) -> None:
     for address in (found.result, found.original):
         parts = urlsplit(address)
         assert signing.verify(parts.path, Query(parts.query), TokenStore(tokens), 1000.0)
+
+
+def test_the_playground_shows_json_as_json(tokens: Path) -> None:
+    found = tried({"url": "http://shop.example/a.jpg", "max_age": "60"}, "/image_info")
+    parts = urlsplit(found.result)
+    assert (found.is_picture, parts.path) == (False, "/image_info")
+    assert signing.verify(parts.path, Query(parts.query), TokenStore(tokens), 1000.0)
+    code = {one.title: one.code for one in found.snippets}
+    assert "-o" not in code["curl"]
+    assert code["Python"].endswith("info = answer.json()")
+    assert code["PHP"].endswith("false, $context), true);")
+    assert code["JavaScript"].endswith("await answer.json();")
+    assert len(code) == 5
 
 
 def test_what_is_wrong_with_a_parameter_is_said() -> None:
