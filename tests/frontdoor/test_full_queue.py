@@ -62,6 +62,8 @@ def test_a_full_fetch_queue_refuses_at_once(narrow: Stack, origin: Origin) -> No
 
 def check_fallbacks(narrow: Stack, url: str) -> None:
     """Check that nginx sends another picture to whoever wants it, and hides no error with it."""
+    made = narrow.home / "storage/fallback/800x800-fit-q85.jpg"
+    eventually(made.exists, "the sizes of thumbnails are made, the last is there")
     for path, parameters, size in (
         ("/get_thumbnail", {}, (200, 200)),
         ("/get_thumbnail", {"size": 400}, (400, 400)),

@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.frontdoor.client import DEADLINE_S, eventually, get, get_raw, jpeg, problem
+from tests.frontdoor.client import eventually, get, get_raw, jpeg, problem
 from tests.origin import Origin
 from tests.stack.running import CHECKOUT, Stack
 from tests.unit.test_resize_facts import reference
+
+PATIENCE_S = 300.0  # for the facts of all pictures that other tests have left
 
 
 def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(CHECKOUT / ".venv/bin/image-cloud"), *arguments]
     return subprocess.run(
-        command, env=stack.env(), capture_output=True, text=True, timeout=DEADLINE_S
+        command, env=stack.env(), capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 
