@@ -16,12 +16,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import IO
 
 from image_cloud.process.cores import cores
 
 FOLDER = Path(__file__).parent
 PYTEST = (sys.executable, "-m", "pytest")
 AT_ONCE = 2 * cores()
+LONGEST_S = 3600
 RUNS = (
     "cluster/test_*.py",
     "frontdoor/test_[h-z]*.py",
@@ -52,14 +54,23 @@ class Run:
     def __call__(self, basetemp: str) -> Run:
         """Do it; return itself, with what came of it."""
         began = time.monotonic()
-        command = [*PYTEST, f"--basetemp={basetemp}", *self.files]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.seconds, self.output, self.code = (
-            time.monotonic() - began,
-            done.stdout,
-            done.returncode,
-        )
+        # A file: a process that a test left behind would hold a pipe open.
+        with open(f"{basetemp}.output", "w+b") as output:
+            self.code = self._pytest(basetemp, output)
+            output.seek(0)
+            self.output = output.read().decode(errors="replace")
+        self.seconds = time.monotonic() - began
         return self
+
+    def _pytest(self, basetemp: str, output: IO[bytes]) -> int:
+        command = [*PYTEST, f"--basetemp={basetemp}", *self.files]
+        try:
+            return subprocess.run(
+                command, stdout=output, stderr=output, timeout=LONGEST_S
+            ).returncode
+        except subprocess.TimeoutExpired:
+            output.write(f"\ntests/{self.name} took longer than {LONGEST_S} s\n".encode())
+            return 1
 
     def __str__(self) -> str:
         return f"{self.seconds:5.0f} s  {'failed' if self.code else 'passed'}  tests/{self.name}"
