@@ -117,9 +117,10 @@ class Locks(Closing):
 
     def close(self) -> None:
         """Give everything back; once more does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(Unavailable):  # it is closed once its file system answers
+                self._run(lambda: os.close(descriptor))
 
     def _call(self, command: int, kind: int, offset: int, count: int) -> bytes:
         request = _FLOCK.pack(kind, os.SEEK_SET, offset, count, 0)

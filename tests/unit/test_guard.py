@@ -152,6 +152,15 @@ def test_locks_are_taken_on_this_node_while_the_storage_is_away(tmp_path: Path) 
     assert not (tmp_path / "far").exists()
 
 
+def test_a_lock_is_given_back_though_the_storage_fell_silent(tmp_path: Path) -> None:
+    """Closing a file is a request, too."""
+    pulse = Silent()
+    file = LockFile(tmp_path / "far", tmp_path / "near", Guard(pulse).run)
+    with Locks(file) as locks:
+        assert locks.take(0)
+        pulse.error = StorageUnavailable("silent")
+
+
 def test_a_guarded_store_finds_and_reads(tmp_path: Path) -> None:
     new_store(tmp_path)
     store = Store.at(tmp_path, guard=Guard(Silent()))

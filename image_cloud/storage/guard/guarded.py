@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from image_cloud.errors import StorageUnavailable
@@ -46,10 +46,13 @@ class Guard:
         except (OSError, StorageUnavailable):
             return default
 
-    def iterate(self, values: Iterator[T]) -> Iterator[T]:
-        """Yield the `values`, each of which may touch the storage."""
-        while (value := self.run(next, values, _END)) is not _END:
-            yield cast(T, value)
+    def iterate(self, values: Generator[T, None, None]) -> Iterator[T]:
+        """Yield the `values`, each of which may touch the storage, as may their end."""
+        try:
+            while (value := self.run(next, values, _END)) is not _END:
+                yield cast(T, value)
+        finally:
+            self.ask(None, values.close)
 
     def _run_apart(
         self, pulse: Pulse, function: Callable[..., T], *arguments: Any, **named: Any
