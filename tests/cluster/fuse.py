@@ -72,9 +72,13 @@ class Served:
             self._process.wait()
 
     def make_read_only(self, *, is_so: bool) -> None:
-        """Have it take no writes, or take them again."""
+        """Have it take no writes, or take them again; while a file is being written, the kernel refuses."""
         mode = "ro" if is_so else "rw"
-        subprocess.run(["mount", "-i", "-o", f"remount,{mode}", str(self.path)], check=True)
+        command = ["mount", "-i", "-o", f"remount,{mode}", str(self.path)]
+        deadline = time.monotonic() + DEADLINE_S
+        while subprocess.run(command, capture_output=True).returncode:
+            assert time.monotonic() < deadline, f"{self.path} does not become {mode}"
+            time.sleep(0.02)
 
     def take_away(self) -> None:
         """Unmount it whatever its state: the folder below it is left."""
