@@ -66,7 +66,8 @@ def open_node(arguments: argparse.Namespace) -> Node:
 def become_run_user(config: Config) -> None:
     """As root, become the user that owns the storage: the database knows no other."""
     if os.geteuid() == 0:
-        owner = os.stat(config.storage.path)
+        owner = os.stat(config.storage.local)  # there even where nodes share a storage that is away
+        _leave_home()
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
@@ -75,11 +76,17 @@ def become_run_user(config: Config) -> None:
 def act_as_run_user(config: Config) -> None:
     """As root, act as the run user for now: `with_own_rights` undoes it for a moment."""
     if os.geteuid() == 0:
-        owner = os.stat(config.storage.path)
+        owner = os.stat(config.storage.local)  # there even where nodes share a storage that is away
         os.umask(0o007)
+        _leave_home()
         os.setgroups([])
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
+
+
+def _leave_home() -> None:
+    """Have libpq look into the run user's home: that root's may not be read ends a connection with TLS."""
+    os.environ.pop("HOME", None)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +18,8 @@ from image_cloud.cli.access import Refused
 from image_cloud.cli.node_client import NodeClient
 from tests.origin import Origin, redirect
 
-PAGE = (Path(__file__).parents[2] / "docs/command_line.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/command_line.md").read_text()
 WITHOUT_JSON = {"completion"}
 
 
@@ -72,3 +77,25 @@ def test_no_redirect_takes_the_token_elsewhere() -> None:
         with pytest.raises(Refused):
             client.get("/node_status")
         assert not other.requests
+
+
+AS_RUN_USER = """
+import ctypes, sys
+from types import SimpleNamespace as Part
+from image_cloud.cli import access
+access.{name}(Part(storage=Part(local=sys.argv[1])))
+getenv = ctypes.CDLL(None).getenv
+getenv.restype = ctypes.c_char_p
+print(getenv(b"HOME"))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as another user")
+@pytest.mark.parametrize("name", ["become_run_user", "act_as_run_user"])
+def test_libpq_looks_for_certificates_in_the_run_users_home(tmp_path: Path, name: str) -> None:
+    shutil.chown(tmp_path, "nobody")
+    done = subprocess.run(
+        [sys.executable, "-c", AS_RUN_USER.format(name=name), tmp_path],
+        env={**os.environ, "HOME": "/root"}, cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "None\n", done.stderr
