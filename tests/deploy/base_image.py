@@ -19,6 +19,7 @@ ROLES = (
     "nginx",
     "libnginx-mod-http-ndk", "libnginx-mod-http-lua", "libjpeg62-turbo", "libtiff6", "libwebp7",
     "libwebpmux3", "libwebpdemux2", "liblcms2-2", "libopenjp2-7", "zlib1g",
+    "glusterfs-server", "glusterfs-client", "prometheus-node-exporter", "prometheus-postgres-exporter",
 )  # fmt: skip
 INSTALL = """
 set -e
@@ -29,6 +30,7 @@ printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/p
 apt-get -q update
 apt-get -q -y --no-install-recommends install "$@"
 apt-get clean
+systemctl disable glusterd prometheus-node-exporter prometheus-postgres-exporter
 rm /usr/sbin/policy-rc.d /etc/postgresql-common/createcluster.conf
 : >/etc/machine-id
 mkdir -p /root/.ssh && chmod 700 /root/.ssh

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from pathlib import Path
 
 BRIDGE, CONTROLLER = "icbr0", "10.209.0.1"
 PATIENCE_S, POLL_S = 60.0, 0.2
+FUSE = Path("/dev/fuse")
+DISK = "/srv/disk"  # on hosts: no overlay, for those who keep attributes of files
 
 
 def until(what: str, holds: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
@@ -36,16 +40,33 @@ class Host:
         self.name, self.address = name, f"10.209.0.{number}"
         self._folder, self._ssh_config = folder, ssh_config
         self.root = folder / "root"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self, base: Path, key: Path) -> None:
         """Lay the overlay over `base`, let `key` in, and plug the network in."""
-        for name in ("upper", "work", "root"):
-            (self._folder / name).mkdir(parents=True)
+        self._lay(base, key)
+        self._plug()
+
+    def renew(self, base: Path, key: Path) -> None:
+        """Make it a bare host again; `boot` starts it."""
+        self.power_off()
+        self.plug()
+        until(f"{self.name}'s root is free", self._unmount)
+        for name in ("upper", "work", "disk"):
+            shutil.rmtree(self._folder / name)
+        self._lay(base, key)
+
+    def _lay(self, base: Path, key: Path) -> None:
+        for name in ("upper", "work", "root", "disk"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
         layers = f"lowerdir={base},upperdir={self._folder}/upper,workdir={self._folder}/work"
         command("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         (self.root / "root/.ssh/authorized_keys").write_text(key.with_suffix(".pub").read_text())
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
+
+    def _unmount(self) -> bool:
+        return subprocess.run(["umount", self.root], capture_output=True).returncode == 0
+
+    def _plug(self) -> None:
         command("ip", "netns", "add", self.name)
         command(
             "ip",
@@ -70,29 +91,53 @@ class Host:
             "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
             f"--directory={self.root}", f"--machine={self.name}", f"--hostname={self.name}",
             f"--network-namespace-path=/run/netns/{self.name}", "--resolv-conf=off", "--timezone=off",
+            f"--bind={self._folder}/disk:{DISK}", *(["--bind=/dev/fuse"] if FUSE.exists() else []),
         ]  # fmt: skip
         with open(self._folder / "console.log", "ab") as console:
-            self._process = subprocess.Popen(
+            subprocess.Popen(
                 machine, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 preexec_fn=self._enter_cgroup, start_new_session=True,
             )  # fmt: skip
 
     def _enter_cgroup(self) -> None:
         """Give the container groups of its own: systemd takes all below its own for its own."""
-        for folder in cgroup_roots():
-            group = folder / self._folder.parent.name / self.name
+        for group in self._cgroups():
             group.mkdir(parents=True, exist_ok=True)
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
     def reboot(self) -> None:
         """Have the host restart: nspawn ends for that (--keep-unit) and leaves the start to us."""
         self.run("systemctl reboot")
-        until(f"{self.name} went down", lambda: not self._is_running())
+        until(f"{self.name} went down", lambda: not self._pids())
         self.boot()
 
-    def _is_running(self) -> bool:
-        found = subprocess.run(["pgrep", "-f", "--", f"--machine={self.name}"], capture_output=True)
-        return found.returncode == 0
+    def power_off(self) -> None:
+        """Take the current away: it answers nothing, not even that a port is closed."""
+        command("ip", "link", "set", f"v{self.name}", "down")
+        until(f"{self.name} is off", self._is_killed)
+
+    def plug(self) -> None:
+        """Give it its network back; `boot` starts it."""
+        command("ip", "link", "set", f"v{self.name}", "up")
+
+    def _is_killed(self) -> bool:
+        pids = self._pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not pids
+
+    def _pids(self) -> list[int]:
+        """Return the processes of the host, nspawn's own among them."""
+        found = []
+        for top in self._cgroups():
+            for folder, _, _ in os.walk(top):  # passes over those that vanish meanwhile
+                with contextlib.suppress(OSError):
+                    found += [int(pid) for pid in Path(folder, "cgroup.procs").read_text().split()]
+        return [pid for pid in found if pid]
+
+    def _cgroups(self) -> list[Path]:
+        return [top / self._folder.parent.name / self.name for top in cgroup_roots()]
 
     def wait_up(self) -> None:
         """Return when systemd has started all there is to start."""

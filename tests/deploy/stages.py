@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from PIL import Image
 
-from tests.deploy.client import Client
-from tests.deploy.hosts import CONTROLLER, Host, until
-from tests.deploy.load import Load
+from tests.deploy import shared_stages
+from tests.deploy.hosts import until
+from tests.deploy.parts import (
+    balancer,
+    has,
+    lacks,
+    node,
+    origin,
+    picture,
+    succeeds,
+    under_load,
+    version,
+)
 from tests.deploy.world import NAMES, World
-from tests.origin import Origin
 
 HASTY = ("-e", "image_cloud_health_timeout=20")  # where it is known to fail
 
@@ -71,6 +79,18 @@ def limit(world: World) -> None:
     """`-l ic01` touches ic01 alone."""
     world.playbook("deploy.yml", "-l", "ic01")
     assert set(world.recap) == {"ic01"}
+
+
+def exporters(world: World) -> None:
+    """Prometheus gets a host's and its PostgreSQL's metrics where the inventory asks for that."""
+    ic03 = world.hosts["ic03"]
+    asked = ("-e", "exporters_node=true", "-e", "exporters_postgres=true")
+    world.playbook("deploy.yml", "-l", "ic03", *asked)
+    for port, sample in ((9100, "node_memory_MemFree_bytes "), (9187, "pg_up 1")):
+        look = f"curl -s {ic03.url('/metrics', port)} | grep -F '{sample}'"
+        until(f"{sample} is exported", functools.partial(succeeds, ic03, look))
+    world.playbook("deploy.yml", "-l", "ic03", *asked)
+    assert world.recap["ic03"]["changed"] == 0, world.recap
 
 
 def upgrade(world: World) -> None:
@@ -202,67 +222,7 @@ def backup(world: World) -> None:
 STAGES: dict[str, Callable[[World], None]] = {
     stage.__name__: stage
     for stage in (
-        check_bare, deploy, serve, clone, again, limit, upgrade, broken_release, ailing_release,
-        rollback, broken_host, reboot, add_node, remove_node, backup_node, backup,
+        check_bare, deploy, serve, clone, again, limit, exporters, upgrade, broken_release, ailing_release,
+        rollback, broken_host, reboot, add_node, remove_node, backup_node, backup, *shared_stages.STAGES,
     )
 }  # fmt: skip
-
-
-# What stages are made of ------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def origin() -> Iterator[Origin]:
-    """A shop that all hosts reach."""
-    with Origin(address=CONTROLLER) as shop:
-        yield shop
-
-
-def picture(seed: int) -> bytes:
-    """Return a JPEG that no other seed gives."""
-    image = Image.new("RGB", (640, 480), (seed * 37 % 256, seed * 91 % 256, seed * 13 % 256))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", comment=str(seed).encode())
-    return buffer.getvalue()
-
-
-def node(world: World, host: Host) -> Client:
-    """Return a client of one node's own port."""
-    return Client(host.address, 5000, world.token)
-
-
-def balancer(world: World) -> Client:
-    """Return a client of the load balancer."""
-    return Client(world.hosts["ic00"].address, 80, world.token)
-
-
-def has(client: Client, url: str) -> bool:
-    """Say whether a node has the original of `url` on its disk."""
-    return client.ask("/get_image", url=url, only_send_if_local="true").status == 200
-
-
-def lacks(client: Client, url: str) -> bool:
-    """Say whether it has not."""
-    return not has(client, url)
-
-
-@contextlib.contextmanager
-def under_load(world: World) -> Iterator[Load]:
-    """Ask the load balancer all the time; AssertionError if anything failed."""
-    client = balancer(world)
-    with origin() as shop:
-        body = picture(99)
-        stored = [shop.serve(f"/stored-{number}.jpg", body) for number in range(8)]
-        for url in stored:
-            assert client.thumbnail(url).status == 200
-        new_url = lambda number: shop.serve(f"/new-{number}.jpg", body)  # noqa: E731
-        with Load(client, stored, new_url) as load:
-            yield load
-    print(f"deploy-test:   meanwhile {load.summary()}, {len(load.failed)} failed", flush=True)
-    assert not load.failed, load.failed[:10]
-    assert load.misses > 0
-
-
-def version(host: Host) -> str:
-    """Return the release in force on a host."""
-    return host.sh("basename $(readlink /opt/image_cloud/current)")

@@ -1,10 +1,15 @@
 """The playbooks as they are shipped: their syntax, the linter's word, and what must not stand in them."""
 
+import configparser
+import functools
+import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2.extensions
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -105,3 +110,102 @@ def test_each_exporter_is_documented_and_has_a_switch(exporter: str) -> None:
     )
     tasks = (ROOT / "ansible/roles/exporters/tasks/main.yml").read_text()
     assert f"when: exporters_{exporter} | bool" in tasks
+
+
+# --- storage ----------------------------------------------------------------------------------------
+
+SETTINGS = "image_cloud/templates/image_cloud.ini.j2"
+UNIT = "supervisor/templates/image-cloud.service.j2"
+MOUNT = "shared_storage/templates/shared.mount.j2"
+ACCESS = "postgresql/templates/pg_hba.conf.j2"
+Write = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Return a function that tells what SETTINGS to ACCESS become with these variables."""
+
+    @functools.cache
+    def write(**variables: str) -> dict[str, str]:
+        folder = tmp_path_factory.mktemp("written")
+        arguments = {"src": f"{ROOT}/ansible/roles/{{{{ item }}}}", "mode": "0600"}
+        arguments["dest"] = f"{folder}/{{{{ item | basename }}}}"
+        task = {"ansible.builtin.template": arguments, "loop": [SETTINGS, UNIT, MOUNT, ACCESS]}
+        play = {"hosts": "ic00", "connection": "local", "gather_facts": False, "tasks": [task]}
+        (folder / "play.yml").write_text(json.dumps([play]))
+        own = {"ansible_python_interpreter": f"{PROGRAMS}/python", "supervisor_folder": "/opt/x"}
+        given = json.dumps({**own, **variables})
+        inventory = f"{ROOT}/ansible/inventory.ini"
+        done = ansible("ansible-playbook", "-i", inventory, "-e", given, f"{folder}/play.yml")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return {name: (folder / Path(name).name).read_text() for name in task["loop"]}
+
+    return write
+
+
+def options(ini: str) -> dict[str, dict[str, str]]:
+    """Return the ini's sections."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(ini)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+@pytest.mark.parametrize(
+    ("storage", "path"),
+    [("local", "/var/lib/image-cloud/storage"), ("/mnt/disk/pictures", "/mnt/disk/pictures")],
+)
+def test_nodes_have_storage_and_database_of_their_own(
+    write: Write, storage: str, path: str
+) -> None:
+    written = write(image_cloud_storage=storage)
+    ini = options(written[SETTINGS])
+    assert (ini["storage"]["path"], ini["storage"]["variants_path"]) == (path, "")
+    assert ini["cluster"]["shared_storage"] == "false"
+    assert "host=/var/run/postgresql " in ini["database"]["dsn"]
+    assert ".mount" not in written[UNIT]
+    assert f"ReadWritePaths=/var/lib/image-cloud {path}\n" in written[UNIT]
+    assert "hostssl" not in written[ACCESS]
+    assert "replication" not in written[ACCESS]
+
+
+@pytest.mark.parametrize("storage", ["glusterfs", "mounted"])
+def test_nodes_share_storage_and_database(write: Write, storage: str) -> None:
+    written = write(image_cloud_storage=storage)
+    ini = options(written[SETTINGS])
+    assert ini["storage"]["path"] == "/srv/image_cloud/images"
+    assert ini["storage"]["variants_path"] == "/var/lib/image-cloud/variants"
+    assert ini["cluster"]["shared_storage"] == "true"
+    dsn = psycopg2.extensions.parse_dsn(ini["database"]["dsn"])
+    assert (dsn["host"], dsn["target_session_attrs"]) == ("ic00,ic01", "read-write")
+    assert (dsn["sslmode"], dsn["channel_binding"]) == ("require", "require")
+    assert re.search(r"^After=.* srv-image_cloud\.mount$", written[UNIT], re.M)
+    assert "ExecStartPre=/usr/bin/mountpoint -q /srv/image_cloud\n" in written[UNIT]
+
+
+def test_the_mount_knows_every_server(write: Write) -> None:
+    unit = write(image_cloud_storage="glusterfs")[MOUNT]
+    assert "What=ic00:/image_cloud\n" in unit
+    assert "backup-volfile-servers=ic01:ic02," in unit
+
+
+def test_a_given_file_system_is_mounted(write: Write) -> None:
+    path = "/srv/shared-by_all"
+    written = write(
+        image_cloud_storage="mounted", shared_storage_source="nfs.example:/pictures",
+        shared_storage_type="nfs4", shared_storage_options="hard,nodev", shared_storage_mount=path,
+    )  # fmt: skip
+    assert "What=nfs.example:/pictures\n" in written[MOUNT]
+    assert "Type=nfs4\nOptions=hard,nodev,_netdev\n" in written[MOUNT]
+    escape = ["systemd-escape", "--path", "--suffix=mount", path]
+    name = subprocess.run(escape, capture_output=True, text=True, check=True).stdout.strip()
+    assert f" {name}\n" in written[UNIT]
+
+
+def test_only_nodes_reach_the_shared_database(write: Write) -> None:
+    access = write(image_cloud_storage="glusterfs")[ACCESS]
+    from_elsewhere = [line.split() for line in access.splitlines() if line.startswith("host")]
+    assert all((line[0], line[-1]) == ("hostssl", "scram-sha-256") for line in from_elsewhere)
+    nodes = {line[3] for line in from_elsewhere if line[1] == "image_cloud"}
+    assert nodes == {"127.0.0.1/32", "ic00", "ic01", "ic02", "ic03"}
+    servers = {line[3] for line in from_elsewhere if line[1] == "replication"}
+    assert servers == {"127.0.0.1/32", "ic00", "ic01"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import secrets
@@ -112,6 +113,8 @@ class World:
             "ANSIBLE_SSH_COMMON_ARGS": f"-F {self._ssh_config}",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_HOME": str(self.folder / "ansible"),
+            # Not the user's: a connection kept open to a real ic00 would be taken for ours.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "connections"),
         }
         words: list[str | Path] = [
             ROOT / ".cache/ansible/bin/ansible-playbook", f"ansible/{name}",
@@ -132,10 +135,32 @@ class World:
             line[:2000] for line in lines[-60:] if not line.startswith(("ok:", "skipping:"))
         )
 
-    def write_inventory(self, names: tuple[str, ...] = NAMES[:4], backup: str = "") -> None:
+    def renew(self, **variables: object) -> None:
+        """Have bare hosts again; `variables` are the inventory's, beside those that all tests need."""
+        base = base_image.make()
+        for host in self.hosts.values():
+            host.renew(base, self._key)
+            host.boot()
+        for host in self.hosts.values():
+            host.wait_up()
+        self.write_inventory()
+        with open(self.folder / "variables.yml", "a") as file:
+            file.writelines(f"{name}: {json.dumps(value)}\n" for name, value in variables.items())
+
+    def without(self, name: str) -> None:
+        """Take a variable away that `renew` was given."""
+        path = self.folder / "variables.yml"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith(f"{name}:")))
+
+    def write_inventory(
+        self, names: tuple[str, ...] = NAMES[:4], backup: str = "", **differences: str
+    ) -> None:
         """Write the inventory as an operator would: aliases and what differs."""
         lines = [
-            f"{name} image_cloud_accept_deletes={str(name == 'ic00').lower()}" for name in names
+            f"{name} image_cloud_accept_deletes={str(name == 'ic00').lower()}"
+            f" {differences.get(name, '')}"
+            for name in names
         ]
         text = "\n".join(
             ["[image_cloud]", *lines, "", "[loadbalancer]", "ic00", "", "[backup]", backup]
