@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 from bench.hundred_million import rows
 from bench.hundred_million.measured import Measured
 from bench.hundred_million.meter import Meter
-from image_cloud.db import catalog, feed
+from image_cloud.db import catalog, feed, whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import Position
 
@@ -78,7 +78,7 @@ def _run(command: list[str]) -> None:
 def linear(database: Database, meter: Meter, count: int) -> Iterator[Measured]:
     """Yield what grows with the number of pictures: what goes through all of them."""
     with database.transaction() as cursor:
-        yield Measured("`verify`: counting", meter(lambda: catalog.count(cursor)), "s", count)
+        yield Measured("`verify`: counting", meter(lambda: whole_catalog.count(cursor)), "s", count)
     yield _walk("audit, `verify`: reading the rows by key", database, meter, _rows)
     yield _walk("a follower reads the feed", database, meter, _changes)
     yield _restored(database, meter)

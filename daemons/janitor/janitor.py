@@ -18,7 +18,7 @@ from daemons.janitor.audit import Audit
 from daemons.janitor.eviction import Eviction
 from daemons.loop import Runner
 from image_cloud.cluster.clock import ClusterClock
-from image_cloud.db import catalog
+from image_cloud.db import whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.fetch.unstored import Unstored
 from image_cloud.history.uses import Uses
@@ -108,7 +108,7 @@ class Janitor:
         forgotten, found = 0, FORGET_AT_ONCE
         while found == FORGET_AT_ONCE and self._go_on():
             with self._database.transaction() as cursor:
-                found = catalog.forget_tombstones(cursor, before, FORGET_AT_ONCE)
+                found = whole_catalog.forget_tombstones(cursor, before, FORGET_AT_ONCE)
             forgotten += found
         forgotten = max(forgotten, self._store.tombstones.expire(before))
         if forgotten:

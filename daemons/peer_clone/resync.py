@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.peers import Peers
-from image_cloud.db import catalog, clones, feed
+from image_cloud.db import clones, feed, whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import ImageCloudError
 from image_cloud.picture.record import Record
@@ -55,7 +55,7 @@ class Resync:
             ):  # else a crash came between: ask no empty catalogue
                 known = [peer.name for peer in self._peers.all]
                 position = self._freshness.safe_position()
-                self._freshness.plan(catalog.keys_behind(cursor, position, known))
+                self._freshness.plan(whole_catalog.keys_behind(cursor, position, known))
             _, next_xid = feed.state(cursor)
         if not self._forget(next_xid):
             return  # it begins anew with the next process
@@ -68,7 +68,7 @@ class Resync:
         key: str | None = ""
         while key is not None and self._go_on():
             with self._database.transaction() as cursor:
-                key = catalog.forget_after(cursor, key, next_xid, ROWS_AT_ONCE)
+                key = whole_catalog.forget_after(cursor, key, next_xid, ROWS_AT_ONCE)
         return key is None
 
     def step(self, caught_up: Set[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from image_cloud.cli.access import become_run_user, open_node
-from image_cloud.db import catalog
+from image_cloud.db import whole_catalog
 from image_cloud.errors import ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.node import Node
@@ -48,7 +48,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 def _verify(node: Node, *, repair: bool, as_json: bool) -> int:
     auditor = node.auditor
     with node.database.transaction() as cursor:
-        pictures, total_bytes = catalog.count(cursor)
+        pictures, total_bytes = whole_catalog.count(cursor)
     run = _Run(auditor, repair=repair, as_json=as_json)
     with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
         for number in range(FOLDERS):

@@ -9,7 +9,6 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_batch, execute_values
 
-from image_cloud.db.feed import Position
 from image_cloud.picture.record import Check, Record, Tombstone
 
 # The newer store wins, equal times by hash, so that all nodes choose the same; a delete wins over what
@@ -66,31 +65,6 @@ CORRECT = """
     WHERE key = %(key)s AND deleted_at IS NULL
 """
 FORGET = "DELETE FROM images WHERE key = %(key)s AND deleted_at IS NULL AND sha256 = %(sha256)s"
-# Millions of rows in one statement take longer than a statement may.
-FORGET_AFTER = """
-    DELETE FROM images WHERE xid < %(before)s::xid8 AND key IN (
-        SELECT key FROM images WHERE key > %(key)s AND deleted_at IS NULL ORDER BY key LIMIT %(limit)s)
-"""
-LAST_OF_NEXT = """
-    SELECT key FROM images WHERE key > %(key)s AND deleted_at IS NULL ORDER BY key
-    OFFSET %(limit)s - 1 LIMIT 1
-"""
-BEHIND = """
-    SELECT key FROM images, feed
-    WHERE deleted_at IS NULL AND NOT stored_from = ANY(%(known)s)
-      AND (feed.epoch::text <> %(epoch)s OR (xid, change) > (%(xid)s::xid8, %(change)s))
-"""
-FORGET_TOMBSTONES = """
-    DELETE FROM images WHERE key IN (
-        SELECT key FROM images WHERE deleted_at < to_timestamp(%(before)s) AND NOT blocked
-        ORDER BY deleted_at LIMIT %(limit)s)
-"""
-PAGES = "SELECT pg_relation_size('images') / current_setting('block_size')::integer"
-COUNT = """
-    SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM images
-    WHERE deleted_at IS NULL AND ctid >= %(first)s::tid AND ctid < %(end)s::tid
-"""
-PAGES_AT_ONCE = 20_000
 
 # Counting millions takes seconds: beyond 100,000 the planner's estimate has to do.
 ABOUT = """
@@ -178,45 +152,6 @@ def after(cursor: Cursor, key: str, limit: int) -> list[Record]:
 def forget(cursor: Cursor, records: Iterable[Record]) -> None:
     """Remove rows without leaving tombstones: the pictures are gone, but were not deleted."""
     execute_batch(cursor, FORGET, [dataclasses.asdict(one) for one in records])
-
-
-def forget_after(cursor: Cursor, key: str, before: int, limit: int) -> str | None:
-    """Remove the next rows of pictures behind `key` that transactions below `before` wrote.
-
-    Tombstones stay.  Return the last key that was looked at, None at the end.
-    """
-    values = {"key": key, "before": str(before), "limit": limit}
-    cursor.execute(LAST_OF_NEXT, values)
-    last: Any = cursor.fetchone()
-    cursor.execute(FORGET_AFTER, values)
-    return last[0] if last else None
-
-
-def keys_behind(cursor: Cursor, position: str, known: Sequence[str]) -> list[str]:
-    """Return the keys of pictures behind `position` in this node's feed, but not from `known`."""
-    place = Position.parse(position)
-    values: dict[str, Any] = {"epoch": place.epoch, "xid": str(place.xid), "change": place.change}
-    values["known"] = list(known)
-    cursor.execute(BEHIND, values)
-    return [key for (key,) in cursor.fetchall()]
-
-
-def forget_tombstones(cursor: Cursor, before: float, limit: int) -> int:
-    """Remove up to `limit` tombstones older than `before` (in seconds), blocks excepted; count them."""
-    cursor.execute(FORGET_TOMBSTONES, {"before": before, "limit": limit})
-    return cursor.rowcount
-
-
-def count(cursor: Cursor, pages_at_once: int = PAGES_AT_ONCE) -> tuple[int, int]:
-    """Return how many originals there are, and their bytes: a piece of the table at a time."""
-    cursor.execute(PAGES)
-    (pages,) = cursor.fetchone() or (0,)
-    pictures = total_bytes = 0
-    for first in range(0, pages, pages_at_once):
-        cursor.execute(COUNT, {"first": f"({first},0)", "end": f"({first + pages_at_once},0)"})
-        found = cursor.fetchone() or (0, 0)
-        pictures, total_bytes = pictures + found[0], total_bytes + found[1]
-    return pictures, total_bytes
 
 
 def about(cursor: Cursor) -> int:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from image_cloud.db import catalog, hashes
+from image_cloud.db import hashes, whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.picture.dhash import dhash_of
 from image_cloud.similar.request import SimilarRequest
@@ -24,7 +24,7 @@ def summary(
 ) -> dict[str, Any]:
     """Return the counts as JSON; `told` hears of each picture of the sample.  Raises DatabaseUnavailable."""
     with database.transaction() as cursor:
-        pictures, _ = catalog.count(cursor)
+        pictures, _ = whole_catalog.count(cursor)
         known, plain = hashes.count(cursor, PLAIN_BITS)
         same_bytes = hashes.same_bytes(cursor)
         same_hash = hashes.same_hash(cursor, PLAIN_BITS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from image_cloud.db import catalog
+from image_cloud.db import catalog, whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.picture.record import Tombstone
 from tests.cloning import picture
@@ -32,8 +32,8 @@ def pieces(database: Database, before: int) -> Iterator[int]:
     key: str | None = ""
     while key is not None:
         with database.transaction() as cursor:
-            key = catalog.forget_after(cursor, key, before, 10)
-            yield catalog.count(cursor)[0]
+            key = whole_catalog.forget_after(cursor, key, before, 10)
+            yield whole_catalog.count(cursor)[0]
 
 
 def test_all_pictures_are_forgotten_but_for_tombstones(filled: Database) -> None:
@@ -54,8 +54,13 @@ def test_what_comes_meanwhile_is_not_forgotten(filled: Database) -> None:
 
 def test_tombstones_are_forgotten_in_pieces(filled: Database) -> None:
     with filled.transaction() as cursor:
-        assert [catalog.forget_tombstones(cursor, 5001.0, 2) for _ in range(4)] == [2, 2, 1, 0]
-        assert catalog.count(cursor)[0] == COUNT
+        assert [whole_catalog.forget_tombstones(cursor, 5001.0, 2) for _ in range(4)] == [
+            2,
+            2,
+            1,
+            0,
+        ]
+        assert whole_catalog.count(cursor)[0] == COUNT
 
 
 def test_pictures_are_counted_in_pieces(
@@ -73,6 +78,6 @@ def counted(filled: Database) -> Callable[[int], tuple[int, int]]:
         with filled.transaction() as cursor:
             cursor.execute("SELECT pg_relation_size('images')")
             assert (cursor.fetchone() or (0,))[0] > 8192
-            return catalog.count(cursor, pages)
+            return whole_catalog.count(cursor, pages)
 
     return count

@@ -14,7 +14,7 @@ from daemons.peer_clone.cloner import MOST_TRIES_NOWHERE, Cloner
 from image_cloud.cluster.peers import Sent
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Database as Settings
-from image_cloud.db import catalog, clones
+from image_cloud.db import catalog, clones, whole_catalog
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, NotLocal, PeerAway
 from image_cloud.picture.record import Tombstone
@@ -129,7 +129,7 @@ def test_what_is_here_already_is_not_fetched(store: Store, database: Database) -
     peers = Peers(CONTENT)
     for _ in range(2):
         with database.transaction() as cursor:
-            catalog.forget_after(cursor, "", 2**62, 10)
+            whole_catalog.forget_after(cursor, "", 2**62, 10)
         queue(database, WANTED)
         cloner(store, database, peers).step()
         assert waiting(database) == []
