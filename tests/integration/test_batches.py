@@ -38,7 +38,10 @@ from tests.postgres import Cluster
 from tests.unit.web import client
 
 PATH = "/fire_and_forget"
-ME, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
+ME, OTHER = (
+    str(uuid.UUID(int=1)),
+    str(uuid.UUID(int=2)),
+)  # the same in each process: tests are named by them
 RECEIVER = "https://receiver.example/told?secret=hush"
 
 
