@@ -19,6 +19,7 @@ from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Original, Record
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.recorder import commit_records
+from image_cloud.storage.store import Store
 from tests.frontdoor.client import jpeg
 from tests.node import new_node
 from tests.origin import Origin
@@ -130,7 +131,7 @@ def test_a_picture_that_is_dropped_while_its_row_is_looked_at(node: Node, pictur
                 catalog.forget(cursor, [picture])
             return super().find(key)
 
-    dropping = dataclasses.replace(store, originals=Dropping(store.root))
+    dropping = dataclasses.replace(Store.at(node.storage), originals=Dropping(node.storage))
     auditor = Auditor(dropping, database, node.peers, node.cache)
     assert auditor.missing("", 10) == ("", [])
 

@@ -15,6 +15,7 @@ from image_cloud.node import Node
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.storage.recorder import commit_records
+from image_cloud.storage.store import Store
 from image_cloud.storage.tombstones import Tombstones
 from tests.node import AWAY
 from tests.storage import put
@@ -88,7 +89,7 @@ def test_a_disk_that_takes_no_tombstone_is_an_error_to_the_client(node: Node) ->
             raise OSError(28, "No space left on device")
 
     stored(node, 1000.0)
-    full = dataclasses.replace(node.store, tombstones=Full(node.storage))
+    full = dataclasses.replace(Store.at(node.storage), tombstones=Full(node.storage))
     with pytest.raises(StorageUnavailable, match="storage: full"):
         Deletes(full, node.failures, node.database, node.clock).delete(URL)
     assert in_feed(node).deleted_at is None, "nobody is told of a delete that does not hold here"
