@@ -46,10 +46,10 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self.take_away()
 
-    def mount(self) -> None:
-        """Mount it; return when it can be used."""
-        how = "-d" if self._log else "-f"
-        command = ["bindfs", how, "-o", self._options, str(self.behind), str(self.path)]
+    def mount(self, *more: str) -> None:
+        """Mount it, with `more` options; return when it can be used."""
+        how, options = "-d" if self._log else "-f", ",".join([self._options, *more])
+        command = ["bindfs", how, "-o", options, str(self.behind), str(self.path)]
         with open(self._log or os.devnull, "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + DEADLINE_S
@@ -70,15 +70,6 @@ class Served:
         if self._process:
             self._process.kill()
             self._process.wait()
-
-    def make_read_only(self, *, is_so: bool) -> None:
-        """Have it take no writes, or take them again; while a file is being written, the kernel refuses."""
-        mode = "ro" if is_so else "rw"
-        command = ["mount", "-i", "-o", f"remount,{mode}", str(self.path)]
-        deadline = time.monotonic() + DEADLINE_S
-        while subprocess.run(command, capture_output=True).returncode:
-            assert time.monotonic() < deadline, f"{self.path} does not become {mode}"
-            time.sleep(0.02)
 
     def take_away(self) -> None:
         """Unmount it whatever its state: the folder below it is left."""
