@@ -175,10 +175,14 @@ class Originals:
         return has_stamp(f"{self._root}/{original.relative}", record.sha256)
 
     def sync(self, original: Original) -> None:
-        """Make sure that file and name survive a crash of the machine; one that is gone is passed over."""
+        """Make sure that file and name survive a crash of the machine; one that is gone is passed over.
+
+        Where it is far away, only its name is left to do: what it costs is paid on each of its servers.
+        """
         path = f"{self._root}/{original.relative}"
         with contextlib.suppress(FileNotFoundError):
-            sync(path)
+            if self._local == self._root:
+                sync(path)
             sync(os.path.dirname(path))
 
     def sync_all(self, keys: Sequence[str]) -> None:
