@@ -1,22 +1,71 @@
 """How fast nodes clone: from one node to three, and from three to an empty one.
 
-    .venv/bin/python -m bench.cloning [--pictures 2000] [--bytes 150000]
+    .venv/bin/python -m bench.cloning [--pictures 2000] [--bytes 150000] [--against CHECKOUT]
 
-Starts four real nodes on this machine with `make cluster` and imports the pictures at ic00.
+Starts four real nodes on this machine and imports the pictures at ic00.  A copy counts as made when its row
+is committed; the time goes from a node's first row to its last.  With --against the build of that checkout takes
+turns with this one.  Beside it, `tar | tar` writes the same files with the same flushes.
 """
 
 from __future__ import annotations
 
 import argparse
+import configparser
+import contextlib
+import io
 import os
+import shlex
+import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.cluster.nodes import NAMES, Nodes
+from bench.load import in_order
+from image_cloud.bulk.group import MOST_FILES
+from tests.cluster.nodes import HOSTS, NAMES, Nodes
 from tests.frontdoor.client import jpeg
+from tests.stack.running import CHECKOUT
 
 DEADLINE_S = 1200.0
+ROWS = """
+    select coalesce(extract(epoch from min(changed_at)), 0), coalesce(extract(epoch from max(changed_at)), 0),
+           count(*) from images where deleted_at is null
+"""
+TAR_RECORD = 10240
+
+
+class Direct:
+    """A network without relays: they would take part of the processor."""
+
+    def __init__(self, port: int) -> None:
+        self.urls = {
+            (one, other): f"http://{HOSTS[other]}:{port}" for one in NAMES for other in NAMES
+        }
+
+    def __enter__(self) -> Direct:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Build(Nodes):
+    """Four nodes of one checkout, of any age: only its own ini and commands are used."""
+
+    def __init__(self, root: Path, checkout: Path) -> None:
+        super().__init__(root, {"janitor.audit_bytes_per_second": "0 B"}, checkout=checkout)
+        self.links = Direct(self.port)  # type: ignore[assignment]
+
+    def write_ini(self, name: str, **_settings: str) -> None:
+        ini = configparser.ConfigParser(interpolation=None)
+        ini.read(self.checkout / "image_cloud.ini")
+        for option, value in self.options(name).items():
+            section, _, key = option.partition(".")
+            ini.set(section, key, value)
+        text = io.StringIO()
+        ini.write(text)
+        (self[name].home / "image_cloud.ini").write_text(text.getvalue())
 
 
 def make_pictures(folder: Path, count: int, size: int) -> Path:
@@ -33,47 +82,85 @@ def make_pictures(folder: Path, count: int, size: int) -> Path:
     return folder / "list"
 
 
-def await_clones(nodes: Nodes, names: tuple[str, ...], count: int) -> float:
-    """Wait until each of `names` has `count` pictures; return the seconds."""
-    began = time.monotonic()
-    while any(len(nodes[name].tables()) < count for name in names):
-        if time.monotonic() - began > DEADLINE_S:
+def await_clones(nodes: Nodes, names: Sequence[str], count: int) -> float:
+    """Wait until each of `names` has `count` pictures; return the seconds from the first row to the last."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        seen = [nodes[name].psql(ROWS).strip().split("|") for name in names]
+        if all(int(have) >= count for _, _, have in seen):
+            return max(float(last) for _, last, _ in seen) - min(
+                float(first) for first, _, _ in seen
+            )
+        if time.monotonic() > deadline:
             raise TimeoutError("the nodes do not catch up")
-        time.sleep(0.2)
-    return time.monotonic() - began
+        time.sleep(0.5)
 
 
-def report(what: str, copies: int, size: int, seconds: float) -> None:
+def report(what: str, copies: int, size: int, seconds: float) -> float:
+    """Print one line of the table; return the rate."""
     rate = copies / seconds
     print(
         f"| {what} | {copies} | {seconds:.1f} s | {rate:.0f} | {rate * size / 1e6:.1f} |",
         flush=True,
     )
+    return rate
+
+
+def measure(build: str, checkout: Path, listed: Path, count: int, size: int) -> tuple[float, float]:
+    """Clone with one build; return the rates of both ways."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ic-bench-") as folder,
+        Build(Path(folder), checkout) as nodes,
+    ):
+        nodes.settle()
+        with contextlib.ExitStack() as stopped:
+            for name in NAMES[1:]:
+                stopped.enter_context(nodes[name].without("image-cloud-peer-clone"))
+            nodes["ic00"].cli("import", str(listed), timeout=DEADLINE_S)
+        spread = await_clones(nodes, NAMES[1:], count)
+        nodes["ic03"].kill()
+        nodes["ic03"].wipe()
+        nodes.start("ic03")
+        refill = await_clones(nodes, ("ic03",), count)
+    return (
+        report(f"one node to three{build}", count * 3, size, spread),
+        report(f"three nodes to an empty one{build}", count, size, refill),
+    )
+
+
+def tar(pictures: Path, count: int, size: int) -> float:
+    """Copy the pictures with tar, with two flushes where a node makes two; return the rate."""
+    flush = f"sync -f {shlex.quote(tempfile.gettempdir())}"
+    records = max(1, MOST_FILES * (size + 1024) // TAR_RECORD)
+    with tempfile.TemporaryDirectory(prefix="ic-bench-") as target:
+        taken = f"--checkpoint={records} --checkpoint-action=exec='{flush}; {flush}'"
+        command = f"tar -C {pictures} -c . | tar -C {target} -x {taken} && {flush}"
+        began = time.monotonic()
+        subprocess.run(["sh", "-c", command], check=True)
+        return report("tar to tar, the same flushes", count, size, time.monotonic() - began)
+
+
+def builds(against: Path | None) -> Iterator[tuple[str, Path]]:
+    yield ("", CHECKOUT)
+    if against:
+        yield (", the other build", against)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.cloning", description=__doc__)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--bytes", type=int, default=150_000)
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="the other build")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each build")
     arguments = parser.parse_args()
     count, size = arguments.pictures, arguments.bytes
     with tempfile.TemporaryDirectory(prefix="ic-bench-") as folder:
         listed = make_pictures(Path(folder), count, size)
-        with Nodes(Path(folder) / "n", {"janitor.audit_bytes_per_second": "0 B"}) as nodes:
-            nodes.settle()
-            for name in NAMES[1:]:
-                nodes[name].supervisorctl("stop", "image-cloud-peer-clone")
-            nodes["ic00"].cli("import", str(listed))
-            for name in NAMES[1:]:
-                nodes[name].supervisorctl("start", "image-cloud-peer-clone")
-            print("| | copies | time | images/s | MB/s |\n|---|---|---|---|---|")
-            report("one node to three", count * 3, size, await_clones(nodes, NAMES[1:], count))
-            nodes["ic03"].kill()
-            nodes["ic03"].wipe()
-            nodes.start("ic03")
-            report(
-                "three nodes to an empty one", count, size, await_clones(nodes, ("ic03",), count)
-            )
+        print("| | copies | time | images/s | MB/s |\n|---|---|---|---|---|")
+        for number in range(arguments.rounds):
+            for name, checkout in in_order(list(builds(arguments.against)), number):
+                measure(name, checkout, listed, count, size)
+            tar(Path(folder), count, size)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ elif _pool == "fetch":
 else:
     worker_class, workers = KEEPING, 1
     queues = (
-        _pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.status_queue,
-        _pools.pages_queue,
+        _pools.batch_queue, _pools.delete_queue, _pools.feed_queue, _pools.stream_queue,
+        _pools.status_queue, _pools.pages_queue,
     )  # fmt: skip
     threads = sum(queues) + SPARE_THREADS
     keepalive = 75

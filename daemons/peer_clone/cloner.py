@@ -1,12 +1,19 @@
-"""Works `clone_requests` off: fetches pictures from whichever peer has them, never from the origin."""
+"""Works `clone_requests` off: fetches pictures from whichever peer has them, never from the origin.
+
+One request for each; where many wait, streams take them (streamer.py).
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 
+from psycopg2.extensions import cursor as Cursor
+
+from daemons.peer_clone.claims import Later, Leases
+from daemons.peer_clone.here import checks_of, found_here
+from daemons.peer_clone.streams import Streams
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
 from image_cloud.db import catalog, clones
@@ -15,7 +22,6 @@ from image_cloud.db.connect import Database
 from image_cloud.errors import (
     Blocked,
     CorruptImage,
-    DatabaseUnavailable,
     DeletedMeanwhile,
     ImageCloudError,
     NotLocal,
@@ -24,13 +30,9 @@ from image_cloud.errors import (
 from image_cloud.fetch.arrival import Delivery, Sink, take_copy
 from image_cloud.metrics.definitions import CLONE_SECONDS, CLONES
 from image_cloud.metrics.outcomes import timed
-from image_cloud.picture.record import Check, Record
+from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE
 from image_cloud.process.steps import GoOn
-from image_cloud.storage.files import sha256_of
-from image_cloud.storage.new_file import FoundFile
-from image_cloud.storage.originals import Originals
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -55,46 +57,39 @@ class Cloner:
         store: Store,
         database: Database,
         peers: Peers,
+        streams: Streams,
+        later: Later,
         *,
-        retry_s: float,
-        longest_retry_s: float,
         news: threading.Event,
         go_on: GoOn,
     ) -> None:
         self._store = store
         self._database = database
         self._peers = peers
-        self._retry_s = retry_s
-        self._longest_retry_s = longest_retry_s
+        self._streams = streams
+        self._later = later
         self._news = news
         self._go_on = go_on
-        self._lost_leases = False
+        self._leases = Leases()
 
     def step(self) -> bool:
         """Clone a few pictures; say whether any was due."""
-        try:
+        with self._leases.held():
             return self._step()
-        except DatabaseUnavailable:
-            self._lost_leases = True  # what was claimed would wait for its lease's end
-            raise
 
     def wake(self) -> None:
         """End the wait for work."""
         self._news.set()
 
     def _step(self) -> bool:
-        with self._database.transaction() as cursor:
-            if self._lost_leases:
-                clones.release(cursor)  # what others work at is done twice at worst, alike
-            requests = clones.claim(cursor, AT_ONCE, LEASE_S)
-        self._lost_leases = False
+        with self._database.transaction() as cursor, self._leases.claiming(cursor):
+            requests = self._claim(cursor)
         if not requests:
             if self._news.wait(self.idle_s):
                 self._news.clear()
             return True
-        kept: list[Record] = []
+        kept: list[tuple[Record, Request]] = []
         done: list[Record] = []
-        checks: list[Check] = []
         for request in requests:
             if not self._go_on():
                 break  # the next process takes the rest over
@@ -102,24 +97,28 @@ class Cloner:
                 with timed(CLONES, CLONE_SECONDS):
                     record = self._clone(request)
                 done.append(request.wanted)
-                kept += [record] if record else []
-                checks += self._checks(record, request)
+                kept += [(record, request)] if record else []
             except (ImageCloudError, OSError) as error:
-                self._postpone(request, error)
+                self._later.postpone(request, error)
+        checks = checks_of(self._store, kept)
         with self._database.transaction() as cursor:
-            catalog.upsert(cursor, kept)
+            catalog.upsert(cursor, [record for record, _ in kept])
             catalog.record_peers_checks(cursor, checks)
             clones.done(cursor, done)
-        for record in kept:
+        for record, _ in kept:
             self._store.records.settle(record)
         return True
 
-    def _checks(self, record: Record | None, request: Request) -> list[Check]:
-        """Note, with the picture, when it was last seen at its origin."""
-        at = request.checked_at
-        if record is None or at is None or not self._store.confirm(record, at, NONE):
-            return []
-        return [Check(record.key, record.sha256, at, at, **vars(record.validators))]
+    def _claim(self, cursor: Cursor) -> list[Request]:
+        """Take what is due, but for what streams take."""
+        streamed = self._streams.names()
+        if not streamed:
+            return clones.claim(cursor, AT_ONCE, LEASE_S)
+        claimed = clones.claim_again(cursor, AT_ONCE, LEASE_S)
+        for peer in self._peers.all:
+            if len(claimed) < AT_ONCE and peer.name not in streamed:
+                claimed += clones.claim_new(cursor, peer.name, AT_ONCE - len(claimed), LEASE_S)
+        return claimed
 
     def _clone(self, request: Request) -> Record | None:
         """Bring one picture here; return its record, None where it is not wanted any more.
@@ -128,14 +127,7 @@ class Cloner:
         """
         wanted = request.wanted
         try:
-            here = self._store.records.find(wanted.key)
-            if here and self._store.originals.find(wanted.key):
-                if here.version >= wanted.version:
-                    return here
-                if here.sha256 == wanted.sha256:
-                    self._store.restamp(wanted)
-                    return wanted
-            return self._from_aside(wanted) or self._from_peers(request)
+            return found_here(self._store, wanted) or self._from_peers(request)
         except (Blocked, DeletedMeanwhile):
             return None
         except NotLocal:
@@ -143,19 +135,6 @@ class Cloner:
                 log.warning("event=clone_given_up key=%s peer=%s", wanted.key, request.peer)
                 return None
             raise
-
-    def _from_aside(self, wanted: Record) -> Record | None:
-        """Take back what stands aside while this node resynchronises (image_cloud/cluster/absence.py)."""
-        aside = Originals(self._store.root / "aside")
-        original = aside.find(wanted.key)
-        if original is None:
-            return None
-        path = aside.path(original)
-        if path.stat().st_size != wanted.bytes or sha256_of(path) != wanted.sha256:
-            return None
-        with FoundFile(path) as file:
-            self._store.place(file, wanted, is_private=original.is_private)
-        return wanted
 
     def _from_peers(self, request: Request) -> Record:
         """Raises NotLocal only where every peer was asked and has none; else what went wrong."""
@@ -191,12 +170,3 @@ class Cloner:
             peer.name, wanted.key, wanted.bytes, time.monotonic() - started,
         )  # fmt: skip
         return record
-
-    def _postpone(self, request: Request, error: Exception) -> None:
-        wait_s = min(self._retry_s * 2 ** min(request.attempts - 1, 20), self._longest_retry_s)
-        reason = error.code if isinstance(error, ImageCloudError) else os.strerror(error.errno or 0)  # type: ignore[attr-defined]
-        if isinstance(error, PeerAway):
-            wait_s = min(wait_s, 4 * self._retry_s)  # it will be asked when it is back, not before
-        with self._database.transaction() as cursor:
-            clones.postpone(cursor, request.wanted, reason, wait_s)
-        log.info("event=clone_postponed key=%s reason=%s", request.wanted.key, reason)

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemons.loop import Runner
 from daemons.peer_clone.changes_elsewhere import ChangesElsewhere
+from daemons.peer_clone.claims import Later
 from daemons.peer_clone.cloner import Cloner
 from daemons.peer_clone.follower import Follower
 from daemons.peer_clone.rebalance import Rebalance
 from daemons.peer_clone.rebuild import Rebuild
 from daemons.peer_clone.resync import Resync
+from daemons.peer_clone.streamer import Streamer
+from daemons.peer_clone.streams import Streams
 from image_cloud.cluster.absence import DAY_S, Freshness
 from image_cloud.cluster.peer_states import PeerStates
 from image_cloud.cluster.peers import Peers
@@ -118,7 +121,7 @@ def safest(cursors: Sequence[str], *, all_needed: bool, peers: int) -> str:
 
 def create(node: Node, runner: Runner) -> PeerClone:
     """Wire the cloning daemon of this node."""
-    news, caught_up = threading.Event(), set[str]()
+    caught_up, news = set[str](), News()
     rebuild = Rebuild(node.store, node.database, node.feed_guard, node.clock, runner.go_on)
     own_rebuild = None if node.config.cluster.shared_storage else rebuild
     jobs: dict[str, Worker] = {"rebuild": own_rebuild} if own_rebuild else {}
@@ -126,11 +129,11 @@ def create(node: Node, runner: Runner) -> PeerClone:
         jobs[f"follower-{peer.name}"] = Follower(
             peer, node.peers, node.store, node.database, node.deletes, node.brake, node.clock,
             node.peer_states,
-            poll_s=node.config.cluster.poll, on_work=news.set, on_caught_up=caught_up.add,
+            poll_s=node.config.cluster.poll, on_work=news.tell, on_caught_up=caught_up.add,
             go_on=runner.go_on,
         )  # fmt: skip
     if node.peers.all:
-        jobs |= _cloners(node, runner, news)
+        jobs |= _cloning(node, runner, news)
     if node.lease:
         node.listener.start()
         jobs["changes-elsewhere"] = ChangesElsewhere(
@@ -151,13 +154,36 @@ def create(node: Node, runner: Runner) -> PeerClone:
     )  # fmt: skip
 
 
-def _cloners(node: Node, runner: Runner, news: threading.Event) -> dict[str, Worker]:
-    cluster = node.config.cluster
-    return {
-        f"cloner-{number}": Cloner(
-            node.store, node.database, node.peers,
-            retry_s=cluster.retry, longest_retry_s=cluster.longest_retry,
-            news=news, go_on=runner.go_on,
+class News:
+    """Tells whoever waits for work that there is some."""
+
+    def __init__(self) -> None:
+        self._events: list[threading.Event] = []
+
+    def event(self) -> threading.Event:
+        """Return one more event that `tell` sets."""
+        self._events.append(threading.Event())
+        return self._events[-1]
+
+    def tell(self) -> None:
+        """Set them all."""
+        for event in self._events:
+            event.set()
+
+
+def _cloning(node: Node, runner: Runner, news: News) -> dict[str, Worker]:
+    """Return what works clone requests off: many at once, and one by one."""
+    cluster, streams, event = node.config.cluster, Streams(), news.event()
+    later = Later(node.database, cluster.retry, cluster.longest_retry)
+    jobs: dict[str, Worker] = {
+        f"streamer-{peer.name}": Streamer(
+            peer, node.peers, node.store, node.database, streams, later,
+            most_bytes=cluster.max_bytes, news=news.event(), go_on=runner.go_on,
         )
-        for number in range(1, cluster.workers + 1)
+        for peer in node.peers.all
     }  # fmt: skip
+    for number in range(1, cluster.workers + 1):
+        jobs[f"cloner-{number}"] = Cloner(
+            node.store, node.database, node.peers, streams, later, news=event, go_on=runner.go_on
+        )
+    return jobs

@@ -6,12 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 
+from daemons.peer_clone.held import Held
 from image_cloud.cluster.peers import Peers
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
-from image_cloud.errors import BadParameter, PeerAway
 from image_cloud.picture.record import Record
-from image_cloud.picture.url import Url
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.store import Store
 
@@ -55,33 +54,26 @@ class Rebalance:
             return False
         with self._database.transaction() as cursor:
             rows = catalog.after(cursor, self._key, AT_ONCE)
-        for record in rows:
+        strangers = [record for record in rows if self._is_strange(record)]
+        held = Held(self._peers, strangers)
+        for record in strangers:
             if not self._go_on():
                 return False
-            if not self._peers.placement.owns(record.key):
-                self._drop_if_owned(record)
+            if held.by_owners(record):
+                self._drop(record)
         self._key = rows[-1].key if len(rows) == AT_ONCE else ""
         if not self._key:
             self._next_round = self._clock() + min(PAUSE_S, max(1.0, self._grace_s))
         return bool(self._key)
 
-    def _drop_if_owned(self, record: Record) -> None:
-        age_s = self._clock() - self._store.originals.placed_at(record.key)
-        if age_s < self._grace_s or not self._owners_have(record):
-            return
+    def _is_strange(self, record: Record) -> bool:
+        """Say whether a copy belongs elsewhere, and has been here for long enough."""
+        if self._peers.placement.owns(record.key):
+            return False
+        return self._clock() - self._store.originals.placed_at(record.key) >= self._grace_s
+
+    def _drop(self, record: Record) -> None:
         self._store.drop(record)
         with self._database.transaction() as cursor:
             catalog.forget(cursor, [record])
         log.info("event=dropped key=%s", record.key)
-
-    def _owners_have(self, record: Record) -> bool:
-        owners = self._peers.placement.owners(record.key)
-        try:
-            url = Url.parse(record.url)
-            return all(
-                self._peers.has(peer, url, record.sha256)
-                for peer in self._peers.all
-                if peer.name in owners
-            )
-        except (PeerAway, BadParameter):
-            return False

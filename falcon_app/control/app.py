@@ -10,6 +10,7 @@ from falcon_app.control.history import HistoryAnswer
 from falcon_app.control.metrics import MetricsAnswer
 from falcon_app.control.node_status import NodeStatusAnswer
 from falcon_app.control.old_pictures import OldPicturesSent
+from falcon_app.control.originals import Originals
 from falcon_app.control.similar import SimilarAnswer
 from falcon_app.health import Health
 from falcon_app.http_errors import App, new_app
@@ -38,6 +39,7 @@ def create_control(node: Node) -> App:
     app.add_route("/fire_and_forget", FireAndForget(intake, node.batches))
     app.add_route("/_delete", DeleteAnswer(node.deletes))
     app.add_route("/_changes", ChangesAnswer(node.feed_pages))
+    app.add_route("/originals", Originals(node.store))
     app.add_route("/_old", OldPicturesSent(node.old_pictures))
     app.add_route("/_explain", ExplainAnswer(node.everywhere))
     app.add_route("/_similar", SimilarAnswer(node.similar))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from falcon_app.front.admission import Admission, NotAdmitted
+from falcon_app.front.admission import BATCH_SENDERS, PEERS, Admission, NotAdmitted
 from falcon_app.front.changes import Changes
 from falcon_app.front.clouds import AlternativeClouds
 from falcon_app.front.deletes import DeleteImage, DeleteImageByGet
@@ -47,8 +47,10 @@ def create_front(node: Node) -> App:
     infos = InfoFinder(finder, Infos(node.store, node.facts))
     app.add_route("/image_info", ImageInfo(infos))
     app.add_route("/similar", SimilarPictures(infos))
-    app.add_route("/_admission", Admission())
-    app.add_route("/fire_and_forget", NotAdmitted())
+    app.add_route("/_admission", Admission(BATCH_SENDERS))
+    app.add_route("/fire_and_forget", NotAdmitted(BATCH_SENDERS))
+    app.add_route("/_peer_admission", Admission(PEERS))
+    app.add_route("/originals", NotAdmitted(PEERS))
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(node.config.node.name, readiness))
     app.add_route("/openapi.json", Description(node.config.resize, formats))

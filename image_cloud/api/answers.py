@@ -162,6 +162,14 @@ CLOUDS = json_of(
     ),
 )
 CHANGES = json_of(200, "a page of the feed", record(changes=listing({"type": "object"})))
+KEYS: Schema = {
+    **TEXT,
+    "description": "one cache key of 64 hexadecimal digits a line, at most 1000",
+    "pattern": "^[0-9a-f]{64}(\\n[0-9a-f]{64}){0,999}\\n?$",
+}
+ORIGINALS = Answer(
+    200, "a tar: `<key>.json`, then `<key>.<extension>`; or absence", {"application/x-tar": BYTES}
+)
 EXPLAINED = json_of(
     200,
     "what is known of the picture",

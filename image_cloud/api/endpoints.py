@@ -9,6 +9,7 @@ from image_cloud import errors
 from image_cloud.api import answers
 from image_cloud.api.answers import Answer
 from image_cloud.api.problems import Problem, of_the_server, problem_of
+from image_cloud.bulk.request import StreamParameters
 from image_cloud.cluster.feed_page import PageParameters
 from image_cloud.config.sections import Resize
 from image_cloud.explain.request import ExplainParameters
@@ -186,6 +187,11 @@ def _cluster() -> list[Operation]:
             "GET", "/changes", "The change feed, which peers follow.", "peer",
             (answers.CHANGES,), tuple(PageParameters().all()),
             (errors.DatabaseUnavailable, errors.Resynchronising),
+        ),
+        Operation(
+            "POST", "/originals", "Many originals in one stream, for a peer that lacks them.", "peer",
+            (answers.ORIGINALS,), tuple(StreamParameters().all()), (errors.BadRequestBody,),
+            body=answers.KEYS,
         ),
     ]  # fmt: skip
 

@@ -41,7 +41,8 @@ def _operation(one: Operation, method: str) -> dict[str, Any]:
         "security": TOKENS if one.scope else [],
     }
     if one.body:
-        media = {"application/json": {"schema": one.body}}
+        kind = "text/plain" if one.body["type"] == "string" else "application/json"
+        media = {kind: {"schema": one.body}}
         described["requestBody"] = {"required": True, "content": media}
     return described
 

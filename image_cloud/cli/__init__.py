@@ -15,7 +15,6 @@ from image_cloud.cli import (
     configuration,
     domains,
     explaining,
-    importing,
     operating,
     pictures,
     tokens,
@@ -25,6 +24,7 @@ from image_cloud.cli.access import CannotReach, CommandError, Refused
 from image_cloud.cli.batches import overview, prefetch
 from image_cloud.cli.similarity import facts, similar
 from image_cloud.cli.state import status, top
+from image_cloud.cli.stores import exporting, importing
 from image_cloud.config import ConfigError
 from image_cloud.errors import ImageCloudError, Unavailable
 
@@ -45,6 +45,7 @@ MODULES = (
     status,
     top,
     cluster,
+    exporting,
     importing,
     verifying,
     operating,

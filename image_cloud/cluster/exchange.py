@@ -55,6 +55,7 @@ class Exchange:
         address: str,
         headers: Mapping[str, str],
         poll_s: float | None = None,
+        body: bytes | None = None,
     ) -> Iterator[Answer]:
         """Give the answer to one request, and give its connection back if it was read to its end.
 
@@ -65,7 +66,7 @@ class Exchange:
         pools = self._pools if poll_s is None else self._poll_pools
         try:
             response: Any = pools[peer.name].urlopen(
-                method, address, headers=headers, timeout=timeout,
+                method, address, body=body, headers=headers, timeout=timeout,
                 preload_content=False, redirect=False, assert_same_host=False,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:

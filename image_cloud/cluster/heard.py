@@ -77,7 +77,7 @@ def read_change(row: Any, now: float) -> Change:
 
 def record_of(change: Change, peer: str) -> Record:
     """Return the record of a picture that `peer` tells of.  Raises ValueError."""
-    values = dataclasses.asdict(change)
+    values = dict(vars(change))
     del values["deleted_at"], values["blocked"], values["checked_at"]
     told = checked(Validators(change.etag, change.last_modified, change.final_key))
     return fit(Record, {**values, **vars(told), "stored_from": peer})

@@ -6,19 +6,28 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-import threading
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from image_cloud.cluster.health import Health
 from image_cloud.cluster.heard import MOST_AHEAD_S, read_change, record_of, rows_of
 from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
-from image_cloud.errors import Blocked, CorruptImage, NotLocal, PeerAway, PeerBroken, TooManyBytes
+from image_cloud.errors import (
+    Blocked,
+    Busy,
+    CorruptImage,
+    NotLocal,
+    PeerAway,
+    PeerBroken,
+    TooManyBytes,
+)
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
@@ -36,7 +45,10 @@ Write = Callable[[bytes], object]
 LONGEST_TRANSFER_S = 600.0
 MOST_FEED_BYTES, LONGEST_FEED_S = 32 << 20, 60.0
 MOST_EXPLAINED_BYTES = MOST_STATUS_BYTES = 1 << 20
-FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
+STREAMS = "/originals"
+LONGEST_STREAM_S = 600.0
+BUSY, NO_STREAMS = (429, 503), (404, 405)
+BUSY_S, LONGEST_BUSY_S = 1.0, 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,35 +63,6 @@ class Sent:
     is_private: bool = False
 
 
-class _Health:
-    """Whether a peer is worth asking: after a failure it rests, and then one call probes it."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._mutex = threading.Lock()
-        self._rest_s = 0.0
-        self._until = float("-inf")
-
-    def may_ask(self) -> bool:
-        """Return True unless the peer rests; after a rest, for one caller only."""
-        with self._mutex:
-            now = self._clock()
-            if now < self._until:
-                return False
-            if self._rest_s:
-                self._until = now + self._rest_s
-            return True
-
-    def answered(self) -> None:
-        with self._mutex:
-            self._rest_s, self._until = 0.0, float("-inf")
-
-    def failed(self) -> None:
-        with self._mutex:
-            self._rest_s = min(max(self._rest_s * 2, FIRST_REST_S), LONGEST_REST_S)
-            self._until = self._clock() + self._rest_s
-
-
 class Peers:
     """The other nodes, for any number of threads.
 
@@ -92,7 +75,7 @@ class Peers:
         self.all = tuple(peer for peer in settings.peers if peer.name != own)
         self.placement = Placement(own, [peer.name for peer in self.all], settings.replicas)
         self._settings = settings
-        self._health = {peer.name: _Health(clock) for peer in self.all}
+        self._health = {peer.name: Health(clock) for peer in self.all}
         self._token = Reread(Path(settings.token_file), _token_of, "", "peer_token")
         self._exchange = _exchange(self.all, settings) if self.all else None
 
@@ -189,22 +172,57 @@ class Peers:
             write(block)
         return Sent(digest.hexdigest(), stored_at, PRIVATE in response.headers)
 
+    def may_ask(self, peer: Peer) -> bool:
+        """Say whether the peer is worth asking; after a rest, for one caller only."""
+        return self._health[peer.name].may_ask()
+
+    def is_away(self, peer: Peer) -> bool:
+        """Say whether the peer did not answer when it was asked last."""
+        return self._health[peer.name].is_away()
+
+    @contextlib.contextmanager
+    def originals(
+        self, peer: Peer, keys: Sequence[str], *, records_only: bool = False
+    ) -> Iterator[Iterator[bytes] | None]:
+        """Give the stream of the originals of `keys` (image_cloud/bulk); None: the peer knows no streams.
+
+        Raises Busy where the peer has no place for one now, PeerAway, and what the block raises.
+        """
+        body = "\n".join(keys).encode()
+        address = f"{STREAMS}?records_only=true" if records_only else STREAMS
+        with self._answer(peer, "POST", address, body=body) as response:
+            if response.status == 200:
+                yield response.blocks(LONGEST_STREAM_S)
+                return
+            response.drain()
+            if response.status in BUSY:
+                raise Busy(f"{peer.name} is busy", retry_after_s=_retry_after(response))
+            if response.status not in NO_STREAMS:
+                raise _away(peer, f"{STREAMS} said {response.status}")
+            yield None
+
     @contextlib.contextmanager
     def _answer(
-        self, peer: Peer, method: str, address: str, *, poll_s: float | None = None
+        self,
+        peer: Peer,
+        method: str,
+        address: str,
+        *,
+        poll_s: float | None = None,
+        body: bytes | None = None,
     ) -> Iterator[Answer]:
         """Give the answer to one request, and remember whether the peer answers."""
         assert self._exchange, "there are no peers"
-        health = self._health[peer.name]
+        health, exchange = self._health[peer.name], self._exchange
         try:
-            with self._exchange.ask(peer, method, address, self._headers(), poll_s) as response:
+            with exchange.ask(peer, method, address, self._headers(), poll_s, body) as response:
                 try:
                     yield response
                 except (NotLocal, Blocked):
                     response.drain()
                     raise
             health.answered()
-        except (NotLocal, Blocked):
+        except (NotLocal, Blocked, Busy):
             health.answered()
             raise
         except PeerBroken as error:
@@ -233,6 +251,12 @@ def _picture(url: Url) -> str:
 
 def _away(peer: Peer, reason: str) -> PeerAway:
     return PeerAway(f"{peer.name} does not answer: {reason}")
+
+
+def _retry_after(response: Answer) -> float:
+    said = response.headers.get("Retry-After", "")
+    seconds = float(said) if re.fullmatch("[0-9]{1,9}", said) else BUSY_S
+    return min(max(seconds, BUSY_S), LONGEST_BUSY_S)
 
 
 def _check_status(peer: Peer, response: Answer) -> None:

@@ -86,13 +86,20 @@ BYTE_UNITS = {
 }  # fmt: skip
 
 
+def bytes_of(raw: str) -> int:
+    """Return the number of bytes in a text like `50 MB`.  Raises ValueError."""
+    units = {unit.lower(): factor for unit, factor in BYTE_UNITS.items()}
+    match = re.fullmatch(r"([0-9]+)\s*([a-z]+)", raw.lower())
+    if not match or match[2] not in units:
+        raise ValueError(f"{raw}: not a number of bytes with a unit, like 50 MB")
+    return int(match[1]) * units[match[2]]
+
+
 def size(default: int, low: int, high: int, help: str) -> Any:
     """Return an option that is a number of bytes with a unit, like `50 MB` or `1 GiB`."""
-    units = {unit.lower(): factor for unit, factor in BYTE_UNITS.items()}
 
     def parse(raw: str) -> int:
-        match = re.fullmatch(r"([0-9]+)\s*([a-z]+)", raw.lower())
-        value = int(match[1]) * units[match[2]] if match and match[2] in units else -1
+        value = bytes_of(raw)
         if not low <= value <= high:
             raise ValueError
         return value

@@ -528,6 +528,12 @@ class Pools:
         1024,
         "Most requests for the change feed at once, those that wait for news included.",
     )
+    stream_queue: int = f.whole(
+        4,
+        1,
+        64,
+        "Most streams of originals to peers at once; a peer that finds no place tries again soon.",
+    )
     status_queue: int = f.whole(
         16, 1, 1024, "Most requests of operators at once: what is explained, what is shown."
     )

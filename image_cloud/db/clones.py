@@ -7,23 +7,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import execute_batch
+from psycopg2.extras import execute_values
 
 from image_cloud.db.feed import Change
 from image_cloud.picture.record import Record
 
+# Of one page of a feed, all at once: an empty node reads millions of rows.
 ADD = """
     INSERT INTO clone_requests
         (key, url, host, format, width, height, bytes, sha256, stored_at, peer,
          etag, last_modified, final_key, checked_at)
-    SELECT %(key)s, %(url)s, %(host)s, %(format)s, %(width)s, %(height)s, %(bytes)s, %(sha256)s,
-           to_timestamp(%(stored_at)s), %(peer)s,
-           %(etag)s, %(last_modified)s, %(final_key)s, to_timestamp(%(checked_at)s)
+    SELECT told.* FROM (VALUES %s) AS told
+        (key, url, host, format, width, height, bytes, sha256, stored_at, peer,
+         etag, last_modified, final_key, checked_at)
     WHERE NOT EXISTS (
-        SELECT FROM images WHERE key = %(key)s AND CASE
+        SELECT FROM images WHERE images.key = told.key AND CASE
             WHEN deleted_at IS NULL
-            THEN (stored_at, sha256) >= (to_timestamp(%(stored_at)s), %(sha256)s::text)
-            ELSE deleted_at >= to_timestamp(%(stored_at)s) OR blocked END)
+            THEN (images.stored_at, images.sha256) >= (told.stored_at, told.sha256)
+            ELSE deleted_at >= told.stored_at OR blocked END)
     ON CONFLICT (key) DO UPDATE SET
         format = excluded.format, width = excluded.width, height = excluded.height,
         bytes = excluded.bytes, sha256 = excluded.sha256, stored_at = excluded.stored_at,
@@ -32,20 +33,38 @@ ADD = """
         checked_at = excluded.checked_at
     WHERE (clone_requests.stored_at, clone_requests.sha256) < (excluded.stored_at, excluded.sha256)
 """
+ADD_ROW = """(%(key)s, %(url)s, %(host)s, %(format)s, %(width)s::integer, %(height)s::integer,
+    %(bytes)s::bigint, %(sha256)s, to_timestamp(%(stored_at)s), %(peer)s,
+    %(etag)s, %(last_modified)s, %(final_key)s, to_timestamp(%(checked_at)s))"""
 # The lease and the wait for the next try are one column: both mean "not before".
-CLAIM = """
+_CLAIM = """
     UPDATE clone_requests SET attempts = attempts + 1, last_error = NULL,
         not_before = now() + make_interval(secs => %(lease_s)s)
     WHERE key IN (
-        SELECT key FROM clone_requests WHERE not_before <= now()
+        SELECT key FROM clone_requests WHERE not_before <= now() {}
         ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
     RETURNING key, url, host, format, width, height, bytes, sha256,
               extract(epoch FROM stored_at)::float8, peer, etag, last_modified, final_key,
               extract(epoch FROM checked_at)::float8, attempts
 """
+CLAIM = _CLAIM.format("")
+# The conditions are those of the indexes clone_requests_new and clone_requests_again.
+CLAIM_NEW = _CLAIM.format("AND attempts = 0 AND peer = %(peer)s")
+CLAIM_AGAIN = _CLAIM.format("AND attempts > 0")
+DUE = """
+    SELECT count(*) FROM (
+        SELECT FROM clone_requests WHERE attempts = 0 AND peer = %(peer)s AND not_before <= now()
+        LIMIT %(most)s) AS due
+"""
 DONE = """
-    DELETE FROM clone_requests
-    WHERE key = %(key)s AND (stored_at, sha256) <= (to_timestamp(%(stored_at)s), %(sha256)s::text)
+    DELETE FROM clone_requests USING (VALUES %s) AS done (key, stored_at, sha256)
+    WHERE clone_requests.key = done.key
+      AND (clone_requests.stored_at, clone_requests.sha256) <= (done.stored_at, done.sha256)
+"""
+DONE_ROW = "(%(key)s, to_timestamp(%(stored_at)s), %(sha256)s)"
+GIVE_BACK = """
+    UPDATE clone_requests SET not_before = now(), attempts = %(attempts)s
+    WHERE key = ANY(%(keys)s) AND not_before > now()
 """
 POSTPONE = """
     UPDATE clone_requests SET last_error = %(error)s,
@@ -57,7 +76,12 @@ POSTPONE = """
 WAKE = """
     UPDATE clone_requests SET not_before = now() WHERE last_error = 'peer_away' AND not_before > now()
 """
-RELEASE = "UPDATE clone_requests SET not_before = now() WHERE not_before > now()"
+# A try that was broken off is none.  What has failed says why.
+RELEASE = """
+    UPDATE clone_requests SET not_before = now(),
+        attempts = CASE WHEN last_error IS NULL THEN greatest(attempts - 1, 0) ELSE attempts END
+    WHERE not_before > now()
+"""
 COUNT = "SELECT count(*) FROM clone_requests"
 # The first number is that of the index.
 STUCK = """
@@ -129,19 +153,59 @@ class Stuck:
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
     """Queue those stored pictures that are newer than what the catalogue has or has deleted."""
-    rows = [{**dataclasses.asdict(change), "peer": peer} for change in changes]
-    execute_batch(cursor, ADD, rows)
+    newest: dict[str, dict[str, Any]] = {}
+    for change in changes:  # a feed has each key once; a peer may say anything
+        row = {**vars(change), "peer": peer}
+        known = newest.setdefault(change.key, row)
+        if _version(known) < _version(row):
+            newest[change.key] = row
+    rows = [newest[key] for key in sorted(newest)]
+    execute_values(cursor, ADD, rows, ADD_ROW, page_size=1000)
+
+
+def _version(row: dict[str, Any]) -> tuple[float, str]:
+    return row["stored_at"], row["sha256"]
 
 
 def claim(cursor: Cursor, limit: int, lease_s: float) -> list[Request]:
     """Take up to `limit` requests that are due; unless they are done they are due after the lease."""
-    cursor.execute(CLAIM, {"limit": limit, "lease_s": lease_s})
+    return _claim(cursor, CLAIM, limit, lease_s)
+
+
+def claim_new(cursor: Cursor, peer: str, limit: int, lease_s: float) -> list[Request]:
+    """Take those of which `peer` told and that nobody has tried yet."""
+    return _claim(cursor, CLAIM_NEW, limit, lease_s, peer)
+
+
+def claim_again(cursor: Cursor, limit: int, lease_s: float) -> list[Request]:
+    """Take those that were tried before."""
+    return _claim(cursor, CLAIM_AGAIN, limit, lease_s)
+
+
+def _claim(
+    cursor: Cursor, statement: str, limit: int, lease_s: float, peer: str = ""
+) -> list[Request]:
+    cursor.execute(statement, {"limit": limit, "lease_s": lease_s, "peer": peer})
     return [Request(Record(*row[:13]), row[9], row[14], row[13]) for row in cursor.fetchall()]
 
 
-def done(cursor: Cursor, wanted: Sequence[Record]) -> None:
+def due(cursor: Cursor, peer: str, most: int) -> int:
+    """Count, up to `most`, the requests of which `peer` told and that nobody has tried yet."""
+    cursor.execute(DUE, {"peer": peer, "most": most})
+    row: Any = cursor.fetchone()
+    return int(row[0])
+
+
+def give_back(cursor: Cursor, keys: Sequence[str], attempts: int) -> None:
+    """Make claimed requests due again, as tried so often."""
+    if keys:
+        cursor.execute(GIVE_BACK, {"keys": list(keys), "attempts": attempts})
+
+
+def done(cursor: Cursor, wanted: Iterable[Record]) -> None:
     """Remove what is cloned, unless a newer version is wanted meanwhile."""
-    execute_batch(cursor, DONE, [dataclasses.asdict(one) for one in wanted])
+    rows = [vars(one) for one in sorted(wanted, key=lambda one: one.key)]
+    execute_values(cursor, DONE, rows, DONE_ROW, page_size=1000)
 
 
 def postpone(cursor: Cursor, wanted: Record, error: str, wait_s: float) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Collection
+from typing import BinaryIO, Protocol
 
 from image_cloud.errors import (
     CorruptImage,
@@ -63,6 +64,16 @@ class Sink:
     is_whole: Callable[[], bool]
 
 
+class Received(Protocol):
+    """Bytes that have come: their beginning, how many, and all of them as a file."""
+
+    head: bytes
+    size: int
+
+    def open(self) -> BinaryIO:
+        """Return them as a file to read."""
+
+
 Deliver = Callable[[Sink], Delivery]
 Describe = Callable[[Incoming, Delivery], Record]
 
@@ -106,7 +117,7 @@ class Arrivals:
         """
 
         def describe(incoming: Incoming, delivery: Delivery) -> Record:
-            return self._describe(url, incoming, delivery)
+            return self.describe(url, incoming, delivery)
 
         budget = NO_MEMORY if must_last else self._budget
         arrived = _receive(self._store, budget, deliver, describe, must_last=must_last)
@@ -118,7 +129,11 @@ class Arrivals:
         seen = dataclasses.replace(arrived.original, size=(record.width, record.height))
         return dataclasses.replace(arrived, original=seen)
 
-    def _describe(self, url: Url, incoming: Incoming, delivery: Delivery) -> Record:
+    def describe(self, url: Url, incoming: Received, delivery: Delivery) -> Record:
+        """Return the record of bytes that nobody has judged yet.
+
+        Raises NotAnImage, UnsupportedFormat and TruncatedImage.
+        """
         fmt = self._format(incoming, delivery)
         with incoming.open() as file:
             if not (delivery.is_in_full or structure.is_whole(file, fmt.name)):
@@ -129,13 +144,13 @@ class Arrivals:
             delivery.sha256, delivery.stored_at, delivery.source, **vars(delivery.validators),
         )  # fmt: skip
 
-    def _format(self, incoming: Incoming, delivery: Delivery) -> formats.Format:
+    def _format(self, incoming: Received, delivery: Delivery) -> formats.Format:
         fmt = formats.sniff(incoming.head)
         if fmt is None:
-            raise NotAnImage(f"{_sent(delivery)} {formats.describe(incoming.head)}")
+            raise NotAnImage(f"{_sent(delivery.source)} {formats.describe(incoming.head)}")
         if fmt.name not in self._accepted:
             allowed = ", ".join(self._accepted)
-            raise UnsupportedFormat(f"{_sent(delivery)} {fmt.name}; supported are {allowed}")
+            raise UnsupportedFormat(f"{_sent(delivery.source)} {fmt.name}; supported are {allowed}")
         return fmt
 
 
@@ -147,7 +162,8 @@ def take_copy(store: Store, wanted: Record, deliver: Deliver) -> Record:
     """
 
     def describe(incoming: Incoming, delivery: Delivery) -> Record:
-        return _compare(wanted, incoming, delivery)
+        compare(wanted, incoming, delivery.sha256, delivery.source)
+        return dataclasses.replace(wanted, bytes=incoming.size, stored_from=delivery.source)
 
     return _receive(store, NO_MEMORY, deliver, describe, must_last=True).record
 
@@ -194,16 +210,15 @@ def _place(
         raise unavailable(error) from error
 
 
-def _compare(wanted: Record, incoming: Incoming, delivery: Delivery) -> Record:
-    """Return the record of a copy.  Raises CorruptImage where bytes or format are others."""
-    if delivery.sha256 != wanted.sha256:
-        raise CorruptImage(f"{_sent(delivery)} other bytes than its feed told of")
-    fmt = formats.sniff(incoming.head)
+def compare(wanted: Record, received: Received, sha256: str, source: str) -> None:
+    """Raise CorruptImage where a copy has other bytes or another format than the feed of `source` told of."""
+    if sha256 != wanted.sha256:
+        raise CorruptImage(f"{_sent(source)} other bytes than its feed told of")
+    fmt = formats.sniff(received.head)
     if fmt is None or fmt.name != wanted.format:
-        came = formats.describe(incoming.head)
-        raise CorruptImage(f"{_sent(delivery)} {came}, its feed told of {wanted.format}")
-    return dataclasses.replace(wanted, bytes=incoming.size, stored_from=delivery.source)
+        came = formats.describe(received.head)
+        raise CorruptImage(f"{_sent(source)} {came}, its feed told of {wanted.format}")
 
 
-def _sent(delivery: Delivery) -> str:
-    return SENT.get(delivery.source, f"{delivery.source} sent")
+def _sent(source: str) -> str:
+    return SENT.get(source, f"{source} sent")

@@ -59,6 +59,10 @@ upstream image_cloud_feed {{
     zone image_cloud_feed 128k;
     server unix:{control} max_fails=0 max_conns={feed_queue};
 }}
+upstream image_cloud_streams {{
+    zone image_cloud_streams 128k;
+    server unix:{control} max_fails=0 max_conns={stream_queue};
+}}
 upstream image_cloud_status {{
     zone image_cloud_status 128k;
     server unix:{control} max_fails=0 max_conns={status_queue};
@@ -187,6 +191,7 @@ def render_node(config: Config) -> str:
         fetch_queue=config.pools.fetch_queue,
         batch_queue=config.pools.batch_queue,
         delete_queue=config.pools.delete_queue,
+        stream_queue=config.pools.stream_queue,
         status_queue=config.pools.status_queue,
         feed_queue=config.pools.feed_queue,
         pages_queue=config.pools.pages_queue,

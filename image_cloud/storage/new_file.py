@@ -56,7 +56,7 @@ class NewFile(Closing):
         """Say whether it was made for `folder`."""
         return self._folder == folder
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """Append `content`.  Raises OSError."""
         view = memoryview(content)
         while view:

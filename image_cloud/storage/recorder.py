@@ -11,7 +11,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from psycopg2.extensions import cursor as Cursor
 
 from image_cloud.db import catalog, hashes
 from image_cloud.db.connect import Database
@@ -31,14 +33,21 @@ GATHER_S = 0.25
 """A batch waits so long for more: a transaction of its own for each picture costs as much as its download."""
 
 
-def commit_records(store: Store, database: Database, records: Sequence[Record]) -> None:
+def commit_records(
+    store: Store,
+    database: Database,
+    records: Sequence[Record],
+    also: Callable[[Cursor], object] = lambda _: None,
+) -> None:
     """Commit the rows of `records` and remove their notes.  Raises DatabaseUnavailable, OSError.
 
     No row says that a picture is here before that is sure to survive a crash of the machine.
+    The same transaction does what `also` does with it.
     """
     store.originals.sync_all([one.key for one in records])
     with database.transaction() as cursor:
         catalog.upsert(cursor, records)
+        also(cursor)
     for one in records:
         store.records.settle(one)
 

@@ -81,20 +81,41 @@ class Store:
         Raises OSError, Blocked and DeletedMeanwhile; then neither the note nor the file stays.
         """
         with self._placing(record.key):
-            self.tombstones.check(record.key, record.stored_at)
-            before = self.originals.find(record.key)
-            known = self.records.find(record.key) if before else None
-            if before and known and known.version >= record.version:
+            before, stays = self._before(record)
+            if before and stays:
                 return before
-            original = record.original(is_private=is_private)
             with self.originals.near(file) as new, self.records.draft(record) as note:
                 sync_together(new, note)
-                self.records.place(note, record.key)
-                self._place(new, original, record, lasts=lasts)
-            self.checks.forget(record.key)
-            self.checks.forget_gone(record.key)
-            if before:
-                self._forget_replaced(before, original)
+                return self._place(new, note, record, before, lasts=lasts, is_private=is_private)
+
+    def place_synced(
+        self, file: NewFile, note: NewFile, record: Record, *, is_private: bool = False
+    ) -> Original:
+        """Do the same with a file and its note whose bytes are on the disk; names last after `sync_all`."""
+        with self._placing(record.key):
+            before, stays = self._before(record)
+            if before and stays:
+                return before
+            return self._place(file, note, record, before, lasts=False, is_private=is_private)
+
+    def _before(self, record: Record) -> tuple[Original | None, bool]:
+        """Return the original that is here, and whether it stays.  Raises Blocked and DeletedMeanwhile."""
+        self.tombstones.check(record.key, record.stored_at)
+        before = self.originals.find(record.key)
+        known = self.records.find(record.key) if before else None
+        return before, known is not None and known.version >= record.version
+
+    def _place(
+        self, file: NewFile, note: NewFile, record: Record, before: Original | None,
+        *, lasts: bool, is_private: bool,
+    ) -> Original:  # fmt: skip
+        original = record.original(is_private=is_private)
+        self.records.place(note, record.key)
+        self._name(file, original, record, lasts=lasts)
+        self.checks.forget(record.key)
+        self.checks.forget_gone(record.key)
+        if before:
+            self._forget_replaced(before, original)
         return original
 
     def check_variants(self, original: Original) -> None:
@@ -139,7 +160,7 @@ class Store:
                     self.records.amend(told)
         return told
 
-    def _place(self, file: NewFile, original: Original, record: Record, *, lasts: bool) -> None:
+    def _name(self, file: NewFile, original: Original, record: Record, *, lasts: bool) -> None:
         try:
             self.originals.place(file, original, record)
             if lasts:

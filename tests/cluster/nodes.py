@@ -51,8 +51,8 @@ SETTINGS = {
 class Node(Stack):
     """One node: a stack that the cluster's own commands start and stop."""
 
-    def __init__(self, root: Path, name: str, listen: str) -> None:
-        super().__init__(root / name, listen=listen)
+    def __init__(self, root: Path, name: str, listen: str, checkout: Path = CHECKOUT) -> None:
+        super().__init__(root / name, listen=listen, checkout=checkout)
         self.name = name
 
     def ask(self, path: str, method: str = "GET", **parameters: Any) -> requests.Response:
@@ -157,13 +157,20 @@ class Nodes:
     """
 
     def __init__(
-        self, root: Path, settings: Mapping[str, str] = {}, spaces: Namespaces | None = None
+        self,
+        root: Path,
+        settings: Mapping[str, str] = {},
+        spaces: Namespaces | None = None,
+        checkout: Path = CHECKOUT,
     ) -> None:
         self.root = root
+        self.checkout = checkout
         self._spaces = spaces
         self.port = namespaces.PORT if spaces else free_port()
         hosts = spaces.hosts if spaces else HOSTS
-        self.all = {name: Node(root, name, f"{hosts[name]}:{self.port}") for name in NAMES}
+        self.all = {
+            name: Node(root, name, f"{hosts[name]}:{self.port}", checkout) for name in NAMES
+        }
         self.links = spaces or Links({name: (HOSTS[name], self.port) for name in NAMES})
         self._settings = {**SETTINGS, **settings}
 
@@ -190,17 +197,21 @@ class Nodes:
     def __iter__(self) -> Iterator[Node]:
         return iter(self.all.values())
 
-    def write_ini(self, name: str, **settings: str) -> None:
-        """Write a node's ini; options are written like `cluster__replicas`."""
+    def options(self, name: str) -> dict[str, str]:
+        """Return the options of a node that are not the default's."""
         peers = [f"{peer}={self.links.urls[name, peer]}" for peer in NAMES if peer != name]
-        options = {
+        return {
             "node.name": name,
             "node.listen": self[name].listen,
             "cluster.peers": ", ".join(peers),
             "cluster.accept_deletes": str(name == "ic00").lower(),
             **self._settings,
-            **{option.replace("__", "."): value for option, value in settings.items()},
         }
+
+    def write_ini(self, name: str, **settings: str) -> None:
+        """Write a node's ini; options are written like `cluster__replicas`."""
+        own = {option.replace("__", "."): value for option, value in settings.items()}
+        options = self.options(name) | own
         overrides = ";".join(f"{option}={value}" for option, value in options.items())
         config = load_config(CHECKOUT / "image_cloud.ini", home="{home}", overrides=overrides)
         (self.all[name].home / "image_cloud.ini").write_text(render(config))
@@ -228,7 +239,7 @@ class Nodes:
         }
         own = {"IMAGE_CLOUD_HOME": str(self.root), "IMAGE_CLOUD_LISTEN": f"127.0.0.10:{self.port}"}
         done = subprocess.run(
-            [*where, "make", "--no-print-directory", *words], cwd=CHECKOUT, env=inherited | own,
+            [*where, "make", "--no-print-directory", *words], cwd=self.checkout, env=inherited | own,
             timeout=400, text=True, stdin=subprocess.DEVNULL, capture_output=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from daemons.peer_clone.claims import Later
 from daemons.peer_clone.cloner import MOST_TRIES_NOWHERE, Cloner
+from daemons.peer_clone.streams import Streams
 from image_cloud.cluster.peers import Sent
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Database as Settings
@@ -76,9 +78,8 @@ def recorded(database: Database) -> list[tuple[float, str]]:
 def cloner(
     store: Store, database: Database, peers: Peers, go_on: Callable[[], bool] = lambda: True
 ) -> Cloner:
-    return Cloner(
-        store, database, peers, retry_s=1, longest_retry_s=9, news=threading.Event(), go_on=go_on
-    )
+    later = Later(database, retry_s=1, longest_retry_s=9)
+    return Cloner(store, database, peers, Streams(), later, news=threading.Event(), go_on=go_on)
 
 
 def test_the_bytes_are_those_that_the_feed_told_of(store: Store, database: Database) -> None:
@@ -176,7 +177,8 @@ def test_after_sigterm_the_picture_under_way_is_finished_and_no_other_begun(
     peers.during = stop.set
     cloner(store, database, peers, lambda: not stop.is_set()).step()
     assert peers.asked == ["ic00"]
-    assert recorded(database)
+    with database.transaction() as cursor:
+        assert len(catalog.after(cursor, "", 9)) == 1
     assert len(waiting(database)) == 2
     with database.transaction() as cursor:
         clones.release(cursor)  # the next process does so

@@ -121,9 +121,10 @@ class Starts(Runner):
     ("overrides", "threads"),
     [
         (ALONE, {"rebuild"}),
-        (f"{IN_A_CLUSTER};cluster.workers=2", {"rebuild", "follower-ic01", "cloner-1", "cloner-2"}),
+        (f"{IN_A_CLUSTER};cluster.workers=2",
+         {"rebuild", "follower-ic01", "streamer-ic01", "cloner-1", "cloner-2"}),
         (f"{IN_A_CLUSTER};cluster.workers=1;cluster.replicas=1",
-         {"rebuild", "follower-ic01", "cloner-1", "rebalance"}),
+         {"rebuild", "follower-ic01", "streamer-ic01", "cloner-1", "rebalance"}),
         (f"{IN_A_CLUSTER};cluster.shared_storage=true", set()),
     ],
 )  # fmt: skip

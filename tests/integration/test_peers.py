@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from image_cloud.bulk.receiving import Samples
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
 from image_cloud.config.sections import Cluster
-from image_cloud.errors import NotLocal, PeerAway
+from image_cloud.errors import Busy, NotLocal, PeerAway
 from image_cloud.picture.url import Url
 from tests.fetching import certificate
 
@@ -186,3 +187,58 @@ def test_a_feed_of_nonsense_is_an_outage(body: bytes) -> None:
     answer = OK + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     with peer(sends(answer)) as (peers, there), pytest.raises(PeerAway):
         peers.find_record(there, URL.key)
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+KEYS = [URL.key]
+EMPTY = b"\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"405 Method Not Allowed"])
+def test_a_peer_of_before_knows_no_streams(status: bytes) -> None:
+    with (
+        peer(sends(b"HTTP/1.1 " + status + EMPTY)) as (peers, there),
+        peers.originals(there, KEYS) as blocks,
+    ):
+        assert blocks is None
+    assert peers.may_ask(there)
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        (b"", 1.0),
+        (b"Retry-After: 7\r\n", 7.0),
+        (b"Retry-After: 99999\r\n", 30.0),
+        (b"Retry-After: nan\r\n", 1.0),
+        (b"Retry-After: x\r\n", 1.0),
+    ],
+)
+def test_a_busy_peer_says_when_to_come_again(said: bytes, waits: float) -> None:
+    answer = b"HTTP/1.1 503 Busy\r\n" + said + b"Content-Length: 0\r\n\r\n"
+    with peer(sends(answer)) as (peers, there):
+        with pytest.raises(Busy) as busy, peers.originals(there, KEYS):
+            pass
+        assert busy.value.retry_after_s == waits
+        assert peers.may_ask(there)
+
+
+def test_a_stream_that_stops_is_the_end_of_it() -> None:
+    with (
+        peer(drips(OK + b"\r\n", seconds=0.1)) as (peers, there),
+        pytest.raises(PeerAway),
+        peers.originals(there, KEYS) as blocks,
+    ):
+        assert blocks
+        list(Samples(blocks, KEYS, "ic01", wanted_bytes=10, most_bytes=10))
+    assert peers.is_away(there)
+
+
+def test_a_peer_that_refuses_is_away() -> None:
+    with (
+        peer(sends(b"HTTP/1.1 403 No" + EMPTY)) as (peers, there),
+        pytest.raises(PeerAway, match="403"),
+        peers.originals(there, KEYS),
+    ):
+        pass

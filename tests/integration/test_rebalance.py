@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from daemons.peer_clone.rebalance import PAUSE_S, Rebalance
+from image_cloud.bulk.samples import END, absent, described
 from image_cloud.cluster.placement import Placement
 from image_cloud.config.fields import Peer
 from image_cloud.db import catalog
@@ -28,18 +32,40 @@ class Peers:
     def __init__(self) -> None:
         self.placement = Placement("ic00", NODES, 2)
         self.all = tuple(Peer(name, f"http://{name}") for name in NODES)
-        self.copies: set[tuple[str, str]] = set()
+        self.copies: set[tuple[str, str, str]] = set()
+        self.records: dict[str, Record] = {}
         self.away: set[str] = set()
         self.asked: list[str] = []
+        self.knows_streams = True
 
     def has(self, peer: Peer, url: Url, sha256: str) -> bool:
         self.asked.append(peer.name)
         if peer.name in self.away:
             raise PeerAway
-        return (peer.name, url.text) in self.copies
+        return (peer.name, url.key, sha256) in self.copies
+
+    @contextlib.contextmanager
+    def originals(
+        self, peer: Peer, keys: Sequence[str], *, records_only: bool
+    ) -> Iterator[Iterator[bytes] | None]:
+        assert records_only
+        self.asked.append(peer.name)
+        if peer.name in self.away:
+            raise PeerAway
+        yield self._told(peer, keys) if self.knows_streams else None
+
+    def _told(self, peer: Peer, keys: Sequence[str]) -> Iterator[bytes]:
+        for key in keys:
+            held = [
+                (at, sha256) for at, one, sha256 in self.copies if (at, one) == (peer.name, key)
+            ]
+            known = dataclasses.replace(self.records[key], sha256=held[0][1]) if held else None
+            yield described(known, is_private=False) if known else absent(key)
+        yield END
 
     def give(self, record: Record, *names: str) -> None:
-        self.copies |= {(name, record.url) for name in names}
+        self.records[record.key] = record
+        self.copies |= {(name, record.key, record.sha256) for name in names}
 
 
 @pytest.fixture
@@ -112,6 +138,37 @@ def test_a_copy_goes_when_both_owners_have_it(
     assert not is_here(node, record)
     assert set(peers.asked) <= set(owners)
     assert node.store.tombstones.find(record.key) is None
+
+
+def test_each_owner_is_asked_once_for_many(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    urls = [f"http://shop.example/many/{number}.jpg" for number in range(40)]
+    records = [stored(node, url) for url in urls]
+    strange = [one for one in records if not peers.placement.owns(one.key)]
+    for one in strange:
+        peers.give(one, *NODES)
+    other = strange[3]
+    peers.copies -= {(name, other.key, other.sha256) for name in NODES}
+    peers.copies |= {(name, other.key, "0" * 64) for name in NODES}
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert sorted(peers.asked) == NODES
+    assert [one for one in strange if is_here(node, one)] == [other]
+
+
+def test_owners_of_the_release_before_are_asked_one_by_one(
+    node: Node, peers: Peers, clock: Clock, rebalance: Rebalance
+) -> None:
+    record = stored(node, url_of(peers.placement, owned=False))
+    peers.knows_streams = False
+    clock.now += GRACE_S + 1
+    rebalance.step()
+    assert is_here(node, record)
+    peers.give(record, *NODES)
+    clock.now += PAUSE_S
+    rebalance.step()
+    assert not is_here(node, record)
 
 
 def test_a_copy_that_came_just_now_stays(

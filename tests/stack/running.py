@@ -69,8 +69,9 @@ class Stack:
     def make(self, target: str) -> str:
         return self._run("make", "--no-print-directory", target, timeout=START_S)
 
-    def cli(self, *arguments: str) -> str:
-        return self._run(str(self.checkout / ".venv/bin/image-cloud"), *arguments)
+    def cli(self, *arguments: str, timeout: float = 60.0) -> str:
+        program = str(self.checkout / ".venv/bin/image-cloud")
+        return self._run(program, *arguments, timeout=timeout)
 
     def supervisorctl(self, *arguments: str) -> str:
         conf = self.home / "run/supervisord.conf"

@@ -1,13 +1,10 @@
-"""`image-cloud import FILE`: import an older store."""
+"""`image-cloud import FILE`: take over the pictures of an older store, or of an export."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sqlite3
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +12,15 @@ from typing import Any
 from tqdm import tqdm
 
 from image_cloud.cli.access import CommandError, act_as_run_user, open_node, with_own_rights
-from image_cloud.errors import DatabaseUnavailable, ImageCloudError, StorageUnavailable
+from image_cloud.cli.stores.tally import Tally, commit
+from image_cloud.cli.stores.tars import import_tars, is_tar
+from image_cloud.errors import ImageCloudError, StorageUnavailable
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.importing import Importer
 from image_cloud.node import Node
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
-from image_cloud.storage.recorder import commit_records
 
 AT_ONCE = 200
 Row = tuple[int, str, str]
@@ -40,11 +38,12 @@ def add_commands(commands: Any) -> None:
     """Add `import`."""
     command = commands.add_parser(
         "import",
-        help="take over pictures of an older store; run it again to go on after an interruption",
+        help="take over pictures of an older store or an export; run it again after an interruption",
     )
     command.add_argument(
-        "file", nargs="?", help="lines of URL and path, separated by a tab or blanks"
-    )
+        "file", nargs="*",
+        help="lines of URL and path, separated by a tab or blanks; or tars in webdataset's layout (-: stdin)",
+    )  # fmt: skip
     command.add_argument("--sqlite", metavar="FILE", help="an sqlite database instead")
     command.add_argument("--query", metavar="SQL", help="what gives rows of URL and path")
     command.add_argument(
@@ -61,31 +60,34 @@ def run_import(arguments: argparse.Namespace) -> int:
         arguments.query
     ):
         raise CommandError("expected either FILE, or --sqlite FILE with --query SQL")
+    tally = Tally(as_json=arguments.json)
+    if any(map(is_tar, arguments.file)):
+        import_tars(node, arguments.file, tally)
+    else:
+        _import_rows(node, arguments, tally)
+    return tally.report()
+
+
+def _import_rows(node: Node, arguments: argparse.Namespace, tally: Tally) -> None:
+    if len(arguments.file) > 1:
+        raise CommandError("only tars may be several")
     root = Path(arguments.root).absolute()
-    rows, total = _from_sqlite(arguments) if arguments.sqlite else _from_lines(arguments.file)
+    rows, total = _from_sqlite(arguments) if arguments.sqlite else _from_lines(arguments.file[0])
     form = "URL and path, neither empty" if arguments.sqlite else SEPARATED
     act_as_run_user(node.config)
-    counts: Counter[str] = Counter()
     waiting: list[Record] = []
     importer = Importer(node.store, Arrivals(node.store, FORMATS, waiting.append))
-    refused: list[dict[str, Any]] = []
     with tqdm(total=total, unit=" pictures", desc="import", disable=None) as bar:
         for row in rows:
             try:
-                counts[_take(importer, root, row, form)] += 1
+                tally.count(_take(importer, root, row, form))
             except _NotTakenError as error:
-                counts["not taken"] += 1
-                _tell(row, str(error), refused if arguments.json else None)
+                tally.refuse(row[0], row[1], str(error))
             if len(waiting) >= AT_ONCE:
-                _commit(node, waiting)
+                commit(node, waiting)
+                waiting.clear()
             bar.update()
-    _commit(node, waiting)
-    if arguments.json:
-        print(json.dumps({"counts": counts, "not_taken": refused}, indent=2))
-    else:
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        print(told or "nothing to import")
-    return 1 if counts["not taken"] else 0
+    commit(node, waiting)
 
 
 def _take(importer: Importer, root: Path, row: Row, form: str) -> str:
@@ -102,25 +104,6 @@ def _take(importer: Importer, root: Path, row: Row, form: str) -> str:
     except (ImageCloudError, OSError, ValueError) as error:
         reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise _NotTakenError(reason) from None
-
-
-def _tell(row: Row, reason: str, refused: list[dict[str, Any]] | None) -> None:
-    """Say why a row was not taken, at once or, as JSON, at the end."""
-    number, url, _ = row
-    if refused is None:
-        tqdm.write(f"{number}: not taken: {url}: {reason}")
-    else:
-        refused.append({"row": number, "url": url, "reason": reason})
-
-
-def _commit(node: Node, waiting: list[Record]) -> None:
-    """Record what was stored; with the database away the notes wait for the janitor."""
-    try:
-        if waiting:
-            commit_records(node.store, node.database, waiting)
-    except DatabaseUnavailable:
-        tqdm.write("the database is away: recorded later", file=sys.stderr)
-    waiting.clear()
 
 
 def _from_lines(name: str) -> tuple[Iterator[Row], int]:

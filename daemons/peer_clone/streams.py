@@ -1,0 +1,28 @@
+"""Which requests are left to streams just now (daemons/peer_clone/streamer.py)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+AT_ONCE = 3
+"""Streams of this node at once: each holds a group of open files."""
+
+
+class Streams:
+    """Who streams what, for all threads of the daemon; `turns` bounds how many do at once."""
+
+    def __init__(self) -> None:
+        self.turns = threading.BoundedSemaphore(AT_ONCE)
+        self._mutex = threading.Lock()
+        self._taken: dict[str, frozenset[str]] = {}
+
+    def take(self, source: str, told_by: Collection[str]) -> None:
+        """Note that the stream from `source` takes what these peers told of; nothing ends that."""
+        with self._mutex:
+            self._taken[source] = frozenset(told_by)
+
+    def names(self) -> frozenset[str]:
+        """Return the peers whose requests streams take."""
+        with self._mutex:
+            return frozenset[str]().union(*self._taken.values())

@@ -1,0 +1,1 @@
+"""Whole stores: into this node, and out of it."""
