@@ -9,13 +9,13 @@ export PYTHON IMAGING
 PACKAGES := make ca-certificates curl acl passwd util-linux \
     python3 python3-venv python3-dev gcc libc6-dev libjpeg-dev zlib1g-dev libtiff-dev libwebp-dev liblcms2-dev libopenjp2-7-dev \
     nginx libnginx-mod-http-ndk libnginx-mod-http-lua postgresql
-TEST_PACKAGES := git bindfs iproute2 prometheus plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium php-cli nodejs
+TEST_PACKAGES := git bindfs glusterfs-server iproute2 prometheus plasma-workspace-wallpapers gnome-backgrounds mate-backgrounds chromium php-cli nodejs
 
 STACK := .venv/bin/python -m image_cloud.stack
 
 .DEFAULT_GOAL := run
 .PHONY: help run up down cluster cluster-down node-start node-stop unit test lint fresh-test deploy-test cluster-soak \
-    prefetch-soak bench bench-new bench-prefetch vendor requirements release clean setup setup-test setup-lint setup-ansible
+    prefetch-soak shared-storage-test bench bench-new bench-prefetch vendor requirements release clean setup setup-test setup-lint setup-ansible
 
 ## Start here
 
@@ -66,6 +66,10 @@ fresh-test: ## try ./run on a bare Debian 12; needs root and debootstrap
 deploy-test: setup-test setup-ansible ## deploy to four Debian hosts in containers; needs root (ARGS=--list)
 	@sh image_cloud/stack/system_packages.sh systemd-container debootstrap openssh-client iproute2
 	@exec .venv/bin/python -m tests.deploy $(ARGS)
+
+shared-storage-test: setup-test ## break GlusterFS and PostgreSQL under two nodes; needs root (ARGS=--list)
+	@sh image_cloud/stack/system_packages.sh glusterfs-server iproute2
+	@exec .venv/bin/python -m tests.shared_storage $(ARGS)
 
 cluster-soak: setup-test ## break four nodes at random for half an hour (ARGS="--seconds 60 --seed 7")
 	@exec .venv/bin/python -m tests.cluster.chaos $(or $(ARGS),--seconds 1800)

@@ -136,10 +136,10 @@ class Origin:
         given = {"Content-Type": content_type, **(headers or {})}
         return self.behave(path, lambda call: call.reply(body, status=status, headers=given))
 
-    def behave(self, path: str, behaviour: Behaviour) -> str:
+    def behave(self, path: str, behaviour: Behaviour, host: str | None = None) -> str:
         """Answer `path` as `behaviour` does; return its URL."""
         self._behaviours[path] = behaviour
-        return self.url(path)
+        return self.url(path, host)
 
     def count(self, path: str) -> int:
         """Return how many requests came for `path`, whatever their query."""

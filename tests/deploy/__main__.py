@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 import traceback
-from types import FrameType
 
+from tests import apart
 from tests.deploy import stages, world
 from tests.deploy.world import World
 
@@ -31,8 +30,7 @@ def main() -> int:
         for name, stage in stages.STAGES.items():
             print(f"{name:<16}{(stage.__doc__ or '').splitlines()[0]}")
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    apart.heed_signals()
     if not arguments.inside:
         return world.outside(sys.argv[1:])
     return inside(arguments)
@@ -86,11 +84,6 @@ def parse() -> argparse.Namespace:
     if os.geteuid() != 0:
         parser.error("needs root")
     return arguments
-
-
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Have the cleaning up done that `finally` blocks do."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -11,18 +10,17 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from tests import apart
 from tests.deploy import base_image, releases
 from tests.deploy.hosts import BRIDGE, CONTROLLER, Host, command, remove_cgroups
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("ic00", "ic01", "ic02", "ic03", "ic04")  # the last one is there to be added
 FIRST_NUMBER = 10
-PR_SET_PDEATHSIG = 1
 SSH_CONFIG = """\
 Host {name}
   HostName {address}
@@ -36,7 +34,6 @@ Host ic*
   LogLevel ERROR
   ServerAliveInterval 5
 """
-NAMESPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def outside(arguments: list[str]) -> int:
@@ -45,23 +42,10 @@ def outside(arguments: list[str]) -> int:
     try:
         base_image.make()
         releases.build_all(folder)
-        inner = [sys.executable, "-m", "tests.deploy", "--inside", str(folder), *arguments]
-        process = subprocess.Popen(
-            ["unshare", *NAMESPACES, *inner], cwd=ROOT, preexec_fn=_end_with_parent
-        )
-        try:
-            return process.wait()
-        finally:
-            process.kill()  # and all of its namespaces with it
-            process.wait()
+        return apart.run("tests.deploy", ["--inside", str(folder), *arguments])
     finally:
         remove_cgroups(folder.name)
         shutil.rmtree(folder)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end unshare, and with it all namespaces, when we are killed (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class World:

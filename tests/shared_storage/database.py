@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 
 import psycopg2
@@ -14,8 +15,6 @@ NAME = "image_cloud"
 REPLICATION = """
 wal_level = replica
 hot_standby = on
-wal_receiver_status_interval = 1s
-cluster_name = 'standby'
 """
 
 
@@ -27,8 +26,7 @@ class Standby(Cluster):
         self._primary = primary
 
     def make(self) -> None:
-        source = f"host={self._primary.folder} user=tester application_name=standby"
-        self.run("pg_basebackup", "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        copy(self._primary, self)
 
     def fill(self) -> None:
         self.folder.chmod(0o755)
@@ -43,39 +41,49 @@ class Pair:
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self.primary = Cluster(CONF + REPLICATION)
+        self.standby: Cluster = Standby(self.primary)
 
     def __enter__(self) -> Pair:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.primary)
             self.primary.folder.chmod(0o755)
             run_sql(self.primary, f"CREATE DATABASE {NAME}")
-            self.standby = stack.enter_context(Standby(self.primary))
-            self._wait_for_standby(self.primary)
+            stack.enter_context(self.standby)
+            self._wait_for_standby()
             self._stack = stack.pop_all()
-        self.dsn = self.dsn_of(self.primary, self.standby)
+        hosts = f"{self.primary.folder},{self.standby.folder}"
+        self.dsn = f"host={hosts} dbname={NAME} user=tester target_session_attrs=read-write"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    @staticmethod
-    def dsn_of(*servers: Cluster) -> str:
-        """Return the connection string that finds the one of `servers` that takes changes."""
-        hosts = ",".join(str(server.folder) for server in servers)
-        return f"host={hosts} dbname={NAME} user=tester target_session_attrs=read-write"
 
     def fail_over(self) -> None:
         """Lose the primary as a power cut does, and promote the standby."""
         self.primary.stop(signal.SIGKILL)
         run_sql(self.standby, "ALTER SYSTEM SET synchronous_standby_names = ''")
         run_sql(self.standby, "SELECT pg_reload_conf(), pg_promote()")
+        self.primary, self.standby = self.standby, self.primary
 
-    def _wait_for_standby(self, primary: Cluster) -> None:
+    def rejoin(self) -> None:
+        """Make the server that was lost the standby of the other."""
+        shutil.rmtree(self.standby.folder / "data")
+        copy(self.primary, self.standby)
+        self.standby.start()
+        self._wait_for_standby()
+
+    def _wait_for_standby(self) -> None:
         """Have each commit wait until it is on both."""
-        run_sql(primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        run_sql(primary, "SELECT pg_reload_conf()")
+        run_sql(self.primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        run_sql(self.primary, "SELECT pg_reload_conf()")
         states = "SELECT sync_state FROM pg_stat_replication"
-        eventually(lambda: run_sql(primary, states) == [("sync",)], "the standby follows")
+        eventually(lambda: run_sql(self.primary, states) == [("sync",)], "the standby follows")
+
+
+def copy(primary: Cluster, standby: Cluster) -> None:
+    """Make the files of a standby, which follows `primary` once it is started."""
+    source = f"host={primary.folder} user=tester application_name=standby"
+    standby.run("pg_basebackup", "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 
 
 def run_sql(server: Cluster, statement: str) -> list[tuple[object, ...]]:

@@ -11,8 +11,6 @@ from pathlib import Path
 from tests.cluster.nodes import eventually
 from tests.shared_storage.hosts import START_S, Switch, start
 
-PATIENCE_S = 30.0
-
 
 class Mount:
     """A mount of `volume` at `path`, which any process may use; a context manager."""
@@ -43,12 +41,6 @@ class Mount:
     def __exit__(self, *_: object) -> None:
         self.unmount()
 
-    @property
-    def pid(self) -> int:
-        """Return the process that serves this mount."""
-        assert self._process, "it is not mounted"
-        return self._process.pid
-
     def mount(self) -> None:
         """Mount it; return when it can be used."""
         self._process = start([*self._switch.inside(), *self._command])
@@ -74,11 +66,15 @@ class Mount:
 
     def pause(self) -> None:
         """Stop the process that serves it: whoever touches the mount hangs."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process, "it is not mounted"
+        self._process.send_signal(number)
 
     def _is_served(self) -> bool:
         return os.path.ismount(self.path) and bool(os.statvfs(self.path).f_blocks)
