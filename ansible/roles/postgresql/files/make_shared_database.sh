@@ -5,10 +5,11 @@ set -eu
 cd /
 port=$1 passfile=$2 standby_passfile=$3
 as_postgres() { runuser -u postgres -- psql -X -q -A -t -v ON_ERROR_STOP=1 -p "$port" -d postgres "$@"; }
-# Whether the password is known: a log-in as from another host.  psql reads the file as root.
+# Whether the password is known: a log-in as from another host.  psql reads the file as root; replication knows SHOW in
+# capitals alone.
 opens() {
     PGPASSFILE=$2 psql -X -q -A -t -d "host=127.0.0.1 port=$port user=$1 $3 sslmode=require connect_timeout=10" \
-        -w -c 'show server_version' >/dev/null 2>&1
+        -w -c 'SHOW server_version' >/dev/null 2>&1
 }
 is_there() { [ -n "$(as_postgres -c "select 1 from $1 where $2")" ]; }
 set_password() { # ROLE PASSFILE; psql reads its statements from here, so that they stand in no process list.
