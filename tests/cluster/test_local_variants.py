@@ -113,7 +113,7 @@ def test_a_replaced_picture_shows_at_both(pair: Pair, origin: Origin) -> None:
     url = seen_at_both(pair, origin, "/replaced.jpg", 4)
     old = thumbnail(pair.second, url).content
     origin.serve("/replaced.jpg", jpeg(640, 480, seed=5))
-    assert get(pair.first, "/refresh_image", "POST", url=url).json()["result"] == "changed"
+    assert get(pair.first, "/refresh_image", "POST", url=url).json()["changed"]
     eventually(lambda: thumbnail(pair.second, url).content != old, "replaced there")
     assert thumbnail(pair.first, url).content == thumbnail(pair.second, url).content
 
