@@ -17,8 +17,8 @@ from tests.cluster.nodes import NAMES, Node, Nodes, eventually
 from tests.cluster.test_healing import flip_a_byte
 from tests.frontdoor.client import jpeg
 
-COUNT = 120
-SIZE = 100_000
+COUNT = 300
+SIZE = 40_000
 fillings = itertools.count(1)
 
 STAMPS = "select key, stored_at from images where url like '%streams.example%' order by key"
@@ -33,7 +33,7 @@ def backlog(nodes: Nodes, folder: Path) -> Iterator[Urls]:
     urls = [f"http://streams.example/{number}/{one}.jpg" for one in range(COUNT)]
     with tarfile.open(folder / "pictures.tar", "w") as tar:
         for one, url in enumerate(urls):
-            content = jpeg(64, 48, seed=one) + bytes([number, one]) * (SIZE // 2)
+            content = jpeg(64, 48, seed=one) + bytes([number, one % 256]) * (SIZE // 2)
             add(tar, f"{one}.jpg", content)
             add(tar, f"{one}.json", json.dumps({"url": url, "stored_at": time.time()}).encode())
     with contextlib.ExitStack() as stopped:
@@ -92,8 +92,8 @@ def test_a_backlog_comes_in_streams_and_an_empty_node_is_refilled(
     agree(nodes, urls)
     for name in NAMES[1:]:
         eventually(
-            lambda name=name: streamed(nodes[name]) - before[name] > COUNT / 2,  # type: ignore[misc]
-            "most came in streams",
+            lambda name=name: streamed(nodes[name]) - before[name] > COUNT / 3,  # type: ignore[misc]
+            "many came in streams",
         )
     assert len({node.psql(STAMPS) for node in nodes}) == 1
     empty = nodes["ic03"]
@@ -103,7 +103,7 @@ def test_a_backlog_comes_in_streams_and_an_empty_node_is_refilled(
     nodes.start("ic03")
     eventually(lambda: empty.tables() == nodes["ic00"].tables(), "it is full")
     agree(nodes, urls)
-    eventually(lambda: streamed(empty) > COUNT / 2, "most came in streams")
+    eventually(lambda: streamed(empty) > COUNT / 3, "many came in streams")
 
 
 def test_a_follower_that_is_killed_again_and_again_loses_nothing(
