@@ -47,7 +47,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Feeds:
-    """What following the feeds of `nodes` costs each of them, with one process of the pool fetch.
+    """What following the feeds of `nodes` costs each of them, with its one process of the control pool.
 
     Rates are a second's, while nothing is stored: polls that end without news and are asked again, and looks
     at the node's own database for those that wait.  `lines` is how often a node reads of one store.
