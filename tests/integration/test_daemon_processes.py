@@ -186,7 +186,7 @@ def test_followers_break_off_and_cloners_finish_their_picture(
     with Daemon("peer_clone", node) as daemon:
         assert peer.polled.wait(END_S)
         assert peer.pictures.asked.wait(END_S)
-        threads = {"rebuild", "follower-ic01", "cloner-1"}
+        threads = {"rebuild", "follower-ic01", "cloner-1", "streamer-ic01"}
         eventually(lambda: set(daemon.threads()) == threads, "all run")
         daemon.terminate()
         assert peer.broke_off.wait(END_S)

@@ -115,12 +115,19 @@ class Volume:
 
     def await_healed(self) -> None:
         """Return when no brick lacks anything that another has; nothing may be written meanwhile."""
-        self.cli("volume", "heal", NAME)
+        eventually(self._heals, "the daemons that heal run", HEAL_S)
         eventually(self._is_healed, "the volume is healed", HEAL_S)
 
     def cli(self, *words: str, host: int = 0) -> str:
         """Run `gluster` on a host; return what it prints."""
         return self.hosts[host].run("gluster", "--mode=script", *words)
+
+    def _heals(self) -> bool:
+        """Have the healing begin; say whether it did, as a daemon may just be starting."""
+        with contextlib.suppress(AssertionError):
+            self.cli("volume", "heal", NAME)
+            return True
+        return False
 
     def _make(self) -> None:
         for number, host in enumerate(self.hosts):

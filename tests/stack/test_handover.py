@@ -18,7 +18,7 @@ DAEMONS = (
     "image-cloud-janitor", "image-cloud-peer-clone", "image-cloud-prefetch", "image-cloud-sampler",
 )  # fmt: skip
 KINDS = {"hit", "original", "miss", "resize", "batch"}
-DEADLINE_S = 60.0
+DEADLINE_S, ROLLOUT_S = 60.0, 240.0
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_rollout_renews_everything_and_fails_no_request(own: Stack) -> None:
     before = {program: own.pid(program) for program in programs}
     with Load(own) as load:
         wait_for(load, 1)
-        said = own.cli("rollout")
+        said = own.cli("rollout", timeout=ROLLOUT_S)
         wait_for(load, 1)
     assert load.failed == []
     assert all(f"{program} serves" in said for program in programs)
@@ -70,13 +70,13 @@ def test_a_rollout_stops_at_the_first_that_does_not_come_back(own: Stack) -> Non
     conf.write_text(good.replace('IMAGE_CLOUD_POOL="control"', 'IMAGE_CLOUD_POOL="nonsense"'))
     try:
         with pytest.raises(Refused, match="image-cloud-control does not serve"):
-            own.cli("rollout")
+            own.cli("rollout", timeout=ROLLOUT_S)
         assert own.pid("image-cloud-front") == before
         with pytest.raises(Refused, match="image-cloud-control does not answer"):
             own.cli("health")
     finally:
         conf.write_text(good)
-        own.cli("rollout")
+        own.cli("rollout", timeout=ROLLOUT_S)
     own.cli("health")
 
 
