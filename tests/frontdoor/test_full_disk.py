@@ -39,12 +39,17 @@ def storage_of(stack: Stack) -> Path:
     return Path(stack.settings.rpartition("storage.path=")[2])
 
 
+def remounted(folder: Path) -> bool:
+    command = ["mount", "-o", "remount,bind,ro", folder]
+    return not subprocess.run(command, check=False, capture_output=True).returncode
+
+
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Have every write below `folder` fail with EROFS."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        eventually(lambda: remounted(folder), "no daemon has a file open for writing")
         yield
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
