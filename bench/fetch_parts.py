@@ -16,7 +16,6 @@ import cProfile
 import dataclasses
 import io
 import pstats
-import shutil
 import statistics
 import time
 from collections.abc import Sequence
@@ -76,10 +75,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--functions", type=int, default=0, help="print so many of the dearest")
     arguments = parser.parse_args()
-    kept = systems.CACHE / f"pictures-{PRODUCTS}"
-    names, _ = pictures.make(kept, PRODUCTS, 0)
     with workplace() as work, Cluster() as cluster, Daemon(_decoder(work)) as decoder:
-        shutil.copytree(kept, work / "pictures")
+        names = pictures.products_in(work / "pictures", systems.CACHE, PRODUCTS)
         with systems.files(work / "pictures", work) as (origin, _):
             (work / "home").mkdir()
             node = new_node(work / "home", database=cluster.settings("template"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
@@ -37,9 +36,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with workplace() as work:
-        kept = systems.CACHE / f"pictures-{PRODUCTS}"
-        names, _ = pictures.make(kept, PRODUCTS, 0)
-        shutil.copytree(kept, work / "pictures")
+        names = pictures.products_in(work / "pictures", systems.CACHE, PRODUCTS)
         with (
             systems.files(work / "pictures", work) as (origin, _),
             systems.thumbor(work) as thumbor,

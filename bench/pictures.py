@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +13,14 @@ from tests.photos import photographs
 SEED = 4
 SIDES_PX = (1000, 1800)
 LARGE_PIXELS = (10_000_000, 15_000_000)
+
+
+def products_in(folder: Path, cache: Path, count: int) -> list[str]:
+    """Copy `count` product photos into the new `folder`; return their names.  `cache` keeps what was made."""
+    kept = cache / f"pictures-{count}"
+    names, _ = make(kept, count, 0)
+    shutil.copytree(kept, folder)
+    return names
 
 
 def make(folder: Path, products: int, large: int) -> tuple[list[str], list[str]]:

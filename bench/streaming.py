@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-import shutil
 import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -50,9 +49,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     arguments = parser.parse_args()
     with workplace() as work:
-        kept = systems.CACHE / f"pictures-{PRODUCTS}"
-        names, _ = pictures.make(kept, PRODUCTS, 0)
-        shutil.copytree(kept, work / "pictures")
+        names = pictures.products_in(work / "pictures", systems.CACHE, PRODUCTS)
         with (
             systems.files(work / "pictures", work) as (origin, _),
             systems.cloud(work / "home") as (system, stack),
