@@ -21,8 +21,6 @@ from image_cloud.process.sockets import socket_path, take_over
 
 _config = configuration()
 _pool = os.environ["IMAGE_CLOUD_POOL"]
-# The decoder and nginx want the rest; two processes of a pool on two cores make fewer pictures than one.
-_usual_workers = max(1, cores() // 2)
 preload_app = True  # a new worker is there at once, and shares the memory
 _pools = _config.pools
 
@@ -51,14 +49,11 @@ SPARE_THREADS = 16  # for /health, while all others wait
 IDLE_CONNECTIONS = 1024  # that nginx keeps open to a pool: 64 of each of its workers
 
 if _pool == "front":
-    worker_class, workers, threads = (
-        KEEPING,
-        _pools.front_workers or _usual_workers,
-        _pools.front_threads,
-    )
+    worker_class, workers, threads = KEEPING, _pools.front_workers, _pools.front_threads
     keepalive = 75
 elif _pool == "fetch":
-    worker_class, workers = KEEPING, _pools.fetch_workers or _usual_workers
+    # The decoder wants the other half of the cores.
+    worker_class, workers = KEEPING, _pools.fetch_workers or max(1, cores() // 2)
     # As many as nginx lets in, whichever worker it is: none of them waits for a thread.
     threads = max(_pools.fetch_threads, _pools.fetch_queue) + SPARE_THREADS
     if _config.cluster.shared_storage:

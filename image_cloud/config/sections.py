@@ -499,10 +499,7 @@ class Pools:
     """Processes, threads and queues of the pools."""
 
     front_workers: int = f.whole(
-        0,
-        0,
-        64,
-        "Processes of the front pool, which checks tokens and looks at the disk; 0: one for two cores.",
+        2, 1, 64, "Processes of the front pool, which checks tokens and looks at the disk."
     )
     front_threads: int = f.whole(4, 1, 64, "Threads of each.")
     fetch_workers: int = f.whole(
