@@ -1,18 +1,19 @@
-"""What becomes of claimed requests that could not be settled: they are tried later, or lost their lease."""
+"""What becomes of claimed requests: they are settled, tried later, or lose their lease."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from psycopg2.extensions import cursor as Cursor
 
-from image_cloud.db import clones
+from image_cloud.db import catalog, clones
 from image_cloud.db.clones import Request
 from image_cloud.db.connect import Database
 from image_cloud.errors import DatabaseUnavailable, ImageCloudError, PeerAway
+from image_cloud.picture.record import Check, Record
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,16 @@ class Later:
         log.info("event=clone_postponed key=%s reason=%s", request.wanted.key, reason)
 
 
+def settle(
+    cursor: Cursor, records: Sequence[Record], checks: Sequence[Check], done: Sequence[Record]
+) -> None:
+    """Write the rows of what is here now, and remove the requests that are `done`."""
+    clones.alone(cursor)
+    catalog.upsert(cursor, records)
+    catalog.record_peers_checks(cursor, checks)
+    clones.done(cursor, done)
+
+
 class Leases:
     """Those of one worker: an outage of the database must not hold what it claimed until they run out."""
 
@@ -54,6 +65,7 @@ class Leases:
     @contextlib.contextmanager
     def claiming(self, cursor: Cursor) -> Iterator[None]:
         """Make due again what was lost, and then look for work in this block."""
+        clones.alone(cursor)
         if self._are_lost:
             clones.release(cursor)  # what others work at is done twice at worst, alike
         yield

@@ -11,12 +11,12 @@ import time
 
 from psycopg2.extensions import cursor as Cursor
 
-from daemons.peer_clone.claims import Later, Leases
+from daemons.peer_clone.claims import Later, Leases, settle
 from daemons.peer_clone.here import checks_of, found_here
 from daemons.peer_clone.streams import Streams
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
-from image_cloud.db import catalog, clones
+from image_cloud.db import clones
 from image_cloud.db.clones import Request
 from image_cloud.db.connect import Database
 from image_cloud.errors import (
@@ -102,9 +102,7 @@ class Cloner:
                 self._later.postpone(request, error)
         checks = checks_of(self._store, kept)
         with self._database.transaction() as cursor:
-            catalog.upsert(cursor, [record for record, _ in kept])
-            catalog.record_peers_checks(cursor, checks)
-            clones.done(cursor, done)
+            settle(cursor, [record for record, _ in kept], checks, done)
         for record, _ in kept:
             self._store.records.settle(record)
         return True

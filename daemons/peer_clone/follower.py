@@ -132,6 +132,7 @@ class Follower:
         stored = [change for change in changes if self._is_wanted(change)]
         caught_up = not heard.more
         with self._database.transaction() as cursor:
+            clones.alone(cursor)
             catalog.bury(cursor, tombstones, self._clock.now())
             catalog.record_peers_checks(cursor, checks)
             clones.add(cursor, stored, self._peer.name)
@@ -183,6 +184,7 @@ class Follower:
         if not self._state.alive:
             log.info("event=peer_alive peer=%s", self._peer.name)
             with self._database.transaction() as cursor:
+                clones.alone(cursor)
                 clones.wake(cursor)
         has_of_us = heard.read.get(self._peers.placement.own, "")
         self._state = dataclasses.replace(

@@ -83,6 +83,7 @@ class PeerClone:
         if self._freshness.is_resynchronising():
             self._resync.begin()
         with self._database.transaction() as cursor:
+            clones.alone(cursor)
             clones.release(cursor)
             clones.keep_only(cursor, [peer.name for peer in self._peers.all])
             moved = feed.placed_anew(cursor, self._peers.placement.fingerprint)

@@ -120,6 +120,7 @@ class Streamer:
     def _claim(self, told_by: str) -> list[Request]:
         """Take as many requests as one stream is to bring."""
         with self._database.transaction() as cursor:
+            clones.alone(cursor)
             requests = clones.claim_new(cursor, told_by, MOST_KEYS, LEASE_S)
             sums = itertools.accumulate(request.wanted.bytes for request in requests)
             fits = max(1, sum(total <= MOST_BYTES for total in sums))

@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from psycopg2.extensions import cursor as Cursor
 
-from daemons.peer_clone.claims import Later
+from daemons.peer_clone.claims import Later, settle
 from daemons.peer_clone.here import checks_of, found_here
 from image_cloud.bulk.group import Group, Received
 from image_cloud.bulk.receiving import Sample
-from image_cloud.db import catalog, clones
+from image_cloud.db import clones
 from image_cloud.db.clones import Request
 from image_cloud.db.connect import Database
 from image_cloud.errors import (
@@ -163,19 +163,20 @@ class Transfer(Closing):
         self._group.close()
         unheard = [*self.waiting, *self._came]
         with self._database.transaction() as cursor:
+            clones.alone(cursor)
             clones.give_back(cursor, unheard, ASKED if self.is_broken else UNTRIED)
             clones.give_back(cursor, self._absent, ASKED)
 
     def _record(self, cloned: Sequence[tuple[Record, Request]], done: Sequence[Request]) -> None:
         """Commit the rows of what is here now, and that nothing of `done` waits any more."""
         checks = checks_of(self._store, cloned)
+        settled = [request.wanted for request in done]
 
-        def also(cursor: Cursor) -> None:
-            catalog.record_peers_checks(cursor, checks)
-            clones.done(cursor, [request.wanted for request in done])
+        def write(cursor: Cursor, records: Sequence[Record]) -> None:
+            settle(cursor, records, checks, settled)
 
         if done:
-            commit_records(self._store, self._database, [record for record, _ in cloned], also)
+            commit_records(self._store, self._database, [record for record, _ in cloned], write)
 
     def _receive(self, sample: Sample, request: Request) -> None:
         """Write the bytes to a file of the group.  Raises NotLocal, CorruptImage and what `take` raises."""

@@ -82,6 +82,8 @@ RELEASE = """
         attempts = CASE WHEN last_error IS NULL THEN greatest(attempts - 1, 0) ELSE attempts END
     WHERE not_before > now()
 """
+ALONE = "SELECT pg_advisory_xact_lock(%(lock)s)"
+LOCK_ID = 0x1C0C10  # any number that no other advisory lock has
 COUNT = "SELECT count(*) FROM clone_requests"
 # The first number is that of the index.
 STUCK = """
@@ -149,6 +151,14 @@ class Stuck:
     error: str
     age_s: float
     next_s: float
+
+
+def alone(cursor: Cursor) -> None:
+    """Wait until no other transaction works on the queue; call it first in each that changes many requests.
+
+    Claims go by time and the others by key, so that two of them could wait for each other.
+    """
+    cursor.execute(ALONE, {"lock": LOCK_ID})
 
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:

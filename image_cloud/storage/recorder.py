@@ -37,17 +37,16 @@ def commit_records(
     store: Store,
     database: Database,
     records: Sequence[Record],
-    also: Callable[[Cursor], object] = lambda _: None,
+    write: Callable[[Cursor, Sequence[Record]], object] = catalog.upsert,
 ) -> None:
-    """Commit the rows of `records` and remove their notes.  Raises DatabaseUnavailable, OSError.
+    """Commit the rows of `records`, which `write` writes, and remove their notes.
 
     No row says that a picture is here before that is sure to survive a crash of the machine.
-    The same transaction does what `also` does with it.
+    Raises DatabaseUnavailable, OSError.
     """
     store.originals.sync_all([one.key for one in records])
     with database.transaction() as cursor:
-        catalog.upsert(cursor, records)
-        also(cursor)
+        write(cursor, records)
     for one in records:
         store.records.settle(one)
 

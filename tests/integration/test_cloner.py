@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemons.peer_clone.claims import Later
+from daemons.peer_clone.claims import Later, Leases, settle
 from daemons.peer_clone.cloner import MOST_TRIES_NOWHERE, Cloner
 from daemons.peer_clone.streams import Streams
 from image_cloud.cluster.peers import Sent
@@ -49,6 +49,9 @@ class Peers:
         self.during()
         write(said)
         return Sent(sha256(said), 10.0)
+
+
+ROUNDS = 100
 
 
 @pytest.fixture
@@ -212,3 +215,42 @@ def test_a_worker_that_waits_is_woken(store: Store, database: Database) -> None:
     threading.Thread(target=wait, daemon=True).start()
     worker.wake()
     assert done.wait(60)
+
+
+def test_whoever_changes_the_queue_waits_for_nobody_who_waits_for_it(database: Database) -> None:
+    pictures = [picture(number) for number in range(300)]
+    broken: list[Exception] = []
+
+    def tell(peer: str) -> None:
+        for version in range(ROUNDS):
+            newer = [
+                dataclasses.replace(one, stored_at=one.stored_at + version) for one in pictures
+            ]
+            with database.transaction() as cursor:
+                clones.alone(cursor)
+                clones.add(cursor, map(change, newer), peer)
+
+    def work(most: int) -> None:
+        leases = Leases()
+        for _ in range(ROUNDS):
+            with database.transaction() as cursor, leases.claiming(cursor):
+                requests = clones.claim(cursor, most, 900.0)
+            with database.transaction() as cursor:
+                clones.alone(cursor)
+                clones.give_back(cursor, [one.wanted.key for one in requests[::2]], 0)
+            with database.transaction() as cursor:
+                settle(cursor, [], [], [one.wanted for one in requests[1::2]])
+
+    def run(job: Callable[[Any], None], argument: Any) -> None:
+        try:
+            job(argument)
+        except DatabaseUnavailable as error:
+            broken.append(error)
+
+    jobs = [(tell, "ic01"), (tell, "ic02"), (work, 8), (work, 8), (work, 1000), (work, 100)]
+    threads = [threading.Thread(target=run, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == []
