@@ -32,6 +32,10 @@ class Query:
         """Return all parameters decoded.  Raises BadParameter."""
         return [(name, decode(name, raw)) for name, values in self._raw.items() for raw in values]
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Say whether one of these parameters came."""
+        return not names.isdisjoint(self._raw)
+
     def count(self, name: str) -> int:
         """Return how often the parameter came."""
         return len(self._raw.get(name, ()))
@@ -41,10 +45,12 @@ class Query:
 
         Raises BadParameter for duplicates, broken escapes and bytes that are not UTF-8.
         """
+        if self._raw.keys().isdisjoint(names):
+            return None
         found = [(name, raw) for name in names for raw in self._raw.get(name, ())]
         if len(found) > 1:
             raise BadParameter(f"{names[0]}: given {len(found)} times, allowed is once")
-        return decode(*found[0]) if found else None
+        return decode(*found[0])
 
     def boolean(self, *names: str, default: bool = False) -> bool:
         """Return a boolean parameter.  Raises BadParameter."""
@@ -114,4 +120,6 @@ def shown(value: str) -> str:
 
 
 def _decode_name(raw: str) -> str:
+    if raw.isascii() and raw.isidentifier():  # as every name that we know
+        return raw
     return unquote_to_bytes(raw.replace("+", " ").encode("latin-1")).decode("utf-8", "replace")

@@ -25,6 +25,7 @@ class RecipeParameters(Parameters):
     """The parameters that say how a picture is resized; `formats` are those that can be written."""
 
     def __init__(self, settings: Resize, formats: tuple[str, ...]) -> None:
+        before = self.names()
         self._auto_formats = settings.auto_formats
         self.resize_width = Side(
             name="resize_width",
@@ -100,9 +101,12 @@ class RecipeParameters(Parameters):
             default=settings.quality,
             meaning="for JPEG, WebP and AVIF ([what AVIF makes of it](pictures.md#avif-and-heic))",
         )
+        self._own_names = frozenset(self.names() - before)
 
     def recipe(self, query: Query) -> Recipe | None:
         """Return what is asked for, None for the original.  Raises BadParameter."""
+        if not query.has_any(self._own_names):  # as in most requests
+            return None
         width, height = self.resize_width.of(query), self.resize_height.of(query)
         format = self.format_when_resize.of(query)
         is_auto = format == AUTO
@@ -122,6 +126,8 @@ class RecipeParameters(Parameters):
 
     def is_auto(self, query: Query) -> bool:
         """Say whether Accept decides on the answer, as far as the query can be read."""
+        if not query.has_any(self._own_names):
+            return False
         try:
             return self.format_when_resize.of(query) == AUTO and self.recipe(query) is not None
         except BadParameter:
