@@ -1,4 +1,4 @@
-"""The workers: forked from the parent, limited, and forked again when they end."""
+"""The workers: forked from the parent when there is something to do, limited; one stays when there is not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 PICTURES, MORE_PICTURES = 2000, 500
 """A worker ends after so many pictures, and up to so many more: memory that libraries lose comes back."""
+HIRE_PAUSE_S = 0.5  # between two workers that ended before they did anything
+SPARE_S = 20.0
+"""A worker that had nothing to do for so long ends, but for the last one: each takes 9 MB."""
 _PR_SET_PDEATHSIG = 1
 _FIRST_DESCRIPTOR = 3  # behind stdin, stdout and stderr
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +50,7 @@ class Worker:
     pid: int
     channel: socket.socket
     is_retired: bool = False
+    idle_since: float = 0.0
 
     def send(self, message: bytes, descriptors: Sequence[int]) -> bool:
         """Hand a request over; False where the worker is gone."""
@@ -59,6 +64,10 @@ class Worker:
         """End it, whatever it does."""
         os.kill(self.pid, signal.SIGKILL)
 
+    def let_go(self) -> None:
+        """Have it end once it has done what it was given."""
+        self.channel.shutdown(socket.SHUT_WR)
+
     def reap(self) -> int:
         """Wait for its end and return its status, negative for a signal."""
         self.channel.close()
@@ -67,15 +76,76 @@ class Worker:
 
 
 class Crew:
-    """Makes workers, `size` at a time."""
+    """Makes workers, at most `size` at a time, and knows which of them are idle."""
 
-    def __init__(self, settings: Resize, limits: Limits, size: int) -> None:
-        self.size = size
+    def __init__(
+        self, settings: Resize, limits: Limits, size: int, spare_s: float = SPARE_S
+    ) -> None:
+        self._size = size
+        self._spare_s = spare_s
         self._settings = settings
         self._limits = limits
+        self._members: set[Worker] = set()
+        self._idle: list[Worker] = []  # the one that has been idle longest first
+        self._hire_at = 0.0
 
-    def hire(self) -> Worker:
-        """Fork a worker.  Raises OSError."""
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def hire(self) -> Worker | None:
+        """Fork a worker; None where there are enough, or none can be had."""
+        if len(self) >= self._size or time.monotonic() < self._hire_at:
+            return None
+        try:
+            worker = self._fork()
+        except OSError as error:
+            log.error("event=no_worker reason=%r", error.strerror)
+            self.pause()
+            return None
+        self._members.add(worker)
+        return worker
+
+    def rest(self, worker: Worker) -> None:
+        """Take note that `worker` has nothing to do."""
+        worker.idle_since = time.monotonic()
+        self._idle.append(worker)
+
+    def take(self) -> Worker | None:
+        """Return the one that has been idle for the shortest time, and count it among the busy."""
+        return self._idle.pop() if self._idle else None
+
+    def kill_idle(self, worker: Worker) -> None:
+        """End `worker` if it is idle."""
+        if worker in self._idle:
+            self._idle.remove(worker)
+            worker.kill()
+
+    def let_spare_go(self) -> None:
+        """End those that nobody needed lately, but for the last worker."""
+        before = time.monotonic() - self._spare_s
+        while len(self) > 1 and self._idle and self._idle[0].idle_since <= before:
+            spare = self._idle.pop(0)
+            self._members.remove(spare)
+            spare.let_go()
+
+    def bury(self, worker: Worker) -> int:
+        """Return the status of a worker that has ended."""
+        status = worker.reap()
+        self._members.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        return status
+
+    def pause(self) -> None:
+        """Hire nobody for a moment."""
+        self._hire_at = time.monotonic() + HIRE_PAUSE_S
+
+    def kill(self) -> None:
+        """End all of them."""
+        for worker in self._members:
+            worker.kill()
+
+    def _fork(self) -> Worker:
         for handler in logging.getLogger().handlers:
             handler.flush()  # or the worker would write it once more
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

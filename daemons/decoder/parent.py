@@ -30,7 +30,6 @@ TICK_S = 0.25
 GRACE_S = 2.0  # of a worker whose own alarm should have come
 LONGEST_WAIT_S = 30.0
 FINISH_S = 27.0  # after SIGTERM; below the program's stopwaitsecs
-HIRE_PAUSE_S = 0.5  # between two workers that ended before they did anything
 
 
 class Parent:
@@ -43,25 +42,22 @@ class Parent:
         self._crew = crew
         self._limit_s = decode_timeout_s + GRACE_S
         self._waiting: Waiting[Request] = Waiting(most_waiting)
-        self._idle: list[Worker] = []
         self._running: dict[Worker, Request] = {}
         self._counts = Counts()
         self._selector = selectors.DefaultSelector()
         self._finish_by: float | None = None
-        self._hire_at = 0.0
 
     def run(self) -> None:
         """Serve until SIGTERM; then finish what has come, and return."""
         self._wake_on_signals()
         self._listening.setblocking(False)
         self._watch(self._listening, self._accept)
-        self._hire()
+        self._staff()
         while not self._is_finished():
             for key, _ in self._selector.select(TICK_S):
                 key.data()
             self._tick()
-        for worker in [*self._idle, *self._running]:
-            worker.kill()
+        self._crew.kill()
 
     # --- clients -------------------------------------------------------------------------------
 
@@ -107,9 +103,11 @@ class Parent:
     # --- workers -------------------------------------------------------------------------------
 
     def _hand_out(self) -> None:
-        while self._idle and (request := self._waiting.take(self._may_run)):
-            worker = self._idle.pop()
-            if worker.send(request.message, request.descriptors):
+        while self._waiting.has(self._may_run) and (worker := self._crew.take() or self._hire()):
+            request = self._waiting.take(self._may_run)
+            if request is None:
+                self._crew.rest(worker)
+            elif worker.send(request.message, request.descriptors):
                 request.begin(worker)
                 self._running[worker] = request
             else:
@@ -132,7 +130,7 @@ class Parent:
         if worker.is_retired:
             worker.kill()
         elif said == DONE:  # else it ends
-            self._idle.append(worker)
+            self._crew.rest(worker)
             self._hand_out()
 
     def _finish(self, request: Request) -> None:
@@ -147,16 +145,12 @@ class Parent:
         if worker:
             log.error("event=worker_refused pid=%d", worker.pid)
             worker.is_retired = True
-            if worker in self._idle:
-                self._idle.remove(worker)
-                worker.kill()
+            self._crew.kill_idle(worker)
 
     def _bury(self, worker: Worker) -> None:
         self._forget(worker.channel)
-        status = worker.reap()
+        status = self._crew.bury(worker)
         request = self._running.pop(worker, None)
-        if worker in self._idle:
-            self._idle.remove(worker)
         if request:
             self._counts.deaths += 1
             is_late = time.monotonic() - request.began >= self._limit_s
@@ -164,23 +158,21 @@ class Parent:
             self._end(request, TIMEOUT if is_late else DIED)
         elif status:
             log.error("event=worker_died status=%d", status)
-            self._hire_at = time.monotonic() + HIRE_PAUSE_S
-        self._hire()
+            self._crew.pause()
+        self._staff()
 
-    def _hire(self) -> None:
-        """Have as many workers as there should be."""
-        if time.monotonic() < self._hire_at:
-            return
-        while len(self._idle) + len(self._running) < self._crew.size:
-            try:
-                worker = self._crew.hire()
-            except OSError as error:
-                log.error("event=no_worker reason=%r", error.strerror)
-                self._hire_at = time.monotonic() + HIRE_PAUSE_S
-                return
-            self._idle.append(worker)
-            self._watch(worker.channel, functools.partial(self._listen_to, worker))
+    def _staff(self) -> None:
+        """Have the workers that the waiting need, and one even at rest."""
         self._hand_out()
+        if not self._crew and (worker := self._hire()):
+            self._crew.rest(worker)
+
+    def _hire(self) -> Worker | None:
+        """Return one more worker; None where there are enough, or none can be had."""
+        worker = self._crew.hire()
+        if worker:
+            self._watch(worker.channel, functools.partial(self._listen_to, worker))
+        return worker
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -193,7 +185,8 @@ class Parent:
                 worker.kill()
         for request in self._waiting.take_first(lambda one: now - one.came > LONGEST_WAIT_S):
             self._end(request, BUSY)
-        self._hire()
+        self._crew.let_spare_go()
+        self._staff()
 
     def _wake_on_signals(self) -> None:
         reading, writing = socket.socketpair()
@@ -241,7 +234,7 @@ class Parent:
 
     def _status(self) -> dict[str, int]:
         return {
-            "workers": len(self._idle) + len(self._running),
+            "workers": len(self._crew),
             "running": len(self._running),
             "waiting": self._waiting.count(VISITOR),
             "waiting_prefetch": self._waiting.count(PREFETCH),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -43,6 +44,10 @@ class Waiting(Generic[T]):
     def put_back(self, kind: int, one: T) -> None:
         """Queue `one` again, before all others of its class: its worker was gone."""
         self._queues[kind].appendleft(one)
+
+    def has(self, may: Callable[[T], bool]) -> bool:
+        """Say whether one of those that `may` go waits."""
+        return any(map(may, itertools.chain(*self._queues.values())))
 
     def take(self, may: Callable[[T], bool] = lambda _: True) -> T | None:
         """Return whose turn it is among those that `may` go, and take it out; None without one."""

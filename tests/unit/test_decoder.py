@@ -257,6 +257,7 @@ def test_one_that_has_left_is_not_decoded(daemon: Daemon) -> None:
 
 def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path) -> None:
     with Daemon(configured(tmp_path, "pools.resize_workers=2")) as daemon:
+        both_at_work(daemon)
         asking = Asking(daemon.client())
         with stopped(daemon):
             asking.start(3, is_large=True)
@@ -265,6 +266,44 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path) -> None:
             eventually(lambda: daemon.count("running") == 2, "a small one passes them")
             assert daemon.count("waiting") == 2
         assert all(isinstance(answer, list) for answer in asking.all())
+
+
+def both_at_work(daemon: Daemon) -> None:
+    """Have a second worker, which comes when the first has something to do."""
+    (first,) = daemon.workers()
+    os.kill(first, signal.SIGSTOP)
+    asking = Asking(daemon.client())
+    asking.start(1)
+    eventually(lambda: daemon.count("running"))
+    assert ask(daemon.client()), "another one does it"
+    os.kill(first, signal.SIGCONT)
+    asking.all()
+    eventually(lambda: not daemon.count("running"), "both are done, to their parent, too")
+    assert len(daemon.workers()) == daemon.count("workers") == 2
+
+
+CREW = """
+from daemons.decoder.crew import Crew, Limits
+from image_cloud.config.sections import Resize
+
+crew = Crew(Resize(), Limits(1 << 30), 2, spare_s=0.0)
+first, second = crew.hire(), crew.hire()
+assert crew.hire() is None, "there are enough"
+for worker in (first, second):
+    crew.rest(worker)
+crew.let_spare_go()
+assert first.channel.recv(1) == b"" and crew.bury(first) == 0, "it ends in order"
+assert len(crew) == 1 and crew.take() is second
+crew.rest(second)
+crew.let_spare_go()
+assert len(crew) == 1 and crew.take() is second, "the last one stays"
+crew.kill()
+assert crew.bury(second) == -9
+"""
+
+
+def test_a_worker_that_is_not_needed_ends_but_the_last_one_stays() -> None:
+    subprocess.run([sys.executable, "-c", CREW], cwd=CHECKOUT, check=True, timeout=DEADLINE_S)
 
 
 def test_a_worker_that_rests_gives_memory_back(

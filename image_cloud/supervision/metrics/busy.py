@@ -28,7 +28,7 @@ def busy(storage: Path, guard: Guard, decoder: Decoder, pools: Pools) -> States:
     at_work = sum(status[state] for state in ("running", "waiting", "waiting_prefetch"))
     return {
         POOL_RUNNING: {**running, ("decoder",): at_work},
-        POOL_LIMIT: {**limits, ("decoder",): status["workers"] + pools.resize_queue},
+        POOL_LIMIT: {**limits, ("decoder",): pools.resize_workers + pools.resize_queue},
         DECODER_WORKERS: {(): status["workers"]},
         DECODER_PICTURES: {(end,): status[end] for end in DECODER_ENDS},
     }
