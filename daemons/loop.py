@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemons.processes import listen_again
+from daemons.processes import Helpers
 from image_cloud.config import Config, config_from_environment
 from image_cloud.metrics import client
 from image_cloud.metrics.events import count_events
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Together they stay below the programs' stopwaitsecs, 35 s.
-FINISH_S, FINISH_LAST_S = 27.0, 4.0
+FINISH_S, FINISH_LAST_S, FINISH_HELPERS_S = 27.0, 4.0, 3.0
 LOOK_S = 1.0
 
 Workers = dict[threading.Thread, Worker]
@@ -47,7 +47,8 @@ CreateAlone = Callable[[Config, "Runner"], Worker]
 class Runner:
     """Runs the workers of one process; their heartbeats stand below the folder `run`.
 
-    `process` tells processes of one program apart, and names the heartbeat of its main thread.
+    `process` tells the further processes of one program apart, and names the heartbeat of their main threads;
+    `helpers` are these processes, in the first one.
     With `once` each worker does one step, and no heartbeat is touched.
     """
 
@@ -59,18 +60,20 @@ class Runner:
         *,
         once: bool = False,
         finish_s: float = FINISH_S,
+        helpers: Helpers | None = None,
     ) -> None:
         self._program = program
         self._run = run
         self._process = process
         self._once = once
         self._finish_s = finish_s
+        self._helpers = helpers or Helpers(1, lambda _: None)
         self._stop = threading.Event()
         self._stop_last = threading.Event()
         self._mutex = threading.Lock()
         self._workers: Workers = {}
         self._last: Workers = {}
-        self._endings: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._endings: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._of_thread = threading.local()
         self._died = False
 
@@ -101,7 +104,12 @@ class Runner:
 
     def end(self) -> None:
         """Have `run` end; may be called in a signal handler."""
-        self._endings.put(None)
+        self._endings.put(True)
+
+    def call_for_help(self) -> None:
+        """Have the program's further processes run."""
+        self._helpers.call()
+        self._endings.put(False)
 
     def run(self, main: Worker) -> int:
         """Run `main` and all that it starts until `end`; return the process's exit status.
@@ -111,20 +119,24 @@ class Runner:
         self.start("", main)
         self._await_end()
         self._stop.set()
+        self._helpers.end()
         self._finish(self._workers, self._finish_s)
         self._stop_last.set()
         self._finish(self._last, FINISH_LAST_S)
+        self._helpers.join(FINISH_HELPERS_S)
         return int(self._died)
 
     def _await_end(self) -> None:
-        """Wait until `end` is called.
+        """Wait until `end` is called, and look after the helpers.
 
         Python calls signal handlers between two instructions only: a signal that comes just before the wait
         does not end it, so each wait is short.
         """
         while True:
             with contextlib.suppress(queue.Empty):
-                return self._endings.get(timeout=LOOK_S)
+                if self._endings.get(timeout=LOOK_S):
+                    return
+            self._helpers.look()
 
     def _finish(self, workers: Workers, patience_s: float) -> None:
         """Wait for the last steps; what takes longer is cut when the process ends."""
@@ -173,42 +185,47 @@ def main(program: str, create: Create) -> None:
 def main_alone(program: str, create: CreateAlone) -> None:
     """Do the same for a daemon that is wired from the configuration alone."""
     config, once = start(program)
-    sys.exit(_serve(program, create, config, once=once))
+    runner = Runner(program, config.node.run, once=once)
+    sys.exit(_serve(program, lambda: create(config, runner), runner))
 
 
-def start(program: str) -> tuple[Config, bool]:
-    """Read configuration and command line; return the former, and whether one step was asked for."""
+def start(program: str, *, is_first: bool = True) -> tuple[Config, bool]:
+    """Read configuration and command line; return the former, and whether one step was asked for.
+
+    `is_first` is False in the further processes of a program.
+    """
     once = bool(sys.argv[1:]) and _asked_for_one_step(program)
     config = config_from_environment()
     set_up_logging(config.node.log_level, config.node.log_format)
     client.count_below(config.node.run)
     count_events()
     os.umask(0o007)
-    if not once:
+    if is_first and not once:
         heartbeat.forget_threads(config.node.run, program)
     return config, once
 
 
 def serve(
-    program: str, create: Create, config: Config, process: str = "", *, once: bool = False
+    program: str,
+    create: Create,
+    config: Config,
+    process: str = "",
+    *,
+    once: bool = False,
+    helpers: Helpers | None = None,
 ) -> int:
     """Wire the daemon and run it in this process until SIGTERM; return the exit status."""
     from image_cloud.node import Node  # not in a daemon that works alone
 
-    return _serve(
-        program, lambda _, runner: create(Node(config), runner), config, process, once=once
-    )
+    runner = Runner(program, config.node.run, process, once=once, helpers=helpers)
+    return _serve(program, lambda: create(Node(config), runner), runner)
 
 
-def _serve(
-    program: str, create: CreateAlone, config: Config, process: str = "", *, once: bool = False
-) -> int:
-    runner = Runner(program, config.node.run, process, once=once)
+def _serve(program: str, create: Callable[[], Worker], runner: Runner) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.end())
-    listen_again()
     log.info("event=started daemon=%s", program)
-    status = runner.run(create(config, runner))
+    status = runner.run(create())
     log.info("event=stopped daemon=%s", program)
     return status
 

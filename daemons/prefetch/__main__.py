@@ -1,4 +1,4 @@
-"""Run with `python -m daemons.prefetch`: the parent of the processes that download."""
+"""Run with `python -m daemons.prefetch`: the first of the processes that download, or one that it started."""
 
 from __future__ import annotations
 
@@ -7,27 +7,23 @@ import sys
 
 from daemons import loop
 from daemons.prefetch.wiring import create
-from daemons.processes import Processes
+from daemons.processes import Helpers, own_number
+from image_cloud.process import heartbeat
 from image_cloud.process.cores import cores
-from image_cloud.process.heartbeat import Heartbeat, path_of
 
 PROGRAM = "image-cloud-prefetch"
 
 
 def main() -> None:
-    """Fork as many workers as the configuration says, until SIGTERM; with `--once` do one step."""
-    config, once = loop.start(PROGRAM)
-    count = config.prefetch.processes or cores()
-    if once or count == 1:
-        sys.exit(loop.serve(PROGRAM, functools.partial(create, 1, 1), config, once=once))
-
-    def work(number: int) -> int:
-        wire = functools.partial(create, number, count)
-        return loop.serve(PROGRAM, wire, config, str(number))
-
-    beat = Heartbeat(path_of(config.node.run, PROGRAM))
-    beat.start()
-    Processes(count, work, beat.mark).run()
+    """Download until SIGTERM, in as many processes as the configuration says; with `--once` do one step."""
+    number = own_number()
+    config, once = loop.start(PROGRAM, is_first=number == 1)
+    count = 1 if once else config.prefetch.processes or cores()
+    wire = functools.partial(create, number, count)
+    if number > 1:
+        sys.exit(loop.serve(PROGRAM, wire, config, str(number)))
+    helpers = Helpers(count, functools.partial(heartbeat.forget_process, config.node.run, PROGRAM))
+    sys.exit(loop.serve(PROGRAM, wire, config, once=once, helpers=helpers))
 
 
 main()

@@ -19,7 +19,6 @@ from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import StoragePause
 from daemons.prefetch.thumbnails import Thumbnails
-from daemons.processes import call_for_help
 from image_cloud.node import Node
 from image_cloud.origin.post import Poster
 from image_cloud.prefetch.callbacks import TIMEOUT_S, Callbacks
@@ -61,7 +60,8 @@ def callbacks(node: Node) -> Callbacks:
 
 def create(number: int, count: int, node: Node, runner: Runner) -> Worker:
     """Wire process `number` of `count` of this node's daemon; users come first at the processor, too."""
-    os.nice(NICENESS)
+    if number == 1:  # further processes have it from the first
+        os.nice(NICENESS)
     threading.stack_size(STACK_BYTES)
     memory = node.config.prefetch.memory
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
@@ -73,4 +73,4 @@ def create(number: int, count: int, node: Node, runner: Runner) -> Worker:
     dispatcher = wire(node, runner.start, runner.go_on, count)
     if number > 1:
         return Extra(dispatcher, runner.end)
-    return First(dispatcher, call_for_help) if count > 1 else dispatcher
+    return First(dispatcher, runner.call_for_help) if count > 1 else dispatcher

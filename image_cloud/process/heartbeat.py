@@ -35,6 +35,12 @@ def forget_threads(run: str | Path, program: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def forget_process(run: str | Path, program: str, number: int) -> None:
+    """Remove the files of one further process of a daemon."""
+    path_of(run, program, str(number)).unlink(missing_ok=True)
+    forget_threads(run, f"{program}.{number}")
+
+
 def modified(path: Path) -> float | None:
     """Return when a file was marked, None where there is none."""
     try:

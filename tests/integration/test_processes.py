@@ -1,4 +1,4 @@
-"""A daemon in several processes: their parent keeps them running, and none outlives it."""
+"""A daemon in several processes: the first one keeps the others running, and none outlives it."""
 
 from __future__ import annotations
 
@@ -15,44 +15,49 @@ from tests.frontdoor.client import eventually
 from tests.stack.running import CHECKOUT
 
 END_S = 60.0
-PARENT = """
+PROGRAM = """
 import os, pathlib, signal, sys, threading
-from daemons.processes import Processes, call_for_help, listen_again
+from daemons.processes import Helpers, own_number
 
 folder = pathlib.Path(sys.argv[1])
-
-def work(number):
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    listen_again()
-    (folder / f"{number}.{os.getpid()}").write_text("")
-    if number == 1 and (folder / "call").exists():
-        call_for_help()
-    while not ended.wait(0.02):
-        if number > 1 and (folder / "idle").exists():
-            break
-    (folder / f"ended.{os.getpid()}").write_text("")
-    return 0
-
-Processes(3, work, lambda: (folder / "beat").write_text("")).run()
+number = own_number()
+ended = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: ended.set())
+(folder / f"{number}.{os.getpid()}").write_text("")
+helpers = Helpers(3 if number == 1 else 1, lambda number: (folder / f"forgotten{number}").touch())
+while not ended.wait(0.02):
+    if (folder / "call").exists():
+        helpers.call()
+    helpers.look()
+    if number > 1 and (folder / "idle").exists():
+        break
+helpers.end()
+helpers.join(30.0)
+(folder / f"ended.{os.getpid()}").write_text("")
 """
 
 
-class Parent:
-    """A daemon of three processes, each of which leaves a file with its number and id."""
+class Program:
+    """A daemon of up to three processes, each of which leaves a file with its number and id."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PARENT, str(folder)], cwd=CHECKOUT, stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-c", PROGRAM, str(folder)]
+        self.process = subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.DEVNULL)
+
+    def call(self) -> list[int]:
+        """Have the first one call for the others once; return their ids when they run."""
+        (self.folder / "call").touch()
+        pids = [self.await_started(number) for number in (2, 3)]
+        (self.folder / "call").unlink()
+        return pids
 
     def started(self, number: int) -> list[int]:
         """Return the ids of all processes that had this number."""
         return [int(path.name.partition(".")[2]) for path in self.folder.glob(f"{number}.*")]
 
     def await_started(self, number: int, times: int = 1) -> int:
-        eventually(lambda: len(self.started(number)) == times, f"worker {number} has started")
+        eventually(lambda: len(self.started(number)) == times, f"process {number} has started")
         return next(pid for pid in self.started(number) if is_alive(pid))
 
     def has_ended_in_order(self, pid: int) -> bool:
@@ -60,8 +65,8 @@ class Parent:
 
 
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator[Parent]:
-    running = Parent(tmp_path)
+def program(tmp_path: Path) -> Iterator[Program]:
+    running = Program(tmp_path)
     try:
         yield running
     finally:
@@ -76,43 +81,40 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_the_first_calls_for_the_others_and_they_end_when_idle(tmp_path: Path) -> None:
-    (tmp_path / "call").touch()
-    parent = Parent(tmp_path)
-    try:
-        others = [parent.await_started(number) for number in (2, 3)]
-        (tmp_path / "idle").touch()
-        eventually(lambda: not any(map(is_alive, others)), "they have ended")
-        assert all(map(parent.has_ended_in_order, others))
-        assert is_alive(parent.await_started(1))
-        assert len(parent.started(2)) == 1, "nobody called again"
-    finally:
-        parent.process.kill()
-        parent.process.wait(END_S)
+def test_the_first_calls_for_the_others_and_they_end_when_idle(program: Program) -> None:
+    others = program.call()
+    (program.folder / "idle").touch()
+    eventually(lambda: not any(map(is_alive, others)), "they have ended")
+    assert all(map(program.has_ended_in_order, others))
+    assert program.process.poll() is None
+    assert len(program.started(2)) == 1, "nobody called again"
 
 
-def test_alone_until_it_calls(parent: Parent) -> None:
-    parent.await_started(1)
-    (parent.folder / "beat").unlink()
-    eventually((parent.folder / "beat").exists, "the parent goes on")
-    assert parent.started(2) == []
+def test_alone_until_it_calls(program: Program) -> None:
+    program.await_started(1)
+    assert program.started(2) == []
+    program.call()
+    assert program.started(1) == [program.process.pid]
 
 
-def test_one_that_dies_is_started_again(parent: Parent) -> None:
-    first = parent.await_started(1)
-    os.kill(first, signal.SIGKILL)
-    assert parent.await_started(1, times=2) != first
+def test_one_that_dies_is_forgotten_and_started_again(program: Program) -> None:
+    second, third = program.call()
+    os.kill(second, signal.SIGKILL)
+    assert program.await_started(2, times=2) != second
+    assert (program.folder / "forgotten2").exists()
+    assert is_alive(third)
 
 
-def test_all_end_in_order_with_the_parent(parent: Parent) -> None:
-    first = parent.await_started(1)
-    parent.process.send_signal(signal.SIGTERM)
-    assert parent.process.wait(END_S) == 0
-    assert parent.has_ended_in_order(first)
+def test_all_end_in_order_with_the_first(program: Program) -> None:
+    others = program.call()
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(END_S) == 0
+    assert all(map(program.has_ended_in_order, [program.process.pid, *others]))
 
 
-def test_none_outlives_the_parent(parent: Parent) -> None:
-    first = parent.await_started(1)
-    parent.process.kill()
-    eventually(lambda: not is_alive(first), "the kernel has ended it")
-    assert not parent.has_ended_in_order(first)
+def test_none_outlives_the_first(program: Program) -> None:
+    others = program.call()
+    program.process.kill()
+    program.process.wait(END_S)
+    eventually(lambda: not any(map(is_alive, others)), "the kernel has ended them")
+    assert not any(map(program.has_ended_in_order, others))

@@ -140,10 +140,9 @@ class Node:
     def workers(self, program: str) -> list[int]:
         """Return the ids of a program's worker processes, the oldest first."""
         master = self.stack.pid(program)
-        return [
-            int(child)
-            for child in Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        ]
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        first = [master] if program == "image-cloud-prefetch" else []
+        return first + [int(child) for child in children]
 
     def kill_everything(self) -> None:
         """kill -9 every process of the stack, and start it again."""
