@@ -14,7 +14,7 @@ from image_cloud.node_files.accounts import Account, Accounts
 from image_cloud.node_files.errors import CannotStart
 from image_cloud.node_files.files import make_folder
 from image_cloud.node_files.home import Home
-from image_cloud.storage.folders import FOLDERS, LOCAL
+from image_cloud.storage.folders import FOLDERS, LOCAL, spread
 
 PRIVATE, READABLE = 0o700, 0o2750
 LEAST_FREE_BYTES = 100_000_000
@@ -34,6 +34,8 @@ def make_folders(home: Home, config: Config, accounts: Accounts) -> None:
             make_folder(path, 0o750, group_of=run)
     storage, local = Path(config.storage.path), Path(config.storage.local)
     _make_all(run, READABLE, home.pools, home.nginx_log, home.sample, storage, local)
+    for root in (storage, local):
+        spread(root)
     _make_all(run, READABLE, home.beats, *(storage / name for name in FOLDERS))
     _make_all(run, READABLE, *(local / name for name in LOCAL))
     _make_all(run, PRIVATE, home.postgres_run, home.nginx_temp, home.metrics)

@@ -189,7 +189,10 @@ def test_state_files_and_locks_have_one_way_each() -> None:
     """A temporary file that is renamed, and a lock, are easy to get slightly wrong."""
     ways = {
         "os.replace(": {"image_cloud/process/json_file.py"},
-        "import fcntl": {"image_cloud/process/locks.py"},
+        "import fcntl": {
+            "image_cloud/process/locks.py",
+            "image_cloud/storage/folders.py",  # a folder's flags
+        },
         "st_mtime_ns": {
             "image_cloud/process/reread.py",
             "image_cloud/storage/local/checks.py",
