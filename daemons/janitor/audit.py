@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -78,20 +79,21 @@ class Audit:
         _tell(place)
         if place.folder == 0 and 0 <= self._clock() - place.finished_at < self._pause_s:
             return
-        number = place.folder % FOLDERS
         self._read_bytes = 0
-        for _ in range(FOLDERS_AT_ONCE):
+        folders = self._auditor.folders(place.folder % FOLDERS)
+        for number in itertools.islice(folders, FOLDERS_AT_ONCE):
             self._heal(list(self._auditor.folder(number, self._count)))
             if not self._go_on():
-                break
-            number += 1
-            if number == FOLDERS:
-                log.info("event=audit_finished")
-                self._go_to(Place(0, self._clock()))
+                self._go_to(Place(number, place.finished_at))
                 return
             if self._read_bytes >= self._bytes_per_second:
                 break
-        self._go_to(Place(number, place.finished_at))
+        following = next(folders, None)
+        if following is None:
+            log.info("event=audit_finished")
+            self._go_to(Place(0, self._clock()))
+            return
+        self._go_to(Place(following, place.finished_at))
         self.idle_s = max(0.05, self._read_bytes / self._bytes_per_second)
 
     def _count(self, size: int) -> None:

@@ -12,7 +12,6 @@ from typing import BinaryIO
 from image_cloud.bulk.samples import END, JSON, header_in, padded
 from image_cloud.bulk.sending import sample
 from image_cloud.process.closing import Closing
-from image_cloud.storage.originals import FOLDERS
 from image_cloud.storage.store import Store
 
 PART = ".part"
@@ -25,7 +24,7 @@ class Damaged(Exception):
 def keys_behind(store: Store, after: str) -> Iterator[str]:
     """Yield the keys of the originals in `store` behind `after`, in their order."""
     first = int(after[:4], 16) if after else 0
-    for number in range(first, FOLDERS):
+    for number in store.originals.folders(first):
         folder = {original.key for original in store.originals.in_folder(number)}
         yield from sorted(key for key in folder if key > after)
 

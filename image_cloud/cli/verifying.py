@@ -15,7 +15,6 @@ from image_cloud.errors import ImageCloudError
 from image_cloud.fetch.audit import Auditor, Finding
 from image_cloud.node import Node
 from image_cloud.pages.people import size
-from image_cloud.storage.originals import FOLDERS
 
 ROWS_AT_ONCE = 500
 
@@ -51,7 +50,7 @@ def _verify(node: Node, *, repair: bool, as_json: bool) -> int:
         pictures, total_bytes = whole_catalog.count(cursor)
     run = _Run(auditor, repair=repair, as_json=as_json)
     with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
-        for number in range(FOLDERS):
+        for number in auditor.folders():
             for finding in list(auditor.folder(number, lambda count: _advance(bar, count))):
                 run.take(finding)
     with tqdm(total=pictures, unit=" pictures", desc="catalogue", disable=None) as bar:

@@ -56,6 +56,10 @@ class Auditor:
         self._peers = peers
         self._cache = cache
 
+    def folders(self, first: int = 0) -> Iterator[int]:
+        """Yield the numbers of the folders to look at, from `first` on."""
+        return self._store.originals.folders(first)
+
     def folder(self, number: int, on_read: Callable[[int], None]) -> Iterator[Finding]:
         """Yield what is wrong in folder `number` (0 to 65,535); tell `on_read` the bytes read."""
         originals = list(self._store.originals.in_folder(number))

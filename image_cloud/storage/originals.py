@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ from image_cloud.storage.records import Records
 
 USUAL_EXTENSION = "jpg"
 FOLDERS = 65536
+TWO_DIGITS = re.compile(r"[0-9a-f]{2}")
 NAMES = [
     (f"{PRIVATE if is_private else ''}.{extension}", extension, is_private)
     for is_private in (False, True)
@@ -138,6 +140,13 @@ class Originals:
             return os.stat(self.path(original)).st_ctime if original else 0.0
         return 0.0
 
+    def folders(self, first: int = 0) -> Iterator[int]:
+        """Yield the numbers of the folders that there are, from `first` (below FOLDERS) on."""
+        for high in _numbers_in(f"{self._root}/originals"):
+            for low in _numbers_in(f"{self._root}/originals/{high:02x}"):
+                if high << 8 | low >= first:
+                    yield high << 8 | low
+
     def in_folder(self, number: int) -> Iterator[Original]:
         """Yield the originals of folder `number` (below FOLDERS) by their keys, empty files too."""
         folder = f"{self._root}/originals/{number >> 8:02x}/{number & 255:02x}"
@@ -226,6 +235,13 @@ def _in_memory(file: BinaryIO, count_bytes: int) -> BinaryIO:
         memory.seek(0)
         undo.pop_all()
     return memory
+
+
+def _numbers_in(folder: str) -> list[int]:
+    """Return what two hexadecimal digits mean that the names in a folder are, in their order."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return [int(name, 16) for name in sorted(os.listdir(folder)) if TWO_DIGITS.fullmatch(name)]
+    return []
 
 
 def _all_names(key: str) -> list[Original]:

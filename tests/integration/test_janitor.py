@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class Auditor:
 
     def __init__(self, lost: int = 0) -> None:
         self.lost = [Finding(MISSING, picture(n).key, picture(n), None) for n in range(lost)]
-        self.folders: list[int] = []
+        self.seen: list[int] = []
         self.repaired: list[str] = []
         self.during: Any = lambda: None
         self.error: Exception | None = None
@@ -163,8 +164,11 @@ class Auditor:
         found, self.lost = self.lost, []
         return "", found
 
+    def folders(self, first: int) -> Iterator[int]:
+        return iter(range(first, FOLDERS))
+
     def folder(self, number: int, on_read: Any) -> Any:
-        self.folders.append(number)
+        self.seen.append(number)
         on_read(100)
         self.during()
         return iter(())
@@ -195,11 +199,11 @@ def test_a_step_of_the_audit_keeps_the_budget_and_its_place(tmp_path: Path) -> N
     auditor = Auditor()
     auditing = Auditing(tmp_path, auditor)
     auditing.audit.step()
-    assert auditor.folders == [0, 1, 2]
+    assert auditor.seen == [0, 1, 2]
     assert auditing.audit.idle_s == 1.0  # 300 bytes of 300 a second
     assert auditing.place() == Place(3)
     Auditing(tmp_path, auditor).audit.step()  # another process
-    assert auditor.folders == [0, 1, 2, 3, 4, 5]
+    assert auditor.seen == [0, 1, 2, 3, 4, 5]
 
 
 def test_after_the_last_folder_it_rests(tmp_path: Path) -> None:
@@ -208,10 +212,10 @@ def test_after_the_last_folder_it_rests(tmp_path: Path) -> None:
     json_file.write(tmp_path / "audit.json", Place(FOLDERS - 2))
     auditing.audit.step()
     auditing.audit.step()
-    assert auditor.folders == [FOLDERS - 2, FOLDERS - 1]
+    assert auditor.seen == [FOLDERS - 2, FOLDERS - 1]
     auditing.clock.now += 1001
     auditing.audit.step()
-    assert auditor.folders[2:] == [0, 1, 2]
+    assert auditor.seen[2:] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +225,8 @@ def test_any_place_is_one_to_begin_at(tmp_path: Path, text: str) -> None:
     (tmp_path / "audit.json").write_text(text)
     auditor = Auditor()
     Auditing(tmp_path, auditor).audit.step()
-    assert len(auditor.folders) == 3
-    assert all(0 <= number < FOLDERS for number in auditor.folders)
+    assert len(auditor.seen) == 3
+    assert all(0 <= number < FOLDERS for number in auditor.seen)
 
 
 def test_what_cannot_be_healed_stops_nothing(tmp_path: Path) -> None:
@@ -230,7 +234,7 @@ def test_what_cannot_be_healed_stops_nothing(tmp_path: Path) -> None:
     auditor.error = OriginReset()
     Auditing(tmp_path, auditor).audit.step()
     assert len(auditor.repaired) == 3
-    assert auditor.folders
+    assert auditor.seen
 
 
 def test_after_sigterm_the_repair_under_way_is_the_last(tmp_path: Path) -> None:
@@ -246,12 +250,12 @@ def test_after_sigterm_the_folder_under_way_is_looked_at_again(tmp_path: Path) -
     auditing = Auditing(tmp_path, auditor)
 
     def stop_at_the_second() -> None:
-        if len(auditor.folders) == 2:
+        if len(auditor.seen) == 2:
             auditing.stop()
 
     auditor.during = stop_at_the_second
     auditing.audit.step()
-    assert auditor.folders == [0, 1]
+    assert auditor.seen == [0, 1]
     assert auditing.place() == Place(1)
 
 
@@ -260,5 +264,5 @@ def test_one_node_audits_a_shared_storage(tmp_path: Path) -> None:
     other = Auditing(tmp_path, second)
     first.during = other.audit.step
     Auditing(tmp_path, first).audit.step()
-    assert first.folders
-    assert second.folders == []
+    assert first.seen
+    assert second.seen == []

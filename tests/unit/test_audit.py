@@ -21,6 +21,9 @@ class Auditor:
     def missing(self, key: str, limit: int) -> tuple[str, list[Any]]:
         return "", []
 
+    def folders(self, first: int = 0) -> Iterator[int]:
+        return iter(range(first, FOLDERS))
+
     def folder(self, number: int, on_read: Callable[[int], None]) -> Iterator[Any]:
         self.looked_at += 1
         return iter(())

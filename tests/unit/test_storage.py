@@ -1,4 +1,5 @@
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from image_cloud.storage.folders import PRIVATE_FILE
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.new_file import NewFile
 from image_cloud.storage.store import Store
-from tests.storage import put
+from tests.storage import new_store, put
 
 URL = "http://shop.example/a.jpg"
 KEY = key_of(URL)
@@ -192,3 +193,26 @@ def test_many_originals_reach_the_disk_together_where_it_can_do_that(
 
 def test_a_file_system_that_may_do_nothing_is_not_relied_on() -> None:
     assert not sync_file_system("/proc")
+
+
+def test_the_folders_of_originals_are_those_that_are_there(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "storage")
+    assert list(store.originals.folders()) == []
+    numbers = sorted(
+        {int(put(store, f"http://shop.example/{n}", 1.0).key[:4], 16) for n in range(20)}
+    )
+    (tmp_path / "storage/originals/zz").mkdir()
+    (tmp_path / "storage/originals/0a").write_text("no folder")
+    for first in (0, numbers[7], numbers[7] + 1, numbers[-1] + 1):
+        assert list(store.originals.folders(first)) == [n for n in numbers if n >= first]
+
+
+def test_folders_of_a_storage_are_spread_over_the_disk(tmp_path: Path) -> None:
+    new_store(tmp_path / "storage")
+    (tmp_path / "by-hand").mkdir()
+    chattr = subprocess.run(["chattr", "+T", tmp_path / "by-hand"], capture_output=True)
+    lsattr = ["lsattr", "-d", tmp_path / "storage"]
+    flags = subprocess.run(lsattr, capture_output=True, text=True).stdout.partition(" ")[0]
+    assert ("T" in flags) == (
+        chattr.returncode == 0
+    )  # a file system that knows no such hint is left alone
