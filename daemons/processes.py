@@ -6,7 +6,6 @@ do; one that dies is started again.  Where the first dies, the kernel kills them
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -110,6 +109,8 @@ def own_number() -> int:
     """Return the number of this process, from 1; a further one has the kernel end it with the first."""
     if _NUMBER not in os.environ:
         return 1
+    import ctypes  # in a further process alone
+
     number, first = map(int, os.environ[_NUMBER].split())
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != first:

@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -42,7 +43,7 @@ def create_app() -> Any:
     """
     pool = os.environ["IMAGE_CLOUD_POOL"]
     app = create(pool)
-    return app if pool != "control" else Beside(create("pages"), app)
+    return app if pool != "control" else Beside(functools.partial(create, "pages"), app)
 
 
 def create(part: str) -> App:
@@ -52,16 +53,27 @@ def create(part: str) -> App:
 
 
 class Beside:
-    """WSGI: `pages` answers what nginx sends as theirs (nginx/snippets/to_pages.conf), `others` the rest."""
+    """WSGI: the pages answer what nginx sends as theirs (nginx/snippets/to_pages.conf), `others` the rest.
 
-    def __init__(self, pages: App, others: App) -> None:
-        self._pages = pages
+    `create_pages` makes them when somebody first opens one: their templates and tables take 5 MB.
+    """
+
+    def __init__(self, create_pages: Callable[[], App], others: App) -> None:
+        self._create_pages = create_pages
         self._others = others
+        self._pages: App | None = None
+        self._mutex = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request."""
-        app = self._pages if FOR_PAGES in environ else self._others
+        app = self._made() if FOR_PAGES in environ else self._others
         return app(environ, start_response)
+
+    def _made(self) -> App:
+        with self._mutex:
+            if self._pages is None:
+                self._pages = self._create_pages()
+            return self._pages
 
 
 def start() -> None:

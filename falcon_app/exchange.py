@@ -10,7 +10,7 @@ from urllib.parse import quote
 import falcon
 
 from image_cloud.picture import formats
-from image_cloud.picture.entity_tag import entity_tag
+from image_cloud.picture.headers.entity_tag import entity_tag
 from image_cloud.picture.record import Record
 from image_cloud.process.log_formats import NO_ID, current_id
 from image_cloud.request.internal import FallbackRequest, FetchRequest

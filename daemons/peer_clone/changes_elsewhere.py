@@ -17,7 +17,7 @@ from image_cloud.db import feed
 from image_cloud.db.connect import Database
 from image_cloud.db.feed import News, Position
 from image_cloud.db.listen import Listener
-from image_cloud.picture.entity_tag import modified_ns
+from image_cloud.picture.headers.entity_tag import modified_ns
 from image_cloud.process import json_file
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.failures import CHECK, FETCH, RESIZE, Failures

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from image_cloud.db.clones import Request
+from image_cloud.picture.headers.validators import NONE
 from image_cloud.picture.record import Check, Record
-from image_cloud.picture.validators import NONE
 from image_cloud.storage.files import sha256_of
 from image_cloud.storage.new_file import FoundFile
 from image_cloud.storage.originals import Originals

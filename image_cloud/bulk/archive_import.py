@@ -22,9 +22,9 @@ from image_cloud.errors import (
 )
 from image_cloud.fetch.arrival import IMPORT, Arrivals, Delivery
 from image_cloud.fetch.importing import DELETED, HERE, IMPORTED
+from image_cloud.picture.headers.validators import NONE, Validators, checked
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE, Validators, checked
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.process.closing import Closing
 from image_cloud.storage.store import Store

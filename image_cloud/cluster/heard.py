@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from image_cloud.db.feed import Change, Position
+from image_cloud.picture.headers.validators import Validators, checked
 from image_cloud.picture.record import Check, Record, Tombstone, check_time
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import Validators, checked
 from image_cloud.process.typed import fit
 
 MOST_AHEAD_S = 7 * 86400.0

@@ -9,7 +9,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -28,6 +27,7 @@ from image_cloud.errors import (
     PeerBroken,
     TooManyBytes,
 )
+from image_cloud.picture.headers import http_date
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.process import json_file
@@ -275,15 +275,11 @@ def _stored_at(peer: Peer, response: Answer) -> float | None:
     """
     said = response.headers.get(STORED_AT)
     try:
-        stored_at = float(said) if said is not None else _modified(response)
+        modified = http_date.seconds_of(response.headers.get("Last-Modified"))
+        stored_at = modified if said is None else float(said)
         if stored_at is None:
             return None
         check_time(stored_at, time.time() + MOST_AHEAD_S)
     except (ValueError, OverflowError, TypeError):
         raise _away(peer, "a picture of an impossible time") from None
     return round(stored_at, 6)
-
-
-def _modified(response: Answer) -> float | None:
-    modified = parsedate_tz(response.headers.get("Last-Modified"))
-    return float(mktime_tz(modified)) if modified else None

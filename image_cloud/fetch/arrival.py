@@ -16,9 +16,9 @@ from image_cloud.errors import (
     UnsupportedFormat,
 )
 from image_cloud.picture import formats, structure
+from image_cloud.picture.headers.validators import NONE, Validators
 from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE, Validators
 from image_cloud.storage.guard.trouble import unavailable
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.store import Store

@@ -25,9 +25,9 @@ from image_cloud.metrics.definitions import DOWNLOAD_SECONDS, DOWNLOADED_BYTES, 
 from image_cloud.metrics.outcomes import timed
 from image_cloud.origin import Origin
 from image_cloud.picture.formats import FORMATS
+from image_cloud.picture.headers.validators import NONE, Validators
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE, Validators
 from image_cloud.politeness.gate import Gate
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures

@@ -28,10 +28,10 @@ from image_cloud.origin.http1.response import Response
 from image_cloud.origin.outgoing import Outgoing
 from image_cloud.origin.policy import Policy
 from image_cloud.origin.request_headers import Extra, RequestHeaders
-from image_cloud.picture import validators
 from image_cloud.picture.formats import FORMATS
+from image_cloud.picture.headers import validators
+from image_cloud.picture.headers.validators import Validators
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import Validators
 
 Write = Callable[[bytes], object]
 Enter = Callable[[Url], object]

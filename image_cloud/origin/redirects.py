@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 import time
 
 from image_cloud.errors import BadParameter, OriginProtocol
 from image_cloud.origin.http1.head import Head
 from image_cloud.picture.address.location import resolve
+from image_cloud.picture.headers import http_date
 from image_cloud.picture.url import Url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -44,8 +44,5 @@ def retry_after_s(header: str | None) -> float | None:
     text = (header or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return min(float(text), LONGEST_WAIT_S)
-    try:
-        at = email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError):
-        return None
-    return min(max(at - time.time(), 0.0), LONGEST_WAIT_S)
+    at = http_date.seconds_of(text)
+    return None if at is None else min(max(at - time.time(), 0.0), LONGEST_WAIT_S)

@@ -7,9 +7,9 @@ import math
 import re
 
 from image_cloud.errors import ImageCloudError
+from image_cloud.picture.headers.validators import Validators, checked
 from image_cloud.picture.key import fan_out
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import Validators, checked
 from image_cloud.picture.variant import EXTENSIONS
 
 LAST_TIME_S = 4_102_444_800.0
@@ -54,7 +54,7 @@ class Original:
 class Record:
     """What the catalogue keeps of an original; `stored_at` is seconds since 1970, sizes in bytes.
 
-    The last three are the origin's validators (image_cloud/picture/validators.py), as far as it told any.
+    The last three are the origin's validators (image_cloud/picture/headers/validators.py), as far as it told any.
     """
 
     key: str

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +44,7 @@ def write(
     """
     text = json.dumps(content, default=dataclasses.asdict, allow_nan=False, indent=indent)
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.new")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, mode)
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+
+from image_cloud.picture.headers import http_date
 
 OK, NOT_MODIFIED, FAILED = 200, 304, 412
 
@@ -24,8 +25,8 @@ class Conditions:
         return cls(
             headers.get("IF-MATCH"),
             headers.get("IF-NONE-MATCH"),
-            _seconds(headers.get("IF-MODIFIED-SINCE")),
-            _seconds(headers.get("IF-UNMODIFIED-SINCE")),
+            http_date.seconds_of(headers.get("IF-MODIFIED-SINCE")),
+            http_date.seconds_of(headers.get("IF-UNMODIFIED-SINCE")),
         )
 
     def status(self, tag: str, modified_s: int) -> int:
@@ -45,10 +46,3 @@ def _names(tags: str, tag: str, *, weakly: bool = False) -> bool:
     """Say whether a list of tags names this one; weakly, W/ does not matter."""
     named = [one.strip() for one in tags.split(",")]
     return "*" in named or tag in [one.removeprefix("W/") if weakly else one for one in named]
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except ValueError:
-        return None

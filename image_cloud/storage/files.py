@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from image_cloud.picture.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
+from image_cloud.picture.headers.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
 from image_cloud.storage.guard.trouble import is_trouble
 
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from image_cloud.errors import StorageUnavailable
+from image_cloud.picture.headers.validators import Validators
 from image_cloud.picture.record import Original, Record, Tombstone
-from image_cloud.picture.validators import Validators
 from image_cloud.process.locks import locked
 from image_cloud.storage.files import version_of
 from image_cloud.storage.guard.guarded import Guard, guarded

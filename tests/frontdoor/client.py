@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from PIL import Image
 
-from image_cloud.picture.entity_tag import entity_tag
+from image_cloud.picture.headers.entity_tag import entity_tag
 from image_cloud.resize.heif import codecs
 from tests.stack.running import Stack
 

@@ -17,7 +17,7 @@ from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog, feed
 from image_cloud.errors import OriginTimeout
 from image_cloud.node import Node
-from image_cloud.picture.entity_tag import modified_ns
+from image_cloud.picture.headers.entity_tag import modified_ns
 from image_cloud.picture.record import Check, Record, Tombstone
 from image_cloud.process import json_file
 from image_cloud.storage.failures import FETCH

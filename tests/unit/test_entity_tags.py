@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_cloud.picture.entity_tag import NANOSECONDS, entity_tag, modified_ns, nanoseconds_of
+from image_cloud.picture.headers.entity_tag import (
+    NANOSECONDS,
+    entity_tag,
+    modified_ns,
+    nanoseconds_of,
+)
 from image_cloud.picture.url import Url
 from image_cloud.storage.store import Store
 from tests.storage import put

@@ -33,9 +33,9 @@ from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
 from image_cloud.fetch.unstored import Unstored
 from image_cloud.origin import Downloaded
 from image_cloud.picture.formats import FORMATS
+from image_cloud.picture.headers.validators import NONE, Validators
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE, Validators
 from image_cloud.process.locks import locked
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from falcon_app.app import FOR_PAGES, Beside
 from image_cloud.config.sample import render
 from image_cloud.process.sockets import POOLS
 from tests.node import new_node
@@ -52,8 +53,33 @@ def test_workers_share_no_descriptor_and_no_thread(made: Any) -> None:
     assert (made["opened"], made["threads"]) == ([], 1)
 
 
-def test_who_decodes_nothing_has_no_imaging_library(made: Any) -> None:
-    assert "PIL" not in made["modules"]
+NOT_AT_REST = {"PIL", "idna", "jinja2"}
+"""What decodes, reads names in other scripts than ASCII, and makes pages: each where it is first needed."""
+
+
+def test_a_pool_has_loaded_only_what_each_request_needs(made: Any) -> None:
+    of_asgi = {"asyncio", "http.cookiejar", "urllib.request"}
+    assert not (NOT_AT_REST | of_asgi) & set(made["modules"])
+
+
+def test_whoever_wants_what_falcon_is_loaded_without_has_the_real_thing() -> None:
+    code = "import falcon_app, asyncio, http.cookiejar as c; asyncio.run(asyncio.sleep(0)); c.CookieJar()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_pages_are_made_once_when_the_first_is_opened() -> None:
+    made: list[str] = []
+
+    def new(name: str) -> Any:
+        made.append(name)
+        return lambda _environ, _start_response: [name.encode()]
+
+    both = Beside(lambda: new("pages"), new("others"))
+    assert both({}, None) == [b"others"]
+    assert made == ["others"]
+    for _ in range(2):
+        assert both({FOR_PAGES: "1"}, None) == [b"pages"]
+    assert made == ["others", "pages"]
 
 
 LISTENERS = ("image_cloud.supervision.watchdog", "image_cloud.supervision.log_rotation")
@@ -62,7 +88,7 @@ LISTENERS = ("image_cloud.supervision.watchdog", "image_cloud.supervision.log_ro
 DAEMONS = (
     "daemons.janitor.janitor",
     "daemons.peer_clone.peer_clone",
-    "daemons.prefetch.dispatcher",
+    "daemons.prefetch.wiring",
     "daemons.sampler.sampler",
 )
 
@@ -76,18 +102,30 @@ def modules_of(name: str) -> set[str]:
 
 @pytest.mark.parametrize("listener", LISTENERS)
 def test_listeners_bring_no_http_client(listener: str) -> None:
-    assert not {"http.client", "ssl", "xmlrpc"} & modules_of(listener)
+    assert not {"http.client", "ssl", "xmlrpc", "email", "hashlib", *NOT_AT_REST} & modules_of(
+        listener
+    )
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_daemons_bring_no_imaging_library_and_no_client_for_peers(daemon: str) -> None:
     """A node without peers imports none."""
-    assert not {"PIL", "urllib3", "falcon", "argparse", "certifi"} & modules_of(daemon)
+    of_others = {"urllib3", "falcon", "argparse", "certifi", "http.client", "email"}
+    assert not (NOT_AT_REST | of_others) & modules_of(daemon)
 
 
 def test_the_sampler_is_small() -> None:
     """It does one small job: each of these would cost it megabytes."""
-    large = {"psycopg2", "requests", "http.client", "ssl", "email", "multiprocessing", "xmlrpc"}
+    large = {
+        "psycopg2",
+        "requests",
+        "http.client",
+        "ssl",
+        "email",
+        "multiprocessing",
+        "xmlrpc",
+        "random",
+    }
     assert not large & modules_of("daemons.sampler.sampler")
 
 

@@ -9,8 +9,8 @@ import pytest
 from image_cloud.config.sections import Download
 from image_cloud.errors import OriginStatus
 from image_cloud.origin import Downloaded, Origin
+from image_cloud.picture.headers.validators import NONE, Validators, checked, read
 from image_cloud.picture.url import Url
-from image_cloud.picture.validators import NONE, Validators, checked, read
 from image_cloud.storage.local.checks import Seen
 from tests import origin as wire
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from image_cloud.errors import Busy, NotLocal
-from image_cloud.picture.entity_tag import NANOSECONDS, tag_of
+from image_cloud.picture.headers.entity_tag import NANOSECONDS, tag_of
 from image_cloud.picture.record import PRIVATE, Original
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.files import Version

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from image_cloud.picture.entity_tag import NANOSECONDS
+from image_cloud.picture.headers.entity_tag import NANOSECONDS
 from image_cloud.storage.files import touch
 from image_cloud.storage.folders import PRIVATE_FILE
 

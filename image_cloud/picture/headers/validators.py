@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import email.utils
 import re
 
+from image_cloud.picture.headers import http_date
 from image_cloud.picture.key import KEY_PATTERN
 
 LONGEST_TAG, LONGEST_DATE = 500, 64
@@ -58,7 +58,7 @@ def checked(given: Validators) -> Validators:
     """Return only those of the values that may be sent in a request: others may have written them."""
     etag = _fit(given.etag, _TAG, LONGEST_TAG)
     date = _fit(given.last_modified, _DATE, LONGEST_DATE)
-    if date and _seconds(date) is None:
+    if date and http_date.seconds_of(date) is None:
         date = None
     is_key = bool(given.final_key and KEY_PATTERN.fullmatch(given.final_key))
     return Validators(etag, date, given.final_key) if is_key and (etag or date) else NONE
@@ -70,12 +70,5 @@ def _fit(text: str | None, pattern: re.Pattern[str], longest: int) -> str | None
 
 def _may_change(last_modified: str, date: str | None) -> bool:
     """Say whether the bytes may have changed since, under the same Last-Modified."""
-    modified, sent = _seconds(last_modified), _seconds(date or "")
+    modified, sent = http_date.seconds_of(last_modified), http_date.seconds_of(date)
     return modified is not None and sent is not None and sent - modified < STRONG_AFTER_S
-
-
-def _seconds(date: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError):
-        return None
