@@ -54,7 +54,7 @@ class Original:
 class Record:
     """What the catalogue keeps of an original; `stored_at` is seconds since 1970, sizes in bytes.
 
-    The last three are the origin's validators (image_cloud/picture/headers/validators.py), as far as it told any.
+    The last three are the origin's validators (picture/headers/validators.py), as far as it told any.
     """
 
     key: str
