@@ -40,7 +40,8 @@ STOPPED_S = 5.0
 class Follower:
     """One peer's feed; one step is one answer of it, and the cursor moves with what came of it.
 
-    Calls `on_work` when requests were queued, `on_caught_up` when the feed was read to its end.
+    Calls `on_queue` with how many requests it queues, before others see them, `on_work` when they do, and
+    `on_caught_up` when the feed was read to its end.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Follower:
         states: PeerStates,
         *,
         poll_s: float,
+        on_queue: Callable[[str, int], None],
         on_work: Callable[[], None],
         on_caught_up: Callable[[str], None],
         go_on: GoOn,
@@ -69,6 +71,7 @@ class Follower:
         self._clock = clock
         self._states = states
         self._poll_s = poll_s
+        self._on_queue = on_queue
         self._on_work = on_work
         self._on_caught_up = on_caught_up
         self._go_on = go_on
@@ -136,6 +139,7 @@ class Follower:
             catalog.bury(cursor, tombstones, self._clock.now())
             catalog.record_peers_checks(cursor, checks)
             clones.add(cursor, stored, self._peer.name)
+            self._on_queue(self._peer.name, len(stored))
             clones.save_cursor(
                 cursor, self._peer.name, self._peer.url, heard.cursor,
                 heard.backlog, caught_up=caught_up, before=position,

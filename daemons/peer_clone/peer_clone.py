@@ -122,7 +122,7 @@ def safest(cursors: Sequence[str], *, all_needed: bool, peers: int) -> str:
 
 def create(node: Node, runner: Runner) -> PeerClone:
     """Wire the cloning daemon of this node."""
-    caught_up, news = set[str](), News()
+    caught_up, news, streams = set[str](), News(), Streams()
     rebuild = Rebuild(node.store, node.database, node.feed_guard, node.clock, runner.go_on)
     own_rebuild = None if node.config.cluster.shared_storage else rebuild
     jobs: dict[str, Worker] = {"rebuild": own_rebuild} if own_rebuild else {}
@@ -130,11 +130,11 @@ def create(node: Node, runner: Runner) -> PeerClone:
         jobs[f"follower-{peer.name}"] = Follower(
             peer, node.peers, node.store, node.database, node.deletes, node.brake, node.clock,
             node.peer_states,
-            poll_s=node.config.cluster.poll, on_work=news.tell, on_caught_up=caught_up.add,
-            go_on=runner.go_on,
+            poll_s=node.config.cluster.poll, on_queue=streams.expect, on_work=news.tell,
+            on_caught_up=caught_up.add, go_on=runner.go_on,
         )  # fmt: skip
     if node.peers.all:
-        jobs |= _cloning(node, runner, news)
+        jobs |= _cloning(node, runner, news, streams)
     if node.lease:
         node.listener.start()
         jobs["changes-elsewhere"] = ChangesElsewhere(
@@ -172,9 +172,9 @@ class News:
             event.set()
 
 
-def _cloning(node: Node, runner: Runner, news: News) -> dict[str, Worker]:
+def _cloning(node: Node, runner: Runner, news: News, streams: Streams) -> dict[str, Worker]:
     """Return what works clone requests off: many at once, and one by one."""
-    cluster, streams, event = node.config.cluster, Streams(), news.event()
+    cluster, event = node.config.cluster, news.event()
     later = Later(node.database, cluster.retry, cluster.longest_retry)
     jobs: dict[str, Worker] = {
         f"streamer-{peer.name}": Streamer(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from daemons.peer_clone.claims import Later, Leases
-from daemons.peer_clone.streams import Streams
+from daemons.peer_clone.streams import LEAST, Streams
 from daemons.peer_clone.transfer import UNTRIED, Transfer
 from image_cloud.bulk.receiving import Samples
 from image_cloud.bulk.request import MOST_KEYS
@@ -27,8 +27,6 @@ from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-LEAST = 32
-"""Fewer requests come sooner picture by picture, several at once."""
 MOST_BYTES = 256 * 10**6
 LEASE_S = 1200.0
 NO_STREAMS_S, BUSY_S = 600.0, 1.0
@@ -153,6 +151,7 @@ class Streamer:
             for sample in Samples(
                 blocks, keys, self._peer.name,
                 wanted_bytes=transfer.wanted_bytes, most_bytes=self._most_bytes,
+                known={key: request.wanted for key, request in transfer.waiting.items()},
             ):  # fmt: skip
                 transfer.take(sample)
                 if not self._go_on():

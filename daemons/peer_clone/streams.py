@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
+LEAST = 32
+"""Fewer requests come sooner picture by picture, several at once."""
 AT_ONCE = 3
 """Streams of this node at once: each holds a group of open files."""
 
@@ -21,6 +23,12 @@ class Streams:
         """Note that the stream from `source` takes what these peers told of; nothing ends that."""
         with self._mutex:
             self._taken[source] = frozenset(told_by)
+
+    def expect(self, peer: str, requests: int) -> None:
+        """Leave what this peer has just told of to a stream, if it is worth one: its streamer looks next."""
+        if requests >= LEAST:
+            with self._mutex:
+                self._taken[peer] = self._taken.get(peer, frozenset()) | {peer}
 
     def names(self) -> frozenset[str]:
         """Return the peers whose requests streams take."""

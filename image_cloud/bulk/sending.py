@@ -35,17 +35,18 @@ def stream(
     After `longest_s` the stream ends in order, before the next picture.
     Raises OSError and Shrunk in the middle of a picture.
     """
-    until, waiting = clock() + longest_s, bytearray()
+    until, waiting, size = clock() + longest_s, list[bytes](), 0
     for key in keys:
         if clock() >= until:
             break
         pieces = sample(store, key) or iter([absent(key)])
         for piece in itertools.islice(pieces, 1) if records_only else pieces:
-            if len(waiting) + len(piece) > BLOCK_BYTES and waiting:
-                yield bytes(waiting)
-                waiting.clear()
-            waiting += piece
-    yield bytes(waiting + END)
+            if size + len(piece) > BLOCK_BYTES and waiting:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+            waiting.append(piece)
+            size += len(piece)
+    yield b"".join([*waiting, END])
 
 
 def sample(store: Store, key: str) -> Iterator[bytes] | None:

@@ -32,7 +32,8 @@ def _fitter(kind: Any) -> Fit:
         fields = {one.name: _fitter(hints[one.name]) for one in dataclasses.fields(kind)}
         return functools.partial(_fit_dataclass, kind, fields)
     if origin is types.UnionType:
-        return functools.partial(_fit_any, [_fitter(one) for one in arguments])
+        kinds = [_fitter(one) for one in arguments if one is not types.NoneType]
+        return functools.partial(_fit_any, types.NoneType in arguments, kinds)
     if origin in (list, tuple):
         return functools.partial(_fit_items, origin, _fitter(arguments[0]))
     if origin is dict:
@@ -50,7 +51,9 @@ def _fit_dataclass(kind: Any, fields: dict[str, Fit], value: Any) -> Any:
         raise ValueError(f"not a {kind.__name__}") from None
 
 
-def _fit_any(kinds: list[Fit], value: Any) -> Any:
+def _fit_any(may_be_none: bool, kinds: list[Fit], value: Any) -> Any:
+    if value is None and may_be_none:
+        return None
     for fit_one in kinds:
         with contextlib.suppress(ValueError):
             return fit_one(value)

@@ -63,15 +63,20 @@ class Following:
         self.node: Node = new_node(folder, brake, settings)
         self.peers = Peers(*answers)
         self.told: list[str] = []
+        self.expected: list[tuple[str, int, list[str]]] = []
         self.goes_on = True
         node = self.node
         deletes = Deletes(node.store, node.failures, node.database, node.clock)
         self.follower = Follower(
             PEER, self.peers, node.store, node.database, deletes, node.brake, node.clock,
             node.peer_states,
-            poll_s=0, on_work=lambda: self.told.append("work"), on_caught_up=self.told.append,
-            go_on=lambda: self.goes_on,
+            poll_s=0, on_queue=self.on_queue, on_work=lambda: self.told.append("work"),
+            on_caught_up=self.told.append, go_on=lambda: self.goes_on,
         )  # fmt: skip
+
+    def on_queue(self, peer: str, requests: int) -> None:
+        """Note what others see at this moment, too."""
+        self.expected.append((peer, requests, self.queued()))
 
     def queued(self) -> list[str]:
         with self.node.database.transaction() as cursor:
@@ -97,6 +102,7 @@ def test_a_stored_picture_is_queued_and_the_cursor_moves(follow: Callable[..., F
     assert following.queued() == [PICTURE.key]
     assert following.cursor() == f"{EPOCH}.7.7"
     assert following.told == ["work", "ic01"]
+    assert following.expected == [("ic01", 1, [])]
     state = following.state()
     assert (state.alive, state.backlog, state.accepts_deletes) == (True, 3, True)
 

@@ -13,8 +13,8 @@ import pytest
 
 from daemons.peer_clone.claims import Later
 from daemons.peer_clone.cloner import Cloner
-from daemons.peer_clone.streamer import LEAST, Streamer
-from daemons.peer_clone.streams import Streams
+from daemons.peer_clone.streamer import Streamer
+from daemons.peer_clone.streams import LEAST, Streams
 from image_cloud.bulk.sending import stream
 from image_cloud.cluster.peers import Sent
 from image_cloud.cluster.placement import Placement
@@ -161,6 +161,39 @@ def test_one_stream_brings_all_that_waits(
         assert original
         assert store.originals.path(original).read_bytes() == CONTENT
         assert record == dataclasses.replace(one, stored_from="ic01")
+
+
+def test_what_a_feed_has_just_told_is_left_to_a_stream(
+    store: Store, database: Database, peers: Peers, cloning: Cloning
+) -> None:
+    cloning.streams.expect("ic01", len(PICTURES))
+    queue(database)
+    cloning.cloner.step()
+    assert peers.fetched == []
+    cloning.streamer.step()
+    assert here(store, database) == KEYS
+    assert peers.fetched == []
+
+
+def test_cloners_begin_at_once_with_what_is_too_little_for_a_stream(
+    database: Database, peers: Peers, cloning: Cloning
+) -> None:
+    cloning.streams.expect("ic01", LEAST - 1)
+    queue(database, PICTURES[: LEAST - 1])
+    cloning.cloner.step()
+    assert peers.fetched
+
+
+def test_cloners_begin_once_the_streamer_cannot(
+    database: Database, peers: Peers, cloning: Cloning
+) -> None:
+    peers.knows_streams = False
+    queue(database)
+    cloning.streamer.step()
+    cloning.streams.expect("ic01", len(PICTURES))
+    cloning.streamer.step()
+    cloning.cloner.step()
+    assert peers.fetched
 
 
 def test_a_few_are_left_to_the_cloners(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import socket
+import string
 import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from image_cloud.bulk.ahead import Ahead, in_time
 from image_cloud.bulk.group import Group
 from image_cloud.bulk.receiving import Sample, Samples
 from image_cloud.bulk.request import MOST_KEYS, read_keys
-from image_cloud.bulk.samples import END, described, header, padding
+from image_cloud.bulk.samples import BLOCK_BYTES as BLOCK
+from image_cloud.bulk.samples import END, described, header, header_in, padding
 from image_cloud.bulk.sending import BLOCK_BYTES, Shrunk, stream
 from image_cloud.errors import BadRequestBody, Blocked, PeerBroken, StorageUnavailable
 from image_cloud.picture.key import key_of
@@ -101,6 +106,68 @@ def test_records_alone_come_without_bytes(store: Store) -> None:
         Samples(iter([body]), keys, "ic01", wanted_bytes=0, most_bytes=0, records_only=True)
     )
     assert [one.record and one.record.key for one in found] == [keys[0], None, keys[2]]
+
+
+def test_what_is_told_as_it_was_known_need_not_be_checked_again(store: Store) -> None:
+    record = put(store, 1)
+    known = dataclasses.replace(record, stored_from="ic02")
+    body = tar_of(store, record.key)
+    (found,) = Samples(
+        iter([body]), [record.key], "ic01", wanted_bytes=MOST, most_bytes=MOST,
+        known={record.key: known},
+    )  # fmt: skip
+    assert found.record == dataclasses.replace(record, stored_from="ic01")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sound"), [({"sha256": "0" * 64}, True), ({"host": "other.example"}, False)]
+)
+def test_what_is_told_otherwise_than_known_is_checked(changed: dict[str, str], sound: bool) -> None:
+    told = dataclasses.replace(RECORD, **changed)
+    body = described(told, is_private=False) + WHOLE[len(TOLD) :]
+    (found,) = Samples(
+        iter([body]), [KEY], "ic01", wanted_bytes=MOST, most_bytes=MOST, known={KEY: RECORD}
+    )
+    assert found.record == (dataclasses.replace(told, stored_from="ic01") if sound else None)
+    assert bool(found.refused) is not sound
+
+
+@given(
+    name=st.text(string.ascii_letters + "./", min_size=1, max_size=120),
+    size=st.integers(0, 2**40),
+    modified=st.floats(0, 2**40),
+)
+def test_headers_are_those_of_tarfile(name: str, size: int, modified: float) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = size, int(modified), 0o640
+    made = header(name, size, modified)
+    assert made == member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
+    if len(made) == BLOCK:
+        assert facts(header_in(made)) == facts(tarfile.TarInfo.frombuf(made, "utf-8", "replace"))
+
+
+# What is behind its mode and its owner does not matter.
+@given(
+    at=st.sampled_from([*range(100), *range(124, 157), *range(345, 500)]), byte=st.integers(0, 255)
+)
+@example(at=156, byte=ord("2"))
+def test_a_header_says_what_tarfile_reads_in_it(at: int, byte: int) -> None:
+    block = bytearray(header("folder/name.jpg", 12345, 1e9))
+    block[at] = byte
+    for checksum in (block[148:156], b"%06o\0 " % (sum(block) - sum(block[148:156]) + 256)):
+        block[148:156] = checksum
+        try:
+            expected = facts(tarfile.TarInfo.frombuf(bytes(block), "utf-8", "replace"))
+        except tarfile.HeaderError:
+            with pytest.raises(ValueError):  # noqa: PT011
+                header_in(bytes(block))
+        else:
+            assert facts(header_in(bytes(block))) == expected
+
+
+def facts(member: tarfile.TarInfo | None) -> tuple[object, ...]:
+    assert member
+    return member.name, member.size, member.mtime, member.type
 
 
 def test_a_large_picture_comes_in_pieces(store: Store) -> None:
