@@ -9,6 +9,7 @@ from typing import Any
 
 from image_cloud_client.nodes import Node, Nodes
 from image_cloud_client.options import pairs
+from image_cloud_client.problems import document_of
 
 PATH = "/fire_and_forget"
 MOST_URLS = 100_000
@@ -82,8 +83,7 @@ class Batch:
     def _ask(self, method: str, **parameters: object) -> State:
         query = pairs({"batch": self.id, **parameters})
         answer, _ = self._nodes.ask(method, PATH, query, only=self._node)
-        state: State = answer.json()
-        return state
+        return document_of(answer, "batch")
 
 
 def hand_over(nodes: Nodes, order: State) -> Batch:
@@ -94,4 +94,4 @@ def hand_over(nodes: Nodes, order: State) -> Batch:
     if len(order["urls"]) > MOST_URLS:
         raise ValueError(f"urls: {len(order['urls'])} came; a batch has at most {MOST_URLS}")
     answer, node = nodes.ask("POST", PATH, [], body=json.dumps(order).encode())
-    return Batch(nodes, node, answer.json())
+    return Batch(nodes, node, document_of(answer, "batch"))

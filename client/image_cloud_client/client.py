@@ -14,6 +14,7 @@ from image_cloud_client.info import Info
 from image_cloud_client.many import Arrived, many
 from image_cloud_client.nodes import Nodes
 from image_cloud_client.options import Options, ThumbnailOptions, address, pairs, wanted
+from image_cloud_client.problems import document_of, picture_of
 from image_cloud_client.signing import sign
 
 if TYPE_CHECKING:
@@ -140,8 +141,10 @@ class Client:
     ) -> Iterator[Arrived]:
         """Yield each URL with its bytes, or the error of it, in the order of arrival.
 
-        At most twice `workers` pictures are in memory; `urls` may be endless.
+        At most twice `workers` pictures are in memory; `urls` may be endless.  Who leaves the loop waits
+        for none of them.
         """
+        _check_list(urls)
         wanted("", size, options)  # a mistake in the options is not one of every picture
         return many(urls, workers, lambda url: self._picture(url, size, options))
 
@@ -170,6 +173,7 @@ class Client:
         callback: str | None = None,
     ) -> Batch:
         """Have up to 100,000 URLs fetched in advance; return the batch as soon as a node has it for good."""
+        _check_list(urls)
         order: dict[str, Any] = {"urls": list(urls), "thumbnails": list(thumbnails)}
         more = {"priority": priority, "max_age": max_age, "callback": callback}
         order |= {name: value for name, value in more.items() if value is not None}
@@ -188,15 +192,13 @@ class Client:
 
     def _picture(self, url: str, size: int | None, options: Mapping[str, object]) -> bytes:
         answer, _ = self._nodes.ask("GET", *wanted(url, size, options))
-        content: bytes = answer.content
-        return content
+        return picture_of(answer)
 
     def _json(self, method: str, path: str, **parameters: object) -> dict[str, Any]:
         answer, _ = self._nodes.ask(
             method, path, pairs(parameters), elsewhere=lambda error: type(error) is Forbidden
         )
-        document: dict[str, Any] = answer.json()
-        return document
+        return document_of(answer)
 
     def _signed(self, asked: tuple[str, list[tuple[str, str]]], expires: int) -> str:
         if self.name is None:
@@ -206,3 +208,8 @@ class Client:
             self.urls[0], path, parameters, client=self.name, token=self._nodes.token,
             expires=expires,
         )  # fmt: skip
+
+
+def _check_list(urls: Iterable[str]) -> None:
+    if isinstance(urls, str):  # whose characters would be taken for URLs
+        raise TypeError("urls: expected is a list of URLs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -30,44 +31,44 @@ class _Many:
         self._reading = threading.Lock()
         self._stopping = threading.Event()
         # None: a worker has ended
-        self._arrived: queue.Queue[Arrived | Exception | None] = queue.Queue(workers)
+        self._arrived: queue.Queue[Arrived | BaseException | None] = queue.Queue(workers)
 
     def arrive(self) -> Iterator[Arrived]:
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
-        for thread in threads:
-            thread.start()
+        for _ in range(self._workers):
+            threading.Thread(target=self._work, daemon=True).start()
         try:
             working = self._workers
             while working:
                 came = self._arrived.get()
                 if came is None:
                     working -= 1
-                elif isinstance(came, Exception):
+                elif isinstance(came, BaseException):
                     raise came
                 else:
                     yield came
         finally:
-            self._stop(threads)
+            self._stop()
 
-    def _stop(self, threads: list[threading.Thread]) -> None:
-        """Let workers end that wait for room in the queue."""
+    def _stop(self) -> None:
+        """Have workers end as soon as they have what they wait for: nobody waits for a slow picture.
+
+        From now on each puts one thing into the queue at most, which has room for that.
+        """
         self._stopping.set()
-        for thread in threads:
-            while thread.is_alive():
-                try:
-                    self._arrived.get(timeout=0.05)
-                except queue.Empty:
-                    continue
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._arrived.get_nowait()
 
     def _work(self) -> None:
         try:
             while not self._stopping.is_set() and (url := self._next()) is not None:
                 self._arrived.put((url, self._one(url)))
-        except Exception as error:
+        except BaseException as error:  # of the caller's own list, too
             self._stopping.set()
             self._arrived.put(error)
-        finally:
-            self._arrived.put(None)
+        else:
+            if not self._stopping.is_set():
+                self._arrived.put(None)
 
     def _next(self) -> str | None:
         with self._reading:

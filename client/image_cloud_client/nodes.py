@@ -7,6 +7,7 @@ its Retry-After.  In the meantime the other nodes are asked, in the order in whi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -32,7 +33,6 @@ CONNECT_S = 3.05
 FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
 LEAST_WAIT_S = 0.1
 TOO_MUCH = (TooManyAttempts, TooManyRequests)
-BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 Elsewhere = Callable[[ImageCloudError], bool]
 
 
@@ -164,7 +164,7 @@ class Nodes:
                 break
             except requests.Timeout:
                 raise Unreachable(f"{node.base} does not answer in time") from None
-            except BROKEN:
+            except requests.RequestException:
                 if is_last:
                     raise Unreachable(f"{node.base}: the connection failed") from None
         if not 200 <= answer.status_code <= 299:
@@ -200,7 +200,10 @@ def checked_base(base: str) -> str:
         raise ValueError("urls: expected is http://HOST:PORT or https://HOST")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("urls: expected is http://HOST:PORT without user, query and fragment")
-    return base.rstrip("/")
+    with contextlib.suppress(ValueError):
+        if parts.port != 0:
+            return base.rstrip("/")
+    raise ValueError("urls: expected is a PORT from 1 to 65535")
 
 
 def checked_token(token: str) -> str:

@@ -70,9 +70,16 @@ def pairs(values: dict[str, object]) -> Pairs:
 
 
 def address(base: str, path: str, parameters: Pairs) -> str:
-    """Return a URL; percent-encoding is RFC 3986's."""
-    encoded = (f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
+    """Return a URL; percent-encoding is RFC 3986's.
+
+    Of half a surrogate pair it makes what no node takes for UTF-8: a node's refusal, not an error of ours.
+    """
+    encoded = (f"{_quoted(name)}={_quoted(value)}" for name, value in parameters)
     return f"{base}{path}?{'&'.join(encoded)}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def _text(value: object) -> str:

@@ -17,10 +17,7 @@ def exception_of(answer: requests.Response) -> ImageCloudError:
     problem = _document(answer)
     code = problem.get("code")
     if not isinstance(code, str):
-        detail = f"status {answer.status_code} without a problem document"
-        return UnexpectedAnswer(
-            detail, status=answer.status_code, retry_after_s=_retry_after_s(answer)
-        )
+        return _unexpected(answer, "a problem document")
     upstream = problem.get("upstream_status")
     error = (by_code(code) or ImageCloudError)(
         str(problem.get("detail", ""))[:LONGEST_DETAIL],
@@ -31,6 +28,33 @@ def exception_of(answer: requests.Response) -> ImageCloudError:
     )
     error.code = code[:64]
     return error
+
+
+def picture_of(answer: requests.Response) -> bytes:
+    """Return the picture that a success brought.  Raises UnexpectedAnswer where it is none."""
+    content: bytes = answer.content
+    if content and not answer.headers.get("Content-Type", "").startswith("image/"):
+        raise _unexpected(answer, "a picture")
+    return content
+
+
+def document_of(answer: requests.Response, *members: str) -> dict[str, Any]:
+    """Return the JSON object that a success brought.  Raises UnexpectedAnswer, also without `members`."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not document.keys() >= set(members):
+        raise _unexpected(answer, "the wanted JSON")
+    return document
+
+
+def _unexpected(answer: requests.Response, what: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        f"status {answer.status_code} without {what}",
+        status=answer.status_code,
+        retry_after_s=_retry_after_s(answer),
+    )
 
 
 def _document(answer: requests.Response) -> dict[str, Any]:

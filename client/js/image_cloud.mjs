@@ -45,7 +45,7 @@ export class Signer {
 }
 
 function inSeconds(seconds) {
-    return Math.floor(Date.now() / 1000) + seconds;
+    return Math.floor(Date.now() / 1000 + seconds);
 }
 
 /** Percent-encode as RFC 3986 says; encodeURIComponent leaves !'()* as they are. */

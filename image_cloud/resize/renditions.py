@@ -97,7 +97,7 @@ def _accepted(file: BinaryIO, limits: Resize) -> Format:
     head = file.read(HEAD_BYTES)
     format = sniff(head)
     if format is None:
-        raise NotAnImage(f"What the origin sent is {describe(head)}, not a picture.")
+        raise NotAnImage(f"The file is {describe(head)}, not a picture.")
     if format.name not in limits.formats:
         raise UnsupportedFormat(
             f"The picture is {format.name}; these are taken: {', '.join(limits.formats)}."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from image_cloud_client import ImageCloudError, errors
+from image_cloud_client import Client, ImageCloudError, errors
 from image_cloud_client.many import many
 
 WORKERS = 4
@@ -19,7 +19,9 @@ def urls(count: int) -> list[str]:
 
 
 def threads_end(before: set[threading.Thread]) -> bool:
-    return not [one for one in threading.enumerate() if one not in before and one.is_alive()]
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+    return not set(threading.enumerate()) - before
 
 
 def test_each_url_comes_once_with_its_bytes_or_its_error() -> None:
@@ -68,6 +70,22 @@ def test_memory_is_bounded_and_the_list_may_be_endless() -> None:
     assert threads_end(before)
 
 
+def test_who_leaves_waits_for_no_slow_picture() -> None:
+    before = set(threading.enumerate())
+    come = threading.Event()
+
+    def get(url: str) -> bytes:
+        assert url.endswith("/0.jpg") or come.wait(60)
+        return b""
+
+    arriving = many(urls(100), WORKERS, get)
+    assert next(arriving) == (urls(1)[0], b"")
+    arriving.close()  # type: ignore[attr-defined]
+    assert not come.is_set()
+    come.set()
+    assert threads_end(before)
+
+
 def test_a_list_that_breaks_is_raised() -> None:
     before = set(threading.enumerate())
 
@@ -78,6 +96,15 @@ def test_a_list_that_breaks_is_raised() -> None:
     with pytest.raises(OSError, match="gone"):
         list(many(broken(), WORKERS, lambda url: b""))
     assert threads_end(before)
+
+
+def test_a_list_that_ends_the_program_is_raised() -> None:
+    def broken() -> Iterator[str]:
+        yield from urls(3)
+        raise SystemExit("enough")
+
+    with pytest.raises(SystemExit, match="enough"):
+        list(many(broken(), WORKERS, lambda url: b""))
 
 
 def test_a_mistake_is_raised_and_not_given_for_each_picture() -> None:
@@ -96,3 +123,10 @@ def test_few_urls_end(count: int) -> None:
 def test_workers_are_checked_at_once() -> None:
     with pytest.raises(ValueError, match="workers"):
         many(urls(1), 0, lambda url: b"")
+
+
+def test_one_url_is_no_list() -> None:
+    with Client(["http://ic00:5000"], "token") as one:
+        for call in (one.get_many, one.prefetch):
+            with pytest.raises(TypeError, match="list of URLs"):
+                call("http://shop.example/a.jpg")

@@ -17,6 +17,7 @@ from tests.stack.running import free_port
 
 TOKEN = "a token that is a secret"
 URL = "http://shop.example/a.jpg"
+JPEG = {"Content-Type": "image/jpeg"}
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_what_is_wrong_with_the_picture_is_raised_and_asked_of_one_node_alone(
 @pytest.mark.parametrize("code", ["busy", "too_many_requests"])
 def test_retry_after_is_obeyed(code: str, origin: Origin) -> None:
     refusal = problem(503 if code == "busy" else 429, code, **{"Retry-After": "1"})
-    origin.behave("/get_image", in_turn(refusal, answer(200, body=b"picture")))
+    origin.behave("/get_image", in_turn(refusal, answer(200, JPEG, b"picture")))
     with client(origin) as one:
         assert one.get(URL) == b"picture"
     first, second = (request.at_s for request in origin.requests)
@@ -140,7 +141,7 @@ def test_nobody_there_is_unreachable_and_shows_no_token() -> None:
 
 
 def test_a_node_that_comes_back_is_asked_again(origin: Origin) -> None:
-    origin.behave("/get_image", in_turn(Call.reset, Call.reset, answer(200, body=b"picture")))
+    origin.behave("/get_image", in_turn(Call.reset, Call.reset, answer(200, JPEG, b"picture")))
     with client(origin) as one:
         assert one.get(URL) == b"picture"
 
@@ -153,6 +154,40 @@ def test_an_answer_that_is_no_image_clouds(origin: Origin) -> None:
     assert not origin.count("/log_in")  # the token goes nowhere else
 
 
+OTHERS: dict[str, Behaviour] = {
+    "a page": html,
+    "no gzip": answer(200, {"Content-Encoding": "gzip"}, b"no gzip"),
+    "a list": answer(200, {"Content-Type": "application/json"}, b"[]"),
+    "another document": answer(200, {"Content-Type": "application/json"}, b"{}"),
+}
+
+
+@pytest.mark.parametrize("how", OTHERS)
+def test_a_success_that_is_no_image_clouds(how: str, origin: Origin) -> None:
+    for path in ("/get_image", "/image_info", "/fire_and_forget"):
+        origin.behave(path, OTHERS[how])
+    with client(origin, patience_s=0) as one:
+        for call in (one.get, lambda url: one.prefetch([url])):
+            with pytest.raises((UnexpectedAnswer, Unreachable)):
+                call(URL)
+        if how != "another document":  # whose members nobody counts
+            with pytest.raises((UnexpectedAnswer, Unreachable)):
+                one.info(URL)
+
+
+def test_an_odd_url_is_one_picture_of_many(origin: Origin) -> None:
+    def behave(call: Call) -> None:
+        is_odd = "%ED%A0%80" in call.request.target
+        (problem(400, "bad_parameter") if is_odd else answer(200, JPEG, b"picture"))(call)
+
+    origin.behave("/get_image", behave)
+    odd = URL + "\ud800"
+    with client(origin) as one:
+        came = dict(one.get_many([URL, odd, URL + "?2"], 1))
+    assert isinstance(came.pop(odd), errors.BadParameter)
+    assert came == {URL: b"picture", URL + "?2": b"picture"}
+
+
 def test_connections_are_used_again(origin: Origin) -> None:
     origin.serve("/get_image", b"picture")
     with client(origin) as one:
@@ -163,7 +198,7 @@ def test_connections_are_used_again(origin: Origin) -> None:
 
 def test_a_kept_connection_that_was_closed_is_no_outage(origin: Origin) -> None:
     def last(call: Call) -> None:
-        call.reply(b"picture")
+        call.reply(b"picture", headers=JPEG)
         call.keep = False
 
     origin.behave("/get_image", last)
@@ -217,7 +252,15 @@ def test_nothing_shows_the_token(origin: Origin) -> None:
 
 
 @pytest.mark.parametrize(
-    "urls", [[], ["ic00:5000"], ["http://"], ["http://u:secret@ic00"], "http://ic00"]
+    "urls",
+    [
+        [],
+        ["ic00:5000"],
+        ["http://"],
+        ["http://u:secret@ic00"],
+        "http://ic00",
+        ["http://ic00:99999"],
+    ],
 )
 def test_nodes_are_checked(urls: list[str]) -> None:
     with pytest.raises(ValueError, match="expected is") as raised:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -96,3 +96,12 @@ def test_what_shows_a_signer_shows_no_key(language: str) -> None:
 def test_a_signature_needs_a_name() -> None:
     with pytest.raises(ValueError, match="name"):
         Client(["http://ic00:5000"], TOKEN).signed_url("http://shop.example/a.jpg")
+
+
+def test_a_signature_expires_at_a_whole_second() -> None:
+    code = "const { Signer } = await import(process.argv[1]);"
+    code += (
+        "console.log(new Signer('http://ic00', 'page', 'secret').thumbnail('http://a.b', 1, 1.5));"
+    )
+    query = dict(parse_qsl(urlsplit(run("node", code)).query))
+    assert query["expires"].isdigit()
