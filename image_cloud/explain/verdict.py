@@ -33,6 +33,14 @@ def verdict(facts: dict[str, Any]) -> str:
         return f"deleted at {_time(tombstone['deleted_at'])}; the next request fetches it again"
     if _trouble(facts):
         return _trouble(facts)
+    return _unknown(fetch)
+
+
+def _unknown(fetch: dict[str, Any] | None) -> str:
+    if fetch:
+        return (
+            f"not here: last time {fetch['detail']} ({fetch['code']}); the next request asks again"
+        )
     return "not here: nobody has asked for it, or it was never found; a request fetches it"
 
 

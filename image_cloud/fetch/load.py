@@ -224,8 +224,16 @@ class Cache:
         as_older: bool = False,
         known: Record | None = None,
     ) -> Arrived:
-        with timed(DOWNLOADS, DOWNLOAD_SECONDS):
-            return self._receive_counted(url, purpose, stored_at, as_older, known)
+        started = time.monotonic()
+        try:
+            with timed(DOWNLOADS, DOWNLOAD_SECONDS):
+                return self._receive_counted(url, purpose, stored_at, as_older, known)
+        except ImageCloudError as error:
+            log.info(
+                "event=download_failed key=%s host=%s code=%s upstream_status=%s seconds=%.3f",
+                url.key, url.host, error.code, error.upstream_status or "", time.monotonic() - started,
+            )  # fmt: skip
+            raise
 
     def _receive_counted(
         self, url: Url, purpose: Purpose, stored_at: float, as_older: bool, known: Record | None

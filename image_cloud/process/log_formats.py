@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Callable
 
 NO_ID = "-"
 current_id: contextvars.ContextVar[str] = contextvars.ContextVar("current_id", default=NO_ID)
@@ -15,9 +16,14 @@ current_id: contextvars.ContextVar[str] = contextvars.ContextVar("current_id", d
 
 FORMATS = ("logfmt", "json")
 _FACT = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.]*)=(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'"]*)(?:\s+|$)"""
+    r"""(?P<name>[A-Za-z_][\w.]*)=(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'"]*)(?:\s+|$)""",
+    re.ASCII,
 )
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d+)?")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d+)?", re.ASCII)
+_WORDS = {"True": True, "False": False, "None": None}
+_BARE = re.compile(r"[!#-<>-\[\]-~]*")
+_PLAIN_FACT = r"[A-Za-z_][\w.]*=[!#-&(-<>-\[\]-~]*"
+_PLAIN = re.compile(f"{_PLAIN_FACT}(?: {_PLAIN_FACT})*", re.ASCII)
 
 
 def formatter(name: str) -> logging.Formatter:
@@ -26,30 +32,45 @@ def formatter(name: str) -> logging.Formatter:
 
 
 class Logfmt(logging.Formatter):
-    """`TIME level=... process=... id=... event=... key=value ...`; without an id where there is none."""
+    """`time=... level=... process=... id=... event=... key=value ...`; without an id where there is none.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and after it a traceback where there is one."""
-        identity = current_id.get()
-        shown = f" id={identity}" if identity != NO_ID else ""
-        head = f"{_time(record)} level={record.levelname} process={record.process}{shown}"
-        return "\n".join([f"{head} {record.getMessage()}", *_traceback(self, record)])
-
-
-class Json(logging.Formatter):
-    """One object a line; numbers are numbers.  What is no list of facts is its `message`."""
+    What is no list of facts is its `message`; values with blanks and the like are quoted as in JSON.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line: dict[str, object] = {"time": _time(record), "level": record.levelname}
-        line["process"] = record.process
-        if current_id.get() != NO_ID:
-            line["id"] = current_id.get()
         message = record.getMessage()
-        line |= _facts(message) or {"message": message}
+        words = [_pair(name, value) for name, value in _head(record).items()]
+        if _PLAIN.fullmatch(message):  # most lines, and quickly
+            words.append(message)
+        else:
+            words += [_pair(name, str(value)) for name, value in _facts(message, str).items()]
+        words += [_pair("traceback", text) for text in _traceback(self, record)]
+        return " ".join(words)
+
+
+class Json(logging.Formatter):
+    """One object a line; numbers and booleans are such.  What is no list of facts is its `message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = _head(record) | _facts(record.getMessage(), _value)
         if traceback := _traceback(self, record):
             line["traceback"] = traceback[0]
         return json.dumps(line)
+
+
+def _head(record: logging.LogRecord) -> dict[str, object]:
+    head: dict[str, object] = {"time": _time(record), "level": record.levelname}
+    head["process"] = record.process
+    identity = current_id.get()
+    return head if identity == NO_ID else head | {"id": identity}
+
+
+def _pair(name: str, value: object) -> str:
+    """Return one fact as logfmt writes it."""
+    text = str(value)
+    return f"{name}={text if _BARE.fullmatch(text) else json.dumps(text)}"
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -63,21 +84,28 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> list[
     return [record.exc_text] if record.exc_text else []
 
 
-def _facts(message: str) -> dict[str, object]:
-    """Return the facts of a line; none where it is anything else."""
+def _facts(message: str, read: Callable[[str], object]) -> dict[str, object]:
+    """Return the facts of a line, each value by `read`; the whole as `message` where it is anything else."""
     found: dict[str, object] = {}
     place = 0
     for match in _FACT.finditer(message):
         if match.start() != place:
-            return {}
-        found[match["name"]] = _value(match["value"])
+            break
+        text = match["value"]
+        found[match["name"]] = _unquoted(text) if text[:1] in ("'", '"') else read(text)
         place = match.end()
-    return found if place == len(message) else {}
+    return found if found and place == len(message) else {"message": message}
+
+
+def _unquoted(text: str) -> str:
+    """Return what Python's `repr` quoted; anything else as it is."""
+    try:
+        return str(ast.literal_eval(text))
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _value(text: str) -> object:
-    if text[:1] in ("'", '"'):
-        return ast.literal_eval(text)
     if _NUMBER.fullmatch(text):
         return float(text) if "." in text else int(text)
-    return text
+    return _WORDS.get(text, text)

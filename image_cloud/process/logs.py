@@ -10,9 +10,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 from image_cloud.process.log_formats import formatter
+
+log = logging.getLogger(__name__)
 
 LAST_LINES = 10
 
@@ -32,6 +35,16 @@ def set_up_logging(level: str, log_format: str) -> None:
     root.setLevel(level.upper())
     for chatty in ("urllib3", "requests", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.critical("event=uncaught error=%s", kind.__name__, exc_info=(kind, error, trace))
 
 
 class GatheringHandler(logging.StreamHandler[TextIO]):

@@ -24,7 +24,7 @@ def main() -> None:
         try:
             rotate(log, pid_file)
         except (OSError, ValueError) as error:
-            print(f"event=rotation_failed error={error}", file=sys.stderr)
+            _tell(error)
         answer(sys.stdout)
 
 
@@ -39,6 +39,18 @@ def rotate(log: str, pid_file: str, *, max_bytes: int = MAX_BYTES, kept: int = K
     with open(pid_file, encoding="ascii") as file:
         os.kill(int(file.read()), signal.SIGUSR1)
     return True
+
+
+def _tell(error: Exception) -> None:
+    """Log why nothing was rotated; what that needs is loaded only here."""
+    import logging
+
+    from image_cloud.config import config_from_environment
+    from image_cloud.process.logs import set_up_logging
+
+    node = config_from_environment().node
+    set_up_logging(node.log_level, node.log_format)
+    logging.getLogger(__name__).error("event=rotation_failed reason=%r", str(error))
 
 
 if __name__ == "__main__":

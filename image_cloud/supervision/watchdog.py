@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import logging
 import os
 import select
 import socket
@@ -25,8 +26,11 @@ from image_cloud.config import Config, config_from_environment
 from image_cloud.metrics import client
 from image_cloud.metrics.definitions import RESTARTS, WATCHDOG_KILLS
 from image_cloud.process.heartbeat import holder, modified, path_of, threads_of
+from image_cloud.process.logs import set_up_logging
 from image_cloud.process.sockets import SERVERS, socket_path
 from image_cloud.supervision.listener import answer, events
+
+log = logging.getLogger(__name__)
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ANSWER_S = 1.0
@@ -207,6 +211,7 @@ def watches(config: Config) -> list[PoolWatch | DaemonWatch]:
 def main() -> None:
     """Serve supervisord's events until it ends us; stdout belongs to its protocol."""
     config = config_from_environment()
+    set_up_logging(config.node.log_level, config.node.log_format)
     client.count_below(config.node.run)
     watched = watches(config)
     looked = float("-inf")
@@ -224,7 +229,7 @@ def _look(watched: list[PoolWatch | DaemonWatch]) -> str:
     """Return the hung programs in words for supervisord's end."""
     hung = [found for watch in watched if (found := watch.look())]
     for one in hung:
-        print(f"event=hung program={one.name} reason={one.reason!r}", file=sys.stderr)
+        log.error("event=hung program=%s reason=%r", one.name, one.reason)
         WATCHDOG_KILLS.add(one.name.removeprefix(OURS))
     return " ".join(f"{one.name}={one.limit_s:.0f}" for one in hung)
 

@@ -53,11 +53,16 @@ def test_a_picture_from_its_first_request_to_its_end(stack: Stack, origin: Origi
 
 def test_a_picture_that_the_origin_has_not(stack: Stack, origin: Origin) -> None:
     url = origin.url("/explained-nowhere.jpg")
-    problem(get(stack, "/get_image", url=url), 404, "origin_not_found")
+    came = get(stack, "/get_image", url=url)
+    problem(came, 404, "origin_not_found")
     told = explained(stack, url)
     assert "(origin_not_found); asked again after" in told["verdict"]
     assert told["failures"]["fetch"]["upstream_status"] == 404
     assert told["original"] is None
+    told = eventually(lambda: (it := explained(stack, url))["log"] and it, "the log has it")
+    assert "event=download_failed" in told["log"][-1]
+    assert "code=origin_not_found upstream_status=404" in told["log"][-1]
+    assert f" id={came.headers['X-Request-Id']} " in told["log"][-1]
 
 
 def test_who_may_ask(stack: Stack) -> None:

@@ -65,7 +65,7 @@ def test_a_pool_whose_workers_hang_is_started_anew(own: Stack) -> None:
     stop(family(own, program))
     eventually(lambda: own.pid(program) not in (0, before), "it is started anew")
     own.cli("health", "--wait", "30")
-    assert "program=image-cloud-front reason='no answer and no request finished" in log(own)
+    assert 'program=image-cloud-front reason="no answer and no request finished' in log(own)
     assert "killed: image-cloud-front hung" in (own.home / "log/supervisord.log").read_text()
     assert not Path(f"/proc/{before}").exists()
     lines = get(own, "/metrics").text.splitlines()
@@ -91,7 +91,7 @@ def test_a_daemon_with_a_thread_that_hangs_is_restarted(own: Stack) -> None:
     with Database(dataclasses.replace(Settings(), dsn=place)).transaction() as cursor:
         cursor.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
         eventually(lambda: own.pid(program) not in (0, before), "it is restarted")
-    assert "program=image-cloud-janitor reason='one step has taken" in log(own)
+    assert 'program=image-cloud-janitor reason="one step has taken' in log(own)
     assert "(thread audit" in log(own)
     assert f"killed: {program} hung" in (own.home / "log/supervisord.log").read_text()
 

@@ -127,15 +127,36 @@ def test_a_database_that_is_away(store: Store, failures: Failures) -> None:
     assert said["verdict"].startswith("here")
 
 
-def test_lines_of_the_logs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "form",
+    [
+        "time={time} level=INFO event=x key={key} from={name}\n",
+        '{{"time": "{time}", "level": "INFO", "event": "x", "key": "{key}", "from": "{name}"}}\n',
+    ],
+)
+def test_lines_of_the_logs(form: str, tmp_path: Path) -> None:
     assert lines_about(tmp_path, URL.key) == []
-    other = f"2026-01-01T00:00:00 event=downloaded key={'0' * 64}\n"
+    other = form.format(time="2026-01-01T00:00:00.000", key="0" * 64, name="other")
     for name in ("fetch", "prefetch"):
-        lines = [f"2026-01-0{n}T00:00:00 event=x key={URL.key} from={name}\n" for n in range(1, 9)]
-        (tmp_path / f"image-cloud-{name}.log").write_text(other.join(lines))
+        lines = [
+            form.format(time=f"2026-01-0{n}T00:00:00.000", key=URL.key, name=name)
+            for n in range(1, 9)
+        ]
+        path = tmp_path / f"image-cloud-{name}.log"
+        path.write_text(other.join(lines[7:]))
+        path.with_name(path.name + ".1").write_text(other.join(lines[:7]))
     (tmp_path / "image-cloud-front.log").mkdir()
     found = lines_about(tmp_path, URL.key)
     assert len(found) == MOST_LINES
-    assert found == sorted(found)
-    assert found[-1].startswith("2026-01-08")
+    assert found == sorted(found, key=lambda line: line.partition("T")[0])
+    assert "2026-01-08" in found[-1]
     assert all(URL.key in line for line in found)
+
+
+def test_what_was_wrong_last_time(store: Store) -> None:
+    failures = Failures(store.root, Settings(), lambda: 1.0)
+    failures.remember(URL.key, OriginNotFound("the origin answered 404"))
+    said = together(on_disk(store, failures, URL.key) | {"at": 1e9, "domain": HEALTHY}, NO_ROWS)[
+        "verdict"
+    ]
+    assert said.startswith("not here: last time the origin answered 404 (origin_not_found)")

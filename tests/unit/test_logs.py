@@ -3,9 +3,11 @@ import logging
 import os
 import re
 import select
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from image_cloud.process.log_formats import current_id, formatter
 from image_cloud.process.logs import GatheringHandler, WithoutQueries, pieces
+from image_cloud.supervision import log_rotation
+from image_cloud.supervision.log_rotation import MAX_BYTES
 
 PATIENCE_S = 60.0
 
@@ -140,7 +144,8 @@ def test_a_line_carries_the_id_of_its_request() -> None:
     token = current_id.set("abc-1")
     try:
         assert re.fullmatch(
-            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} level=INFO process=\d+ id=abc-1 event=done bytes=3",
+            r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} level=INFO process=\d+ id=abc-1"
+            r" event=done bytes=3",
             line("logfmt", "event=done bytes=%d", 3),
         )
         assert json.loads(line("json", "event=done"))["id"] == "abc-1"
@@ -148,22 +153,51 @@ def test_a_line_carries_the_id_of_its_request() -> None:
         current_id.reset(token)
 
 
-@pytest.mark.parametrize(
-    ("message", "facts"),
-    [
-        ("event=x bytes=12 seconds=0.250 key=007", {"bytes": 12, "seconds": 0.25, "key": "007"}),
-        ("event=x reason='it\\'s \"so\" a=b' n=-1", {"reason": 'it\'s "so" a=b', "n": -1}),
-        ("event=x empty= last=y", {"empty": "", "last": "y"}),
-        ("Booting worker with pid: 7", {"message": "Booting worker with pid: 7"}),
-        ("event=x and words", {"message": "event=x and words"}),
-        ("event=x line\nbreak='a", {"message": "event=x line\nbreak='a"}),
-    ],
-)
+FACTS: list[tuple[str, dict[str, object]]] = [
+    ("event=x bytes=12 seconds=0.250 key=007", {"bytes": 12, "seconds": 0.25, "key": "007"}),
+    ("event=x reason='it\\'s \"so\" a=b' n=-1", {"reason": 'it\'s "so" a=b', "n": -1}),
+    ("event=x empty= last=y", {"empty": "", "last": "y"}),
+    ("event=x stored=True blocked=False", {"stored": True, "blocked": False}),
+    ("event=x url=http://a/?b=c", {"url": "http://a/?b=c"}),
+    ("event=x path=C:\\d", {"path": "C:\\d"}),
+    ("event=x name=\u00fc\x1b[31m", {"name": "\u00fc\x1b[31m"}),
+    ("Booting worker with pid: 7", {"message": "Booting worker with pid: 7"}),
+    ("event=x odd='\\N' line='a\nb'", {"odd": "'\\N'", "line": "'a\nb'"}),
+    ("event=x and words", {"message": "event=x and words"}),
+    ("event=x line\nbreak='a", {"message": "event=x line\nbreak='a"}),
+    ("", {"message": ""}),
+]
+WORD = re.compile(r'([A-Za-z_][\w.]*)=("(?:[^"\\]|\\.)*"|[^ "=\\]*)(?: |$)', re.ASCII)
+
+
+def words(text: str) -> dict[str, str]:
+    """Read a line as readers of logfmt do; fails where it is anything else."""
+    found, place = {}, 0
+    while place < len(text):
+        word = WORD.match(text, place)
+        assert word, text[place:]
+        name, value = word.groups()
+        found[name] = json.loads(value) if value.startswith('"') else value
+        place = word.end()
+    return found
+
+
+@pytest.mark.parametrize(("message", "facts"), FACTS)
 def test_a_line_as_json(message: str, facts: dict[str, object]) -> None:
     text = line("json", message)
     assert "\n" not in text
     told = json.loads(text)
     assert {name: told[name] for name in facts} == facts
+    assert told["level"] == "INFO"
+
+
+@pytest.mark.parametrize(("message", "facts"), FACTS)
+def test_a_line_as_logfmt(message: str, facts: dict[str, object]) -> None:
+    told = words(line("logfmt", message))
+    assert {name: told[name] for name in facts} == {
+        name: f"{value:.3f}" if isinstance(value, float) else str(value)
+        for name, value in facts.items()
+    }
     assert told["level"] == "INFO"
 
 
@@ -174,6 +208,51 @@ def test_any_message_is_one_line_of_json(message: str) -> None:
     assert isinstance(json.loads(text), dict)
 
 
-def test_a_traceback_stays_with_its_line() -> None:
-    assert "ValueError: odd" in line("logfmt", "event=broken", error=True)
-    assert "ValueError: odd" in json.loads(line("json", "event=broken", error=True))["traceback"]
+@given(st.text())
+def test_any_message_is_one_line_of_logfmt(message: str) -> None:
+    text = line("logfmt", message.replace("%", "%%"))
+    assert text.isascii()
+    assert text.isprintable()
+    assert words(text)["level"] == "INFO"
+
+
+@pytest.mark.parametrize(("log_format", "read"), [("logfmt", words), ("json", json.loads)])
+def test_a_traceback_stays_with_its_line(
+    log_format: str, read: Callable[[str], dict[str, str]]
+) -> None:
+    text = line(log_format, "event=broken", error=True)
+    assert "\n" not in text
+    assert "ValueError: odd\n" in read(text)["traceback"] + "\n"
+
+
+@pytest.mark.parametrize(("log_format", "read"), [("logfmt", words), ("json", json.loads)])
+def test_what_nobody_catches_is_a_line_like_others(
+    log_format: str, read: Callable[[str], dict[str, str]]
+) -> None:
+    program = (
+        "import sys, warnings; from image_cloud.process.logs import set_up_logging;"
+        "set_up_logging('info', sys.argv[1]); warnings.warn('old'); raise ValueError('odd')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, log_format], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    warning, last = [read(text) for text in ended.stderr.splitlines()]
+    assert "old" in warning["message"]
+    assert last["event"] == "uncaught"
+    assert last["traceback"].endswith("ValueError: odd")
+
+
+def test_the_rotation_of_the_access_log_reports_in_the_same_form(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.touch()
+    os.truncate(log, MAX_BYTES)
+    sample = Path(__file__).parents[2] / "image_cloud.ini"
+    home = {"IMAGE_CLOUD_CONFIG": str(sample), "IMAGE_CLOUD_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", log_rotation.__name__, str(log), str(tmp_path / "no.pid")],
+        env=os.environ | home, input="eventname:TICK_60 len:0\n",
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stdout == "READY\nRESULT 2\nOKREADY\n"
+    assert "no.pid" in words(ended.stderr.strip())["reason"]
