@@ -32,7 +32,7 @@ def create_pages(node: Node) -> App:
     name = node.config.node.name
     sessions = Sessions(node.run / "pools/sessions", node.tokens)
     renderer = Renderer(name)
-    app = new_app(ErrorPage(renderer), SessionCheck(sessions, cookie_name(name)))
+    app = new_app(ErrorPage(renderer), SessionCheck(sessions, node.tokens, cookie_name(name)))
     app.req_options.strip_url_path_trailing_slash = True
     app.add_route("/login", LogIn(renderer, node.tokens, sessions, Attempts()))
     app.add_route("/logout", LogOut(sessions))

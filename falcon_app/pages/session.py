@@ -1,4 +1,4 @@
-"""Who may see a page: the session's cookie, and for each POST a form of this session, sent from this site."""
+"""Who may see a page: a session, or a token; and for each POST a form of this session, sent from this site."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import falcon
 
+from falcon_app.exchange import query_of
+from falcon_app.middleware import token_of
 from falcon_app.pages.forms import FORM_TOKEN, form_of
-from image_cloud.errors import ForeignOrigin, FormExpired, ScopeMissing, TokenMissing
-from image_cloud.pages.sessions import ID, LIFE_S, Sessions, form_token, new_id
+from image_cloud.errors import ForeignOrigin, FormExpired, ScopeMissing, TokenMissing, TokenUnknown
+from image_cloud.pages.sessions import ID, LIFE_S, SCOPE, Session, Sessions, form_token, new_id
+from image_cloud.request.tokens import TokenStore
 
 SCHEME = "X-Image-Cloud-Scheme"  # nginx: http or https
 
@@ -23,10 +26,13 @@ class SessionCheck:
     """Falcon middleware: pages need a session, and POSTs the token of a form and this site as Origin.
 
     Who has none yet gets the cookie with the first page, so that the log-in's form has a token, too.
+
+    A program reads pages with a token instead, as it reads the API; it changes things there and not here.
     """
 
-    def __init__(self, sessions: Sessions, cookie: str) -> None:
+    def __init__(self, sessions: Sessions, tokens: TokenStore, cookie: str) -> None:
         self._sessions = sessions
+        self._tokens = tokens
         self._cookie = cookie
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -48,12 +54,24 @@ class SessionCheck:
         if is_open and not req.get_cookie_values(self._cookie):
             req.context.set_cookie = req.context.cookie
         if session is None and not is_open:
-            raise TokenMissing("log in at /login with a token that has the scope ops")
+            session = req.context.session = self._by_token(req)
         if req.method == "POST":
             _check_form(req)
         scope = getattr(resource, "scope", None)
         if scope and session and scope not in session.client.scopes:
             raise ScopeMissing(f"your token lacks the scope {scope}")
+
+    def _by_token(self, req: falcon.Request) -> Session:
+        """Return what a token opens: every page for as long as this request takes."""
+        token = token_of(req, query_of(req)) if req.method in ("GET", "HEAD") else None
+        if token is None:
+            raise TokenMissing("log in at /login with a token that has the scope ops")
+        client = self._tokens.by_token(token)
+        if client is None:
+            raise TokenUnknown
+        if SCOPE not in client.scopes:
+            raise ScopeMissing(f"your token lacks the scope {SCOPE}")
+        return Session(req.context.cookie, client)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, _resource: Any, _ok: bool

@@ -74,7 +74,8 @@ def test_tls_makes_the_cookie_secure(script: Script, stack: Stack) -> None:
 
 
 def test_what_needs_no_token_is_the_log_in_and_its_assets(stack: Stack) -> None:
-    for path in ("/login", "/assets/pages.css", "/assets/vendor/pico.min.css", "/assets/icon.svg"):
+    for path in ("/login", "/assets/pages.css", "/assets/vendor/pico.min.css", "/assets/icon.svg",
+                 "/favicon.ico"):  # fmt: skip
         answer = requests.get(stack.url + path, timeout=30)
         assert answer.status_code == 200
         assert answer.headers["Content-Security-Policy"] == POLICY
@@ -119,10 +120,26 @@ def test_the_cookie_opens_no_route_of_the_api(script: Script, stack: Stack) -> N
         problem(script.get(path), 401, "token_missing")
 
 
+@pytest.mark.parametrize("name", ["X-Image-Cloud-Token", "Authorization"])
+def test_a_program_reads_pages_with_a_token(name: str, stack: Stack) -> None:
+    def get(path: str, token: str, method: str = "GET") -> requests.Response:
+        value = f"Bearer {token}" if name == "Authorization" else token
+        return requests.request(method, stack.url + path, headers={name: value}, timeout=30)
+
+    for path in ("/", "/docs", "/pages/domains", "/pages/playground", "/pages/docs/openapi.json"):
+        assert get(path, stack.token).status_code == 200
+        assert get(path, stack.token, "HEAD").status_code == 200
+    assert not get("/", stack.token).cookies
+    problem(get("/", "wrong-token-of-somebody"), 401, "token_unknown")
+    problem(get("/pages/domains/resume", stack.token, "POST"), 401, "token_missing")
+
+
 def test_a_token_without_ops_opens_nothing(script: Script, stack: Stack) -> None:
     reader = stack.cli("token", "add", "reader-of-pages", "read").split()[-1]
     assert script.log_in(reader).status_code == 401
     assert script.get("/").status_code == 303
+    with_token = requests.get(stack.url + "/", headers={"X-Image-Cloud-Token": reader}, timeout=30)
+    problem(with_token, 403, "scope_missing")
     stack.cli("token", "revoke", "reader-of-pages")
 
 
