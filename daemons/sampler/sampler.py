@@ -121,6 +121,7 @@ class Sampler:
         if int(now) // PRUNE_S != self._pruned:
             self._pruned = int(now) // PRUNE_S
             self._file.prune(now)
+            self._file.check()
         self._is_away = False
 
     def _hand_on(self, counted: Mapping[Line, int]) -> None:

@@ -1,4 +1,4 @@
-"""Who may see a page: a session, or a token; and for each POST a form of this session, sent from this site."""
+"""Who may see a page: a session, or a token; for each POST a form of this session, sent from this site."""
 
 from __future__ import annotations
 

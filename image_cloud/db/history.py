@@ -116,6 +116,13 @@ class HistoryFile:
         """
         self._do(lambda db: _prune(db, self._kept, now))
 
+    def check(self) -> None:
+        """Replace the file where others cannot read it: our own connection has its pages in memory.
+
+        Takes 40 ms of CPU for a full file.  Raises StorageUnavailable.
+        """
+        self._do(lambda _: _check(self._path))
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._db is not None:
@@ -175,12 +182,22 @@ def _prepare(db: sqlite3.Connection, max_pages: int) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         db.executescript(SCHEMA)
-    elif version != VERSION or db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+    elif version != VERSION or not _is_whole(db):
         raise _Broken(f"version {version}, or damaged")
     db.executescript(
         f"PRAGMA synchronous = NORMAL; PRAGMA max_page_count = {max_pages};"
         f"PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA journal_size_limit = {WAL_BYTES};"
     )
+
+
+def _check(path: Path) -> None:
+    with contextlib.closing(_connect(path)) as db:
+        if not _is_whole(db):
+            raise _Broken("damaged")
+
+
+def _is_whole(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
 
 
 class _Broken(sqlite3.DatabaseError):

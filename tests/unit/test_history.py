@@ -229,6 +229,22 @@ def test_a_broken_file_is_set_aside(path: Path, file: HistoryFile, damage: str) 
     assert path.with_name("history.sqlite.broken").exists()
 
 
+@pytest.mark.parametrize(("place", "size"), [(0, 40_000), (200_000, 100_000)])
+def test_a_file_that_breaks_while_it_is_open_is_noticed(
+    path: Path, file: HistoryFile, place: int, size: int
+) -> None:
+    for number in range(2000):
+        file.write({Key(10, number): lambda _: b"x" * 500}, {"place": "1"})
+    file.check()
+    with path.open("r+b") as broken:
+        broken.seek(place)
+        broken.write(os.urandom(size))
+    file.check()
+    file.write({Key(10, 5): lambda _: b"{}"}, {"place": "2"})
+    assert HistoryReader(path).samples(10, 0, 9999) == [(5, b"{}")]
+    assert path.with_name("history.sqlite.broken").exists()
+
+
 def test_a_file_that_is_removed_is_made_again(path: Path, file: HistoryFile) -> None:
     file.write({}, {"a": "1"})
     path.unlink()
