@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from image_cloud.bulk.samples import END, JSON, header_in, padded
-from image_cloud.bulk.sending import sample
+from image_cloud.bulk.sending import Shrunk, sample
 from image_cloud.process.closing import Closing
 from image_cloud.storage.store import Store
 
 PART = ".part"
+MOST_IN_MEMORY_BYTES = 64_000_000
 
 
 class Damaged(Exception):
@@ -34,7 +37,10 @@ def pieces_of(store: Store, key: str) -> Iterator[bytes] | None:
 
     Raises Damaged, at the end where its bytes are not those of its record.
     """
-    pieces = sample(store, key)
+    try:
+        pieces = sample(store, key)
+    except OSError as error:
+        raise Damaged(f"it cannot be read: {error.strerror}") from error
     if pieces is None:
         if store.originals.find(key) is None:
             return None
@@ -46,13 +52,23 @@ def pieces_of(store: Store, key: str) -> Iterator[bytes] | None:
 def _checked(pieces: Iterator[bytes], store: Store, key: str) -> Iterator[bytes]:
     record, digest = store.records.find(key), hashlib.sha256()
     left = record.bytes if record else 0
-    for number, piece in enumerate(pieces):
+    for number, piece in enumerate(readable(pieces)):
         if number > 1 and left:  # behind what is told of it, and its own header
             digest.update(piece)
             left -= len(piece)
         yield piece
     if record and digest.hexdigest() != record.sha256:
         raise Damaged("its bytes are not those of its record")
+
+
+def readable(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `pieces`.  Raises Damaged where reading them fails."""
+    try:
+        yield from pieces
+    except Shrunk:
+        raise Damaged("it has become shorter") from None
+    except OSError as error:
+        raise Damaged(f"it cannot be read: {error.strerror}") from error
 
 
 class Archive(Closing):
@@ -169,9 +185,12 @@ class Pipe(Closing):
         self.written: list[Path] = []
 
     def add(self, pieces: Iterator[bytes]) -> None:
-        """Write a picture; a damaged one is written, too: whoever takes it finds that out."""
-        for piece in pieces:
-            self._file.write(piece)
+        """Write a picture, or nothing of it where reading it raises; a large one waits on the disk."""
+        with tempfile.SpooledTemporaryFile(MOST_IN_MEMORY_BYTES) as whole:
+            for piece in pieces:
+                whole.write(piece)
+            whole.seek(0)
+            shutil.copyfileobj(whole, self._file)
 
     def finish(self) -> None:
         """End the tar."""

@@ -23,6 +23,7 @@ from image_cloud.errors import (
 from image_cloud.fetch.arrival import IMPORT, Arrivals, Delivery
 from image_cloud.fetch.importing import DELETED, HERE, IMPORTED
 from image_cloud.picture.headers.validators import NONE, Validators, checked
+from image_cloud.picture.key import KEY_PATTERN
 from image_cloud.picture.record import Record, check_time
 from image_cloud.picture.url import Url
 from image_cloud.picture.variant import EXTENSIONS
@@ -50,6 +51,11 @@ class _Sample(Closing):
         self.told: dict[str, Any] | None = None
         self.modified_s = 0.0
         self.wrong = ""
+
+    @property
+    def is_meant(self) -> bool:
+        """Say whether anything of it belongs to a picture: tars have other files, too."""
+        return bool(self.received or self.told or self.wrong)
 
     def close(self) -> None:
         """Let go of what was not handed over."""
@@ -98,12 +104,12 @@ class ArchiveImporter:
             sample: _Sample | None = None
             for member in members(file):
                 if sample is None or sample.name != member.sample:
-                    if sample:
+                    if sample and sample.is_meant:
                         yield sample
                     undo.close()
                     sample = undo.enter_context(_Sample(member.sample))
                 self._read(member, sample)
-            if sample:
+            if sample and sample.is_meant:
                 yield sample
 
     def _read(self, member: Member, sample: _Sample) -> None:
@@ -158,9 +164,8 @@ class ArchiveImporter:
             lacks = "a JSON" if told is None else "a picture"
             raise ValueError(sample.wrong or f"it lacks {lacks}")
         url = Url.parse(_text(told, "url") or "")
-        if told.get("key", url.key) != url.key:
-            raise ValueError("its key is that of another URL")
-        sha256 = _text(told, "sha256")
+        _check_key(told.get("key"), url)
+        sha256 = (_text(told, "sha256") or "").lower()
         if sha256 and sha256 != received.sha256:
             raise CorruptImage("its bytes are not those of its SHA-256")
         return url, Delivery(
@@ -183,6 +188,12 @@ class ArchiveImporter:
             is_deleted = isinstance(error, (Blocked, DeletedMeanwhile))
             yield Outcome(names[key], *((DELETED,) if is_deleted else ("", str(error))))
         names.clear()
+
+
+def _check_key(said: object, url: Url) -> None:
+    """Refuse the key of another picture; other tools have keys of their own."""
+    if isinstance(said, str) and KEY_PATTERN.fullmatch(said) and said != url.key:
+        raise ValueError("its key is that of another URL")
 
 
 def _text(told: dict[str, Any], name: str) -> str | None:

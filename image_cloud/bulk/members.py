@@ -11,7 +11,11 @@ from image_cloud.bulk.samples import BLOCK_BYTES, header_in, padded
 
 PIECE_BYTES = 256 * 1024
 MOST_NAME_BYTES = 64 * 1024
-REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
+REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+WITHOUT_DATA = (
+    tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE,
+)  # fmt: skip
+"""Whatever size their headers say, as tar and Python's tarfile read them."""
 
 
 class NotTar(ValueError):
@@ -52,6 +56,8 @@ def members(file: BinaryIO) -> Iterator[Member]:
                 name = content.rstrip(b"\0").decode("utf-8", "replace")
             continue
         length = header.size if size is None else size
+        if header.type in WITHOUT_DATA:
+            length = 0
         pieces = _pieces(file, length)
         if header.type in REGULAR:
             yield Member((name or header.name).removeprefix("./"), length, header.mtime, pieces)

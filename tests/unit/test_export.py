@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import hashlib
 import io
 import json
@@ -10,13 +12,14 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from image_cloud.bulk.archive import PART
+from image_cloud.bulk.archive import PART, Archive, Damaged, readable
+from image_cloud.bulk.sending import Shrunk
 from image_cloud.cli import main
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Record, Tombstone
@@ -223,6 +226,34 @@ def test_a_damaged_picture_is_told_and_left_out(
     assert said["exported"] == len(URLS) - 1
     assert [one["key"] for one in said["not_exported"]] == [key]
     assert key not in {name.partition(".")[0] for name, _ in members(tmp_path / "store.tar")}
+    ini = ["--config", str(home.folder / "image_cloud.ini")]
+    command = [
+        sys.executable,
+        "-c",
+        "from image_cloud.cli import main; raise SystemExit(main())",
+        *ini,
+    ]
+    with open(tmp_path / "pipe.tar", "wb") as pipe:
+        ended = subprocess.run(
+            [*command, "export", "-"], stdout=pipe, stderr=subprocess.PIPE, check=False, text=True,
+            env={**os.environ, "IMAGE_CLOUD_HOME": str(home.folder)},
+        )  # fmt: skip
+    assert (ended.returncode, key in ended.stderr) == (1, True)
+    assert members(tmp_path / "pipe.tar") == members(tmp_path / "store.tar")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), Shrunk("x")])
+def test_a_picture_that_does_not_read_is_told_and_left_out(
+    error: Exception, home: Home, tmp_path: Path
+) -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"x" * 512
+        raise error
+
+    archive = Archive(tmp_path / "store.tar")
+    with archive, pytest.raises(Damaged):
+        archive.add(readable(failing()))
+    assert archive.size == 0
 
 
 def test_deletes_win_over_an_import_and_newer_stores_stay(
@@ -261,6 +292,7 @@ def test_a_tar_of_another_tool_is_judged_like_a_download(
         ("cut.jpg", jpeg[:-40]), ("cut.json", told(URLS[0])),
         ("hash.jpg", jpeg), ("hash.json", told(URLS[0], sha256="0" * 64)),
         ("key.jpg", jpeg), ("key.json", told(URLS[0], key=key_of(URLS[1]))),
+        ("README", b"what this is"), ("LICENSE.txt", b"whose this is"),
         ("broken.jpg", jpeg), ("broken.json", b"{"),
         ("list.jpg", jpeg), ("list.json", b"[1]"),
         ("scheme.jpg", jpeg), ("scheme.json", told("file:///etc/passwd")),
@@ -279,6 +311,53 @@ def test_a_tar_of_another_tool_is_judged_like_a_download(
     assert second
     assert (first.stored_at, first.stored_from, first.width) == (500.0, "import", 160)
     assert second.stored_at <= time.time()
+
+
+def test_a_shard_of_img2dataset_is_taken(other: Home, tmp_path: Path, jpeg: bytes) -> None:
+    about = {
+        "key": "000000007",
+        "caption": "a dress",
+        "status": "success",
+        "exif": "{}",
+        "width": 40,
+    }
+    sha256 = hashlib.sha256(jpeg).hexdigest().upper()
+    path = write(
+        tmp_path / "00000.tar",
+        ("000000007.jpg", jpeg), ("000000007.txt", b"a dress"),
+        ("000000007.json", told(URLS[0], sha256=sha256, **about)),
+    )  # fmt: skip
+    assert other.run("import", path) == 0
+    assert other.content(URLS[0]) == jpeg
+
+
+def test_links_and_folders_have_no_bytes(other: Home, tmp_path: Path, jpeg: bytes) -> None:
+    path = write(tmp_path / "links.tar", ("a.json", told(URLS[0])), ("a.jpg", jpeg))
+    links = b""
+    for kind in (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
+        member = tarfile.TarInfo("b.jpg")
+        member.type, member.size, member.linkname = kind, 99_999, "/etc/passwd"
+        links += member.tobuf()
+    path.write_bytes(links + path.read_bytes())
+    assert other.run("import", path) == 0
+    assert other.content(URLS[0]) == jpeg
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (gzip.compress(bytes(10_240)), 2, "is compressed: unpack it"),
+        (b"a.jpg" + b"\0" * 600, 1, "not a tar"),
+    ],
+)
+def test_what_is_neither_tar_nor_list_is_told(
+    other: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    content: bytes, status: int, said: str,
+) -> None:  # fmt: skip
+    (tmp_path / "store.tar").write_bytes(content)
+    assert other.run("import", tmp_path / "store.tar") == status
+    out, error = capsys.readouterr()
+    assert said in out + error
 
 
 @pytest.mark.parametrize(

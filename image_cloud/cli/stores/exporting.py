@@ -102,16 +102,29 @@ class _Run:
         with tqdm(total=self._total(), unit=" pictures", desc="export", disable=None) as bar:
             for key in keys_behind(store, self._target.last):
                 try:
-                    if pieces := pieces_of(store, key):
-                        with with_own_rights():  # another tar may be begun
-                            self._target.add(pieces)
-                        self._count += 1
+                    self._count += self._add(key)
                 except Damaged as error:
                     self.damaged.append({"key": key, "reason": str(error)})
                     tqdm.write(f"{key}: not exported: {error}", file=sys.stderr)
                 bar.update()
             with with_own_rights():
                 self._target.finish()
+
+    def _add(self, key: str, *, again: bool = True) -> bool:
+        """Export a picture; say whether it is still here.  One that is replaced meanwhile looks damaged once.
+
+        Raises Damaged.
+        """
+        try:
+            pieces = pieces_of(self._node.store, key)
+            if pieces:
+                with with_own_rights():  # another tar may be begun
+                    self._target.add(pieces)
+            return pieces is not None
+        except Damaged:
+            if not again:
+                raise
+            return self._add(key, again=False)
 
     def _total(self) -> int | None:
         """Return about how many there are, None where nobody knows."""

@@ -11,29 +11,36 @@ from tqdm import tqdm
 
 from image_cloud.bulk.archive_import import ArchiveImporter
 from image_cloud.bulk.members import NotTar
-from image_cloud.bulk.samples import BLOCK_BYTES, header_in
-from image_cloud.cli.access import act_as_run_user, with_own_rights
+from image_cloud.bulk.samples import BLOCK_BYTES
+from image_cloud.cli.access import CommandError, act_as_run_user, with_own_rights
 from image_cloud.cli.stores.tally import Tally, commit
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.node import Node
 from image_cloud.picture.formats import FORMATS
 
 STDIN = "-"
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\3\4")
 
 
 def is_tar(name: str) -> bool:
-    """Say whether a file is a tar: standard input is taken for one."""
+    """Say whether a file is no list of lines: standard input is taken for a tar.
+
+    Raises CommandError for a compressed file.
+    """
     if name == STDIN:
         return True
-    with contextlib.suppress(OSError, ValueError), open(name, "rb") as file:
+    begin = b""
+    with contextlib.suppress(OSError), open(name, "rb") as file:
         begin = file.read(BLOCK_BYTES)
-        header_in(begin)  # has a checksum
-        return len(begin) == BLOCK_BYTES
-    return False
+    if begin.startswith(COMPRESSED):
+        raise CommandError(
+            f"{name} is compressed: unpack it into a pipe, as in `zcat FILE | image-cloud import -`"
+        )
+    return b"\0" in begin  # as in each tar's first header, and in no text
 
 
 def import_tars(node: Node, names: Sequence[str], tally: Tally) -> None:
-    """Take the pictures of all tars.  Raises CommandError for a file that is none, or ends in the middle."""
+    """Take the pictures of all tars.  A file that is none, or ends in the middle, is told."""
     act_as_run_user(node.config)
     arrivals = Arrivals(node.store, FORMATS, lambda _: None)
     importer = ArchiveImporter(
