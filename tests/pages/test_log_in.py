@@ -131,7 +131,7 @@ def test_a_program_reads_pages_with_a_token(name: str, stack: Stack) -> None:
         assert get(path, stack.token, "HEAD").status_code == 200
     assert not get("/", stack.token).cookies
     problem(get("/", "wrong-token-of-somebody"), 401, "token_unknown")
-    problem(get("/pages/domains/resume", stack.token, "POST"), 401, "token_missing")
+    problem(get("/pages/domains", stack.token, "POST"), 401, "token_missing")
 
 
 def test_a_token_without_ops_opens_nothing(script: Script, stack: Stack) -> None:
