@@ -107,10 +107,16 @@ def token_of(arguments: argparse.Namespace) -> str:
         return given
     file = Path(arguments.token_file or home() / "token")
     try:
-        return file.read_text().strip()
+        token = file.read_text("ascii").strip()
+        reason = "" if token.isprintable() and token else "there is no token in it"
+    except ValueError:
+        reason = "there is no token in it"
     except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
         ways = "give --token-file FILE, or set IMAGE_CLOUD_TOKEN"
-        raise CommandError(f"no token: {file}: {error.strerror}; {ways}") from error
+        raise CommandError(f"no token: {file}: {reason}; {ways}")
+    return token
 
 
 def address(config: Config) -> str:

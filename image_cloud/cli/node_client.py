@@ -8,7 +8,14 @@ from typing import Any
 
 import requests
 
-from image_cloud.cli.access import CannotReach, Refused, address, read_config, token_of
+from image_cloud.cli.access import (
+    CannotReach,
+    CommandError,
+    Refused,
+    address,
+    read_config,
+    token_of,
+)
 from image_cloud.config import Config
 
 TIMEOUT_S = 60.0
@@ -39,6 +46,10 @@ class NodeClient:
     def of(cls, arguments: argparse.Namespace) -> NodeClient:
         """Return a client of --url, else of this node.  Raises ConfigError, CommandError."""
         base = arguments.url_of_node or os.environ.get("IMAGE_CLOUD_URL") or _own(arguments)
+        if not base.startswith(("http://", "https://")):
+            raise CommandError(
+                f"--url: {base!r} came; expected is an address like http://ic00:5000"
+            )
         return cls(base.rstrip("/"), token_of(arguments))
 
     def of_peer(self, base: str) -> NodeClient:

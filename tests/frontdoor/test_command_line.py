@@ -86,6 +86,13 @@ def test_a_node_that_does_not_answer_and_a_wrong_token(
     assert (refused.returncode, "token_unknown" in refused.stderr) == (REFUSED, True)
     assert run(tmp_path, *elsewhere[:2], "status").returncode == USAGE
     assert run(tmp_path, "status").returncode == USAGE
+    for content in (b"", b"\xff\0"):
+        Path(elsewhere[3]).write_bytes(content)
+        unread = run(tmp_path, *elsewhere, "status")
+        assert (unread.returncode, f"no token: {elsewhere[3]}" in unread.stderr) == (USAGE, True)
+    Path(elsewhere[3]).write_text(stack.token)
+    odd = run(tmp_path, "--url", "ic00:5000", *elsewhere[2:], "status")
+    assert (odd.returncode, "like http://ic00:5000" in odd.stderr) == (USAGE, True)
 
 
 def test_options_behind_the_command_and_in_the_environment(
