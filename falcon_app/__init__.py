@@ -1,5 +1,6 @@
 """The web side: three pools (front, fetch, control) of one Falcon code base."""
 
-from falcon_app.loading import load_falcon
+from image_cloud.loading import load
 
-load_falcon()
+# Falcon's ASGI half, and a type that it names.
+load("falcon", {"asyncio": ("create_task", "get_running_loop"), "http.cookiejar": ("Cookie",)})

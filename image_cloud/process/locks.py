@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import hashlib
 import os
 import struct
 import time
@@ -62,6 +61,8 @@ class LockFile:
 
 def offset_of(name: str) -> int:
     """Return the first of the BYTES_PER_NAME offsets that belong to `name`."""
+    import hashlib  # brings OpenSSL, of which the sampler uses nothing
+
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:6], "big") * BYTES_PER_NAME
 

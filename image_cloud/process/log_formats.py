@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextvars
 import json
 import logging
@@ -99,6 +98,8 @@ def _facts(message: str, read: Callable[[str], object]) -> dict[str, object]:
 
 def _unquoted(text: str) -> str:
     """Return what Python's `repr` quoted; anything else as it is."""
+    import ast  # half a megabyte, and few lines quote
+
     try:
         return str(ast.literal_eval(text))
     except (SyntaxError, ValueError):
