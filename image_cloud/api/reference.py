@@ -61,7 +61,7 @@ def _values(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
     if "maximum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']:g}"
+        return f"{schema['minimum']} to {schema['maximum']}"
     return {"boolean": "true, false, 1, 0", "string": "text"}[schema["type"]]
 
 

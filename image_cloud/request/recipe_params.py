@@ -129,9 +129,13 @@ class RecipeParameters(Parameters):
         if not query.has_any(self._own_names):
             return False
         try:
-            return self.format_when_resize.of(query) == AUTO and self.recipe(query) is not None
+            is_auto = self.format_when_resize.of(query) == AUTO
         except BadParameter:
             return False
+        try:
+            return is_auto and self.recipe(query) is not None
+        except BadParameter:  # of another parameter
+            return True
 
     def _mode(self, query: Query, *, has_both: bool) -> str:
         """Return the mode, as one word or by the two older parameters, which must not contradict it."""

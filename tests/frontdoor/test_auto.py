@@ -125,6 +125,8 @@ def test_errors_say_so_too(stack: Stack, origin: Origin) -> None:
         assert (none.status_code, none.headers["Vary"]) == (401, "Accept")
         put = requests.put(target, headers={"X-Image-Cloud-Token": stack.token}, timeout=DEADLINE_S)
         assert (put.status_code, put.headers["Vary"]) == (405, "Accept")
+    odd = get(stack, "/get_image", url=found, format_when_resize="auto", resize_width="wide")
+    assert (odd.status_code, odd.headers.get("Vary")) == (400, "Accept")
 
 
 def test_a_signed_url_opens_every_format(stack: Stack, origin: Origin) -> None:
