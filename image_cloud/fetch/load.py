@@ -24,6 +24,7 @@ from image_cloud.fetch.unstored import Kept, Unstored
 from image_cloud.metrics.definitions import DOWNLOAD_SECONDS, DOWNLOADED_BYTES, DOWNLOADS, UNSTORED
 from image_cloud.metrics.outcomes import timed
 from image_cloud.origin import Origin
+from image_cloud.picture import structure
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.headers.validators import NONE, Validators
 from image_cloud.picture.record import TICK_S, Original, Record
@@ -254,8 +255,10 @@ class Cache:
             if not came.is_modified or (known and known.sha256 == came.sha256):
                 raise Unchanged(came.validators)
             self._clock.wait(stored_at)
-            is_known, private = came.length_known, came.is_private
-            return Delivery(came.sha256, stored_at, ORIGIN, is_known, private, came.validators)
+            is_in_full = came.length_known and not (known and self._is_whole(known))
+            return Delivery(
+                came.sha256, stored_at, ORIGIN, is_in_full, came.is_private, came.validators
+            )
 
         arrived = self._take(url, deliver, purpose)
         DOWNLOADED_BYTES.add(by=arrived.record.bytes)
@@ -264,6 +267,19 @@ class Cache:
             url.key, url.host, arrived.record.bytes, time.monotonic() - started, arrived.data is None,
         )  # fmt: skip
         return arrived
+
+    def _is_whole(self, known: Record) -> bool:
+        """Say whether the picture that is here ends as its format does.
+
+        Then one that does not is no new version: shops send files that are still being written.
+        """
+        original = self._store.originals.find(known.key)
+        with contextlib.suppress(OSError):  # deleted, or unreadable
+            if original:
+                file, _ = self._store.originals.open(original)
+                with file:
+                    return structure.is_whole(file, known.format)
+        return False
 
     def _take(self, url: Url, deliver: Deliver, purpose: Purpose) -> Arrived:
         """Store what `deliver` writes; what the disk does not take is kept in memory for others."""

@@ -96,6 +96,7 @@ def test_validators_that_lie(stack: Stack, origin: Origin) -> None:
         (behave.html, 422, "not_an_image"),
         (behave.close, 502, "origin_reset"),
         (behave.short_body(NEW[:900], len(NEW)), 422, "truncated_image"),
+        (behave.answer(200, body=NEW[:900]), 422, "truncated_image"),  # as if that were all
     ],
 )
 def test_a_failing_origin_does_not_cost_the_picture(
@@ -238,8 +239,11 @@ def test_max_age_asks_before_it_answers(
 
 @pytest.mark.parametrize(
     "fails",
-    [behave.answer_404, behave.answer(410), behave.answer(503), behave.html, behave.close],
-)
+    [
+        behave.answer_404, behave.answer(410), behave.answer(503), behave.html, behave.close,
+        behave.answer(200, body=b"GIF89a"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("more", [{}, {"resize_width": 50}])
 def test_the_old_one_where_the_origin_fails(
     stack: Stack, origin: Origin, fails: Any, more: dict[str, int]
