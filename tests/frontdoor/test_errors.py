@@ -267,6 +267,25 @@ def test_requests_that_are_no_http(stack: Stack) -> None:
             assert status in sock.makefile("rb").readline()
 
 
+@pytest.mark.parametrize("name", ["X-Image-Cloud-Token", "Authorization", "Cookie", "Accept"])
+@pytest.mark.parametrize("path", ["/", "/health", "/get_image?url=http://a/", "/fire_and_forget"])
+def test_control_characters_in_a_header_are_a_problem_document(
+    stack: Stack, name: str, path: str
+) -> None:
+    host, port = stack.url.removeprefix("http://").split(":")
+    head = (
+        f"{'POST' if 'fire' in path else 'GET'} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as sock:
+        sock.sendall(f"{head}{name}: Bearer a\x01\r\nConnection: close\r\n\r\n".encode())
+        header, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")
+    status = int(header.split()[1])
+    assert status in (200, 400, 401)
+    if status >= 400:
+        assert b"Cache-Control: no-store" in header
+        assert json.loads(body)["request_id"].encode() in header
+
+
 def test_no_secret_in_any_log(stack: Stack, origin: Origin) -> None:
     url = origin.serve("/secret.jpg", jpeg())
     stack.cli("token", "add", "signer", "read")
