@@ -96,17 +96,16 @@ class HistoryFile:
         return self._do(lambda db: _state(db, name))
 
     def write(self, samples: Mapping[Key, Change], state: Mapping[str, str]) -> None:
-        """Write all of this or nothing; a full file loses its oldest samples.
+        """Write all of this or nothing; a full file loses its oldest samples of the steps that are most.
 
         Raises StorageUnavailable.
         """
-        try:
-            self._do(lambda db: _write(db, samples, state))
-        except StorageUnavailable as error:
-            if not _is_full(error.__cause__):
-                raise
-            self._do(_drop_oldest)
-            self._do(lambda db: _write(db, samples, state))
+        while True:
+            try:
+                return self._do(lambda db: _write(db, samples, state))
+            except StorageUnavailable as error:
+                if not _is_full(error.__cause__) or not self._do(_drop_oldest):
+                    raise
 
     def prune(self, now: float) -> None:
         """Remove the samples that are too many: those furthest from `now`.
@@ -254,11 +253,20 @@ def _prune(db: sqlite3.Connection, kept: Mapping[int, int], now: float) -> None:
             )
 
 
-def _drop_oldest(db: sqlite3.Connection) -> None:
-    db.execute(
-        "DELETE FROM samples WHERE rowid IN (SELECT rowid FROM samples ORDER BY time"
-        " LIMIT (SELECT 1 + count(*) / 20 FROM samples))"
-    )
+def _drop_oldest(db: sqlite3.Connection) -> int:
+    """Drop the oldest of the steps of which there are most: the few long ones reach back furthest.
+
+    Return how many these are.
+    """
+    dropped = 0
+    query = "SELECT step, count(*) FROM samples GROUP BY step ORDER BY count(*) DESC LIMIT 1"
+    for step, count in db.execute(query).fetchall():
+        dropped += db.execute(
+            "DELETE FROM samples WHERE rowid IN"
+            " (SELECT rowid FROM samples WHERE step = ? ORDER BY time LIMIT ?)",
+            (step, 1 + count // 20),
+        ).rowcount
+    return dropped
 
 
 def _inode(path: Path) -> int:

@@ -178,6 +178,7 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
         "/iproxy.php",
         "/nowhere",
         "/metrics",
+        "/",
     ):
         problem(requests.get(stack.url + path), 401, "token_missing")
         problem(
@@ -185,12 +186,6 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
             401,
             "token_unknown",
         )
-    # A page opens with a session alone.
-    problem(
-        requests.get(stack.url + "/", headers={"X-Image-Cloud-Token": stack.token}),
-        401,
-        "token_missing",
-    )
     assert requests.get(stack.url + "/health").status_code == 200
     ready = requests.get(stack.url + "/ready")
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
@@ -282,7 +277,7 @@ def test_control_characters_in_a_header_are_a_problem_document(
     status = int(header.split()[1])
     assert status in (200, 400, 401)
     if status >= 400:
-        assert b"Cache-Control: no-store" in header
+        assert b"cache-control: no-store" in header.lower()
         assert json.loads(body)["request_id"].encode() in header
 
 
