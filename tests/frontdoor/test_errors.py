@@ -187,7 +187,10 @@ def test_without_a_token_nothing_but_health(stack: Stack) -> None:
             "token_unknown",
         )
     assert requests.get(stack.url + "/health").status_code == 200
-    ready = requests.get(stack.url + "/ready")
+    ready = eventually(
+        lambda: (it := requests.get(stack.url + "/ready")).json()["status"] == "ok" and it,
+        "it is well",
+    )
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
     assert get(stack, "/ready").json()["database"] == "ok"
 
