@@ -23,6 +23,7 @@ T = TypeVar("T")
 MAX_BYTES = 42_000_000  # of the file; its log and the log's index take up to 3 MB more
 PAGE_BYTES, WAL_PAGES, WAL_BYTES = 4096, 256, 2_000_000
 BUSY_S = 2.0
+CACHE_KB = 256  # of 2 MB: a write touches few pages
 FILE_MODE = 0o600
 VERSION = 1
 SCHEMA = f"""
@@ -185,6 +186,7 @@ def _prepare(db: sqlite3.Connection, max_pages: int) -> None:
         raise _Broken(f"version {version}, or damaged")
     db.executescript(
         f"PRAGMA synchronous = NORMAL; PRAGMA max_page_count = {max_pages};"
+        f"PRAGMA cache_size = -{CACHE_KB};"
         f"PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA journal_size_limit = {WAL_BYTES};"
     )
 

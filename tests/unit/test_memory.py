@@ -100,11 +100,11 @@ def modules_of(name: str) -> set[str]:
 @pytest.mark.parametrize("listener", LISTENERS)
 def test_listeners_bring_no_http_client(listener: str) -> None:
     assert not {
+        "hashlib",
         "http.client",
         "ssl",
         "xmlrpc",
         "email",
-        "hashlib",
         "inspect",
         *NOT_AT_REST,
     } & modules_of(listener)
@@ -112,7 +112,7 @@ def test_listeners_bring_no_http_client(listener: str) -> None:
 
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_daemons_bring_no_imaging_library_and_no_client_for_peers(daemon: str) -> None:
-    """A node without peers imports none."""
+    """A node without peers imports none, and a daemon none of the parts of a node that it does not make."""
     of_others = {
         "urllib3",
         "falcon",
@@ -131,6 +131,7 @@ def test_the_sampler_is_small() -> None:
     large = {
         "psycopg2",
         "requests",
+        "hashlib",
         "http.client",
         "ssl",
         "email",
