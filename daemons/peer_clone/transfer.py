@@ -66,8 +66,8 @@ class Transfer(Closing):
         self._group = Group(store)
         self._came: dict[str, Request] = {}  # what is not committed yet
         self._absent: list[str] = []
-        self._committer = ThreadPoolExecutor(1, "commit")
-        self._committing: Future[None] | None = None
+        self._stages = [ThreadPoolExecutor(1, name) for name in ("place", "record")]
+        self._placing = self._recording = _done()
 
     @property
     def wanted_bytes(self) -> int:
@@ -122,22 +122,25 @@ class Transfer(Closing):
     def commit(self) -> None:
         """Name and record what has come.  Raises StorageUnavailable, DatabaseUnavailable."""
         self._begin_commit()
-        self._await_commit()
+        self._placing.result()
+        self._recording.result()
 
     def _begin_commit(self) -> None:
-        """Commit a group while the next one comes: the disk and the network need not wait for each other."""
-        self._await_commit()
+        """Have a group named while the next one comes, and recorded while that is named.
+
+        Network, disk and database need not wait for each other.  Only files without a name are open.
+        """
+        self._placing.result()
         group, self._group = self._group, Group(self._store)
-        self._committing = self._committer.submit(self._commit, group)
+        self._placing = self._stages[0].submit(self._place, group)
 
-    def _await_commit(self) -> None:
-        committing, self._committing = self._committing, None
-        if committing:
-            committing.result()
-
-    def _commit(self, group: Group) -> None:
+    def _place(self, group: Group) -> None:
         with group:
             here, failed = group.place()
+        self._recording.result()
+        self._recording = self._stages[1].submit(self._settle_group, here, failed)
+
+    def _settle_group(self, here: Sequence[Record], failed: Mapping[str, ImageCloudError]) -> None:
         with storing():
             self._settle(here, failed)
         self.pictures += len(here)
@@ -159,7 +162,8 @@ class Transfer(Closing):
 
     def close(self) -> None:
         """Make due again what did not come.  Raises DatabaseUnavailable."""
-        self._committer.shutdown()
+        for stage in self._stages:
+            stage.shutdown()
         self._group.close()
         unheard = [*self.waiting, *self._came]
         with self._database.transaction() as cursor:
@@ -192,6 +196,12 @@ class Transfer(Closing):
             compare(wanted, received, received.sha256, self._source)
             record = dataclasses.replace(wanted, bytes=told.bytes, stored_from=self._source)
             self._group.add(received.hand_over(), record, is_private=sample.is_private)
+
+
+def _done() -> Future[None]:
+    future = Future[None]()
+    future.set_result(None)
+    return future
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ JSON, PRIVATE, ABSENT = "json", "private", "absent"
 def header(name: str, size: int, modified_s: float) -> bytes:
     """Return the header of a tar's member."""
     block, modified_s = bytearray(_BLANK), int(modified_s)
-    if len(name) > _MOST_NAME or not 0 <= max(size, modified_s) <= _MOST_OCTAL:
+    if len(name) > _MOST_NAME or min(size, modified_s) < 0 or max(size, modified_s) > _MOST_OCTAL:
         return _header(name, size, modified_s)
     block[: len(name)] = name.encode("ascii")
     block[_SIZE] = b"%011o\0" % size
@@ -36,7 +36,7 @@ def _header(name: str, size: int, modified_s: int) -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
-# tarfile takes ten times as long for a header, which is more than the bytes of a small picture cost.
+# tarfile takes five times as long for a header: with two for each picture as long as its bytes take.
 _SIZE, _MODIFIED, _CHECKSUM = slice(124, 136), slice(136, 148), slice(148, 156)
 _KIND, _PREFIX = slice(156, 157), slice(345, 346)
 _MOST_NAME, _MOST_OCTAL = 100, 0o77777777777

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from daemons.peer_clone.claims import Later
 from daemons.peer_clone.cloner import Cloner
 from daemons.peer_clone.streamer import Streamer
 from daemons.peer_clone.streams import LEAST, Streams
+from image_cloud.bulk.group import MOST_FILES, Group
 from image_cloud.bulk.sending import stream
 from image_cloud.cluster.peers import Sent
 from image_cloud.cluster.placement import Placement
@@ -384,12 +386,16 @@ def test_large_pictures_come_in_several_streams(
 
 
 class Outages(Database):
-    """Goes away when it is told to."""
+    """Goes away when it is told to, and while it `fails`."""
 
     is_away = False
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.fails: Callable[[], bool] = lambda: False
+
     def transaction(self) -> Any:
-        if self.is_away:
+        if self.is_away or self.fails():
             raise DatabaseUnavailable
         return super().transaction()
 
@@ -408,6 +414,39 @@ def test_leases_are_given_back_after_an_outage(
     while waiting(database):
         cloning.cloner.step()
     assert {one.key for one in PICTURES if store.originals.find(one.key)} == KEYS
+
+
+def test_groups_that_were_named_but_not_recorded_in_an_outage_do_not_come_again(
+    store: Store, source: Store, settings: Settings, peers: Peers
+) -> None:
+    pictures = [picture(number) for number in range(3 * MOST_FILES)]
+    keep_all(source, pictures)
+    database = Outages(settings)
+    queue(database, pictures)
+    cloning = Cloning(store, database, peers)
+    database.fails = lambda: bool(os.listdir(store.root / "unrecorded"))
+    with pytest.raises(DatabaseUnavailable):
+        cloning.streamer.step()
+    named = {one.key for one in pictures if store.originals.find(one.key)}
+    database.fails = lambda: False
+    cloning.streamer.step()
+    assert named
+    assert not named & set(peers.asked[1])
+    with database.transaction() as cursor:
+        rows = catalog.after(cursor, "", 1000)
+    assert {one.key for one in rows} == {one.key for one in pictures}
+    assert waiting(database) == {}
+    assert list(store.records.unrecorded()) == []
+
+
+def keep_all(store: Store, pictures: Sequence[Record]) -> None:
+    """Put the pictures into `store` with one flush."""
+    with Group(store) as group:
+        for one in pictures:
+            file = store.originals.new_file()
+            file.write(CONTENT)
+            group.add(file, one, is_private=False)
+        group.place()
 
 
 def test_claims_find_their_rows_by_indexes(database: Database) -> None:
