@@ -21,6 +21,7 @@ from image_cloud.node import Node
 from image_cloud.request.params import thumbnail_recipe
 from image_cloud.request.writable import format_problems
 
+STORING_S = 10.0  # for originals that are on their way when the pool ends
 FOR_PAGES = "HTTP_X_IMAGE_CLOUD_PAGES"  # in the WSGI environment
 
 
@@ -81,6 +82,8 @@ def start() -> None:
     pool = os.environ["IMAGE_CLOUD_POOL"]
     if pool == "fetch":
         node().recorder.start()
+        if way := node().on_the_way:
+            way.remove_lost()
         _warm(node())
     elif pool == "control":
         node().listener.start()
@@ -96,6 +99,8 @@ def _warm(ready: Node) -> None:
 def end() -> None:
     """Finish what the pool's threads have begun, when its worker ends in order."""
     if os.environ["IMAGE_CLOUD_POOL"] == "fetch":
+        if way := node().on_the_way:
+            way.finish(STORING_S)
         node().recorder.stop()
         node().unstored.clear()
 

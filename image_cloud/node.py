@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from image_cloud.similar.search import Similar
     from image_cloud.storage.failures import Failures
     from image_cloud.storage.guard.guarded import Guard
+    from image_cloud.storage.local.arriving import OnTheWay
     from image_cloud.storage.local.lease import Lease
     from image_cloud.storage.recorder import Recorder
     from image_cloud.storage.store import Store
@@ -102,8 +103,12 @@ class Node:
         """Whether the variants may be believed; None where no other node changes their originals."""
         from image_cloud.storage.local.lease import Lease
 
-        is_apart = self.config.cluster.shared_storage and self.local != self.storage
-        return Lease(self.local) if is_apart else None
+        return Lease(self.local) if self._is_far else None
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether originals are elsewhere, and variants on a disk of the node's own."""
+        return self.config.cluster.shared_storage and self.local != self.storage
 
     @property
     def variants_check(self) -> Callable[[], None] | None:
@@ -220,6 +225,13 @@ class Node:
         )
 
     @cached_property
+    def on_the_way(self) -> OnTheWay | None:
+        """The pictures that are answered before they are stored; None where storing them is quick."""
+        from image_cloud.storage.local.arriving import OnTheWay
+
+        return OnTheWay(self.local, self.store.variants) if self._is_far else None
+
+    @cached_property
     def unstored(self) -> Unstored:
         """The pictures that a full storage left in memory."""
         from image_cloud.fetch.unstored import Unstored, folder_of
@@ -232,14 +244,15 @@ class Node:
 
         path = (root or self.storage) / "incoming" / f".{name}"
         stand_in = self.run / "pools" / f"{name}.lock"
-        return LockFile(path, stand_in, self.storage_guard.run)
+        return LockFile(path, stand_in, self.storage_guard.run, self.storage_guard.start)
 
     def _arrivals(self) -> Arrivals:
         from image_cloud.fetch.arrival import Arrivals
         from image_cloud.storage.incoming import MemoryBudget
 
         budget = MemoryBudget(self.config.storage.unstored_max_bytes)
-        return Arrivals(self.store, self.config.resize.formats, self.recorder.add, budget)
+        formats = self.config.resize.formats
+        return Arrivals(self.store, formats, self.recorder.add, budget, self.on_the_way)
 
     def _patience_s(self) -> float:
         """Return how long one download may keep those waiting who want the same picture."""

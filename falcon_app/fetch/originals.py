@@ -7,7 +7,7 @@ import falcon
 from falcon_app.exchange import query_of, respond
 from image_cloud.fetch.fallback import Fetching
 from image_cloud.fetch.placeholder import Placeholder
-from image_cloud.request.internal import FallbackRequest, FetchRequest
+from image_cloud.request.internal import HERE, FallbackRequest, FetchRequest
 
 
 class Fetch:
@@ -20,7 +20,7 @@ class Fetch:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Fetch the original unless it is here, then send it or a variant that is made of it."""
-        asked = FetchRequest.read(query_of(req))
+        asked = FetchRequest.read(query_of(req), is_here=req.path == HERE)
         respond(resp, self._fetcher.fetch(asked))
 
     on_head = on_get

@@ -8,13 +8,15 @@ from typing import Protocol
 
 from image_cloud.picture.record import Original
 from image_cloud.picture.variant import Recipe
+from image_cloud.storage.local.arriving import Arriving
 from image_cloud.storage.store import Store
 
 Made = Mapping[str, bytes | None]
 """The variants that were made, by name: None where it is kept, else its bytes."""
 Rest = Callable[[], Made]
 """Makes what is left, and returns all that was made."""
-Start = Callable[[Callable[[], None]], bool]
+Job = Callable[[], None]
+Start = Callable[[Job], bool]
 """Starts a job in another thread, and says whether it did."""
 
 
@@ -43,11 +45,17 @@ class Variant:
 
 
 class Asking:
-    """One who asks for a variant, and perhaps waits for it; `is_new` is as in Variant."""
+    """One who asks for a variant of an original that is here, or `arriving`, and perhaps waits for it.
 
-    def __init__(self, store: Store, original: Original, recipe: Recipe) -> None:
+    `is_new` is as in Variant.
+    """
+
+    def __init__(
+        self, store: Store, original: Original, recipe: Recipe, arriving: Arriving | None
+    ) -> None:
         self.original = original
         self.recipe = recipe
+        self.arriving = arriving
         self.is_new = False
         self._store = store
 

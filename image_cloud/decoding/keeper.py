@@ -11,6 +11,7 @@ from image_cloud.errors import Busy, ImageCloudError, StorageUnavailable
 from image_cloud.picture.record import Original
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.files import Version
+from image_cloud.storage.local.arriving import Arriving
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -32,14 +33,21 @@ class Keeper:
             self._failures.remember(original.key, error, RESIZE)
             raise
 
-    def check(self, original: Original) -> None:
+    def check(self, original: Original, arriving: Arriving | None = None) -> None:
         """Remove what was made of another version, where that is in doubt.  Raises Busy as `opened` does."""
-        with _meanwhile_deleted():
-            self._store.check_variants(original)
+        if arriving is None:
+            with _meanwhile_deleted():
+                self._store.check_variants(original)
 
     @contextlib.contextmanager
-    def opened(self, original: Original) -> Iterator[tuple[BinaryIO, Version]]:
+    def opened(
+        self, original: Original, arriving: Arriving | None = None
+    ) -> Iterator[tuple[BinaryIO, Version]]:
         """Open its file, and remove what was made of another version.  Raises Busy where it is gone."""
+        if arriving:
+            with arriving.open() as file:
+                yield file, arriving.version
+            return
         with _meanwhile_deleted():
             file, version = self._store.originals.open(original)
         with file:
@@ -48,23 +56,29 @@ class Keeper:
             yield file, version
 
     def kept(
-        self, original: Original, files: dict[str, bytes], version: Version
+        self,
+        original: Original,
+        files: dict[str, bytes],
+        version: Version,
+        arriving: Arriving | None = None,
     ) -> Mapping[str, bytes | None]:
         """Store the files as far as that works, unless the original they are of has changed.
 
         Return them by name, None in place of what is stored.
         """
         kept = self._keep(original, files)
-        if kept and not self._is_still(original, version):
+        if kept and not self._is_still(original, version, arriving):
             for name in kept:  # deleted or replaced meanwhile
                 self._store.variants.remove_one(original.stem, name)
             kept = []
         return {name: None if name in kept else content for name, content in files.items()}
 
-    def _is_still(self, original: Original, version: Version) -> bool:
-        """Say whether this version of an original is known to be there."""
+    def _is_still(self, original: Original, version: Version, arriving: Arriving | None) -> bool:
+        """Say whether this version of an original is known to be there, or is on its way."""
+        if arriving and not arriving.has_ended:
+            return True
         try:
-            return self._store.originals.version(original) == version
+            return version.is_of(self._store.originals.version(original))
         except StorageUnavailable:
             return False
 

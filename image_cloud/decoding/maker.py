@@ -30,6 +30,7 @@ from image_cloud.process.log_formats import current_id
 from image_cloud.request.params import companions
 from image_cloud.storage.failures import RESIZE, Failures
 from image_cloud.storage.files import Version
+from image_cloud.storage.local.arriving import Arriving
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,15 @@ class Maker:
         recipe: Recipe,
         kind: int = VISITOR,
         start: Start | None = None,
+        arriving: Arriving | None = None,
     ) -> Variant:
         """Make and keep a variant unless it is there, or comes already as a companion of another one.
 
         `start` has its own companions kept behind the return, in another thread; without, they come before.
-        Raises what `make` raises.
+        The original may still be `arriving`.  Raises what `make` raises.
         """
-        asking = Asking(self._store, original, recipe)
-        self._keeper.check(original)
+        asking = Asking(self._store, original, recipe, arriving)
+        self._keeper.check(original, arriving)
         while not (name := asking.there()):
             self._failures.check(original.key, RESIZE)
             made = self._turns.run_ahead(
@@ -110,7 +112,9 @@ class Maker:
         started = time.monotonic()
         with contextlib.ExitStack() as opened:
             with timed(RESIZES, RESIZE_SECONDS), self._keeper.remembered(original):
-                source, version = opened.enter_context(self._keeper.opened(original))
+                source, version = opened.enter_context(
+                    self._keeper.opened(original, asking.arriving)
+                )
                 there = self._store.variants.names(original.stem)
                 plan = self._plan(recipe, there)
                 answer = self._from_disk(original, source, plan, LADDER in there, kind)
@@ -119,7 +123,7 @@ class Maker:
             waits = ahead and answer.has_more()
             if not waits:
                 files |= answer.rest()
-            made = self._keeper.kept(original, files, version)
+            made = self._keeper.kept(original, files, version, asking.arriving)
             log.info(
                 "event=resized key=%s variants=%s bytes=%d seconds=%.3f",
                 original.key, ",".join(files), len(answer.first), time.monotonic() - started,
@@ -127,7 +131,7 @@ class Maker:
             behind = opened.pop_all() if waits else None
         if behind is None:
             return made, None
-        return made, lambda: self._make_along(original, made, answer, version, behind)
+        return made, lambda: self._make_along(asking, made, answer, version, behind)
 
     def _plan(self, recipe: Recipe, there: set[str]) -> Plan:
         """Return what to make, given the names that are there."""
@@ -137,7 +141,7 @@ class Maker:
 
     def _make_along(
         self,
-        original: Original,
+        asking: Asking,
         made: Made,
         answer: Answer,
         version: Version,
@@ -145,8 +149,8 @@ class Maker:
     ) -> Made:
         """Keep the rest of an answer; return all that was made."""
         with opened:
-            current_id.set(answer.plan.request_id)
-            return {**made, **self._keeper.kept(original, answer.rest(), version)}
+            original, arriving = asking.original, asking.arriving
+            return {**made, **self._keeper.kept(original, answer.rest(), version, arriving)}
 
     def _from_disk(
         self, original: Original, source: BinaryIO, plan: Plan, has_ladder: bool, kind: int

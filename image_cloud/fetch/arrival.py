@@ -21,6 +21,7 @@ from image_cloud.picture.record import Original, Record
 from image_cloud.picture.url import Url
 from image_cloud.storage.guard.trouble import unavailable
 from image_cloud.storage.incoming import Incoming, MemoryBudget
+from image_cloud.storage.local.arriving import Arriving, OnTheWay
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -80,19 +81,24 @@ Describe = Callable[[Incoming, Delivery], Record]
 
 @dataclasses.dataclass(frozen=True)
 class Arrived:
-    """A picture that came.  `data` is None where it is on disk, else its bytes: the storage is full."""
+    """A picture that came.  `data` is None where it is on disk, else its bytes: the storage is full.
+
+    One that is still `arriving` is yet to be stored (Arrivals.store).
+    """
 
     record: Record
     original: Original
     delivery: Delivery
     data: bytes | None = None
+    arriving: Arriving | None = None
 
 
 class Arrivals:
     """The way into the store for pictures that nobody has judged yet.
 
     Those of the `accepted` formats are taken.  `tell` hears of each record that is on disk, but whose
-    row is still to be committed.  `budget` is for what a full storage leaves in memory.
+    row is still to be committed.  `budget` is for what a full storage leaves in memory.  Where the
+    storage is far away, pictures may be `on_the_way`.
     """
 
     def __init__(
@@ -101,17 +107,21 @@ class Arrivals:
         accepted: Collection[str],
         tell: Callable[[Record], object],
         budget: MemoryBudget = NO_MEMORY,
+        on_the_way: OnTheWay | None = None,
     ) -> None:
+        self._on_the_way = on_the_way
         self._store = store
         self._accepted = accepted
         self._tell = tell
         self._budget = budget
 
-    def take(self, url: Url, deliver: Deliver, *, must_last: bool) -> Arrived:
+    def take(
+        self, url: Url, deliver: Deliver, *, must_last: bool, may_arrive: bool = False
+    ) -> Arrived:
         """Keep the picture of `url` that `deliver` writes.
 
         With `must_last` it is on disk, to survive a crash of the machine, or StorageUnavailable is
-        raised; without, a full storage leaves it in memory.
+        raised; without, a full storage leaves it in memory.  What `may_arrive` is perhaps still on its way.
         Raises NotAnImage, UnsupportedFormat, TruncatedImage, Blocked and DeletedMeanwhile, and
         what `deliver` raises.
         """
@@ -120,9 +130,26 @@ class Arrivals:
             return self.describe(url, incoming, delivery)
 
         budget = NO_MEMORY if must_last else self._budget
-        arrived = _receive(self._store, budget, deliver, describe, must_last=must_last)
+        way = self._on_the_way if may_arrive else None
+        return self._told(
+            _receive(self._store, budget, deliver, describe, way, must_last=must_last)
+        )
+
+    def store(self, arrived: Arrived, arriving: Arriving) -> Arrived:
+        """Store a picture that is `arriving`; return what `take` returns of one that is not.
+
+        Raises Blocked and DeletedMeanwhile.
+        """
+        with arriving:
+            record, delivery = arrived.record, arrived.delivery
+            stored = _placed(self._store, arriving.incoming, record, delivery, must_last=False)
+            arriving.is_stored = stored.data is None
+        return self._told(stored)
+
+    def _told(self, arrived: Arrived) -> Arrived:
+        """Tell of a record that is on disk; return the picture with the size that it says."""
         record = arrived.record
-        if arrived.data is None:
+        if arrived.data is None and arrived.arriving is None:
             self._tell(record)
         if not record.width or not record.height:
             return arrived
@@ -169,24 +196,46 @@ def take_copy(store: Store, wanted: Record, deliver: Deliver) -> Record:
 
 
 def _receive(
-    store: Store, budget: MemoryBudget, deliver: Deliver, describe: Describe, *, must_last: bool
+    store: Store,
+    budget: MemoryBudget,
+    deliver: Deliver,
+    describe: Describe,
+    way: OnTheWay | None = None,
+    *,
+    must_last: bool,
 ) -> Arrived:
-    with Incoming(store, budget) as incoming:
+    with contextlib.ExitStack() as received:
+        incoming = received.enter_context(Incoming(store, budget))
         delivery = deliver(Sink(incoming.write, lambda: _is_whole(incoming)))
         incoming.start_sync()
         record = describe(incoming, delivery)
-        try:
-            original = _place(store, incoming, record, delivery, must_last)
-            return Arrived(record, original, delivery)
-        except StorageUnavailable:
-            if must_last:
-                raise
-        with contextlib.suppress(
-            StorageUnavailable
-        ):  # the catalogue was asked (storage/guard/outage.py)
-            store.tombstones.check(record.key, record.stored_at)
-        original = record.original(is_private=delivery.is_private)
-        return Arrived(record, original, delivery, incoming.data())
+        if way and record.width:  # of others the origin may be asked for another format
+            original = record.original(is_private=delivery.is_private)
+            if arriving := way.begin(incoming, original, record):
+                received.pop_all()
+                return Arrived(record, original, delivery, arriving=arriving)
+        return _placed(store, incoming, record, delivery, must_last=must_last)
+
+
+def _placed(
+    store: Store, incoming: Incoming, record: Record, delivery: Delivery, *, must_last: bool
+) -> Arrived:
+    """Give the picture its place, or leave it in memory.
+
+    Raises StorageUnavailable where it `must_last`, Blocked and DeletedMeanwhile.
+    """
+    try:
+        original = _place(store, incoming, record, delivery, must_last)
+        return Arrived(record, original, delivery)
+    except StorageUnavailable:
+        if must_last:
+            raise
+    with contextlib.suppress(
+        StorageUnavailable
+    ):  # the catalogue was asked (storage/guard/outage.py)
+        store.tombstones.check(record.key, record.stored_at)
+    original = record.original(is_private=delivery.is_private)
+    return Arrived(record, original, delivery, incoming.data())
 
 
 def _is_whole(incoming: Incoming) -> bool:

@@ -53,7 +53,7 @@ class Finder:
         recipe, are_believed = wanted.recipe, self._store.variants.are_believed()
         if recipe and are_believed and (name := self._store.variants.find(wanted.key, recipe)):
             return _send(SendFile(variant_path(wanted.key, name), HIT), wanted)
-        original = self._store.originals.find(wanted.key)
+        original = self._original(wanted)
         if original is None:
             return self._fetch(wanted)
         if recipe:
@@ -63,6 +63,11 @@ class Finder:
         record = self._store.records.find(wanted.key) if wanted.only_local else None
         return _send(SendFile(original.relative, HIT, record, original.is_private), wanted)
 
+    def _original(self, wanted: ImageRequest) -> Original | None:
+        """Return the original as far as a glance tells: the fetch pool looks again."""
+        originals = self._store.originals
+        return originals.find(wanted.key) if wanted.only_local else originals.glance(wanted.key)
+
     def _fetch_anyway(self, wanted: ImageRequest) -> FetchRequest:
         """Leave it to the fetch pool whether this picture is new: here nobody asks the database."""
         if not wanted.use_peers:
@@ -70,7 +75,8 @@ class Finder:
         return FetchRequest.of(wanted)
 
     def _fetch(self, wanted: ImageRequest) -> FetchRequest:
-        self._store.tombstones.check_blocked(wanted.key)
+        if wanted.only_local or not self._store.originals.is_far:
+            self._store.tombstones.check_blocked(wanted.key)
         if wanted.only_local:
             raise NotLocal()
         return self._fetch_anyway(wanted)

@@ -8,6 +8,7 @@ Work may have a rest that is done behind its result: the key stays taken until t
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import copy
 import logging
 import threading
@@ -51,11 +52,13 @@ class Flights(Generic[T]):
         self._flights: dict[str, _Flight[T]] = {}
 
     def run(self, key: str, work: Callable[[], T], patience_s: float | None = None) -> T:
-        """Return what `work` returns, from this call or from the one under way for `key`.
+        """Return what `work` returns, from this call or from the one under way for `key`, its rest included.
 
         `patience_s` is for this call alone; with 0 it raises Busy where another process works.
         """
-        return self.run_ahead(key, lambda: (work(), None), patience_s=patience_s)
+        return self.run_ahead(
+            key, lambda: (work(), None), is_enough=lambda _: False, patience_s=patience_s
+        )
 
     def run_ahead(
         self,
@@ -69,8 +72,9 @@ class Flights(Generic[T]):
     ) -> T:
         """Return the first result of `work`; `start` then does its rest, whose result is for others.
 
-        What cannot be started is done before the answer.  Who comes meanwhile gets the first result if it
-        `is_enough`, else that of the rest.  While another process works, `look` may find what is wanted.
+        What cannot be started is done before, and its result returned.  Who comes meanwhile gets the first
+        result if it `is_enough`, else that of the rest.  While another process works, `look` may find what
+        is wanted.
         """
         patience_s = self._patience_s if patience_s is None else patience_s
         with self._mutex:
@@ -108,6 +112,7 @@ class Flights(Generic[T]):
                 job = _behind(flight, rest, landing.pop_all())
                 if not start(job):
                     job()
+                    return _result(flight)
             return result
 
     def _land(self, key: str, flight: _Flight[T]) -> None:
@@ -123,11 +128,16 @@ class Flights(Generic[T]):
             return cast(T, flight.first)
         if not flight.landed.wait(max(deadline - time.monotonic(), 0.0)):
             raise Busy("waited too long for the same picture", retry_after_s=RETRY_AFTER_S)
-        if isinstance(flight.error, ImageCloudError):
-            raise copy.copy(flight.error)
-        if flight.error is not None:
-            raise ImageCloudError() from flight.error
-        return cast(T, flight.result)
+        return _result(flight)
+
+
+def _result(flight: _Flight[T]) -> T:
+    """Return what came of a flight that has landed, or raise it."""
+    if isinstance(flight.error, ImageCloudError):
+        raise copy.copy(flight.error)
+    if flight.error is not None:
+        raise ImageCloudError() from flight.error
+    return cast(T, flight.result)
 
 
 def _finds(look: Callable[[], T | None], found: list[T]) -> bool:
@@ -141,12 +151,15 @@ def _finds(look: Callable[[], T | None], found: list[T]) -> bool:
 def _behind(
     flight: _Flight[T], rest: Callable[[], T], landing: contextlib.ExitStack
 ) -> Callable[[], None]:
-    """Return what does the rest of a flight and lands it: a rest that fails costs only itself."""
+    """Return what does the rest of a flight and lands it: a rest that fails costs only who waits for it."""
+    context = contextvars.copy_context()  # what it logs carries the request's id
 
     def job() -> None:
         with landing:
             try:
-                flight.result = rest()
+                flight.result = context.run(rest)
+            except ImageCloudError as error:
+                flight.error = error
             except Exception:
                 log.exception("event=rest_failed")
 

@@ -6,10 +6,12 @@ import contextlib
 import dataclasses
 import logging
 import time
+from collections.abc import Callable
 
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.peers import Peers
 from image_cloud.config.fields import Peer
+from image_cloud.decoding.asking import Start
 from image_cloud.errors import (
     Blocked,
     DeletedMeanwhile,
@@ -33,6 +35,7 @@ from image_cloud.politeness.gate import Gate
 from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.guard.outage import Outage
+from image_cloud.storage.local.arriving import Arriving
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -40,11 +43,20 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """An original: on disk, or (storage full) only its bytes in `data`; `source` is for X-Cache."""
+    """An original: on disk, or (storage full) only its bytes in `data`; `source` is for X-Cache.
+
+    One that has `arrived` is still on its way to the storage.
+    """
 
     original: Original
     source: str
     data: bytes | None = None
+    arrived: Arrived | None = None
+
+    @property
+    def arriving(self) -> Arriving | None:
+        """Return what opens one that is on its way."""
+        return self.arrived.arriving if self.arrived else None
 
 
 class Unchanged(Exception):
@@ -84,21 +96,39 @@ class Cache:
         self._unstored = unstored
         self._outage = outage
 
-    def load(self, url: Url, purpose: Purpose = VISITOR, *, use_peers: bool = False) -> Found:
+    def load(
+        self,
+        url: Url,
+        purpose: Purpose = VISITOR,
+        *,
+        use_peers: bool = False,
+        start: Start | None = None,
+        is_missed: bool = False,
+    ) -> Found:
         """Return the original of `url`, downloaded if need be; `use_peers` asks the peers first.
 
-        Concurrent calls for one URL, in any process, share one download and its failure.
+        Concurrent calls for one URL, in any process, share one download and its failure.  `start` has it
+        stored behind the return, in another thread, where the storage is far away; of one that another
+        process has just missed, that saves a look.
         Raises the error of the origin, the picture or the node (image_cloud.errors).
         """
-        original = self._find(url.key)
+        is_missed = is_missed and self._store.originals.is_far
+        original = None if is_missed else self._find(url.key)
         if original:
             return Found(original, HIT)
         # Where not every node keeps every picture, a miss asks the peers anyway.
         use_peers = use_peers or self._peers.placement.is_limited
         patience_s = None if purpose.waits_for_others else 0.0
         with self._gate.place(url) if purpose.is_urgent else contextlib.nullcontext():
-            return self._flights.run(
-                url.key, lambda: self._load_alone(url, purpose, use_peers), patience_s
+            if start is None:
+                return self._flights.run(
+                    url.key, lambda: self._load_alone(url, purpose, use_peers), patience_s
+                )
+            return self._flights.run_ahead(
+                url.key,
+                lambda: self._load_ahead(url, purpose, use_peers),
+                start=start,
+                patience_s=patience_s,
             )
 
     def local(self, url: Url) -> Found:
@@ -137,15 +167,30 @@ class Cache:
         found = self._from_peers(url, RESTORE, stored_at)
         return found or self._download(url, RESTORE, stored_at)
 
-    def _load_alone(self, url: Url, purpose: Purpose, use_peers: bool) -> Found:
-        original = self._find(url.key)
+    def _load_ahead(
+        self, url: Url, purpose: Purpose, use_peers: bool
+    ) -> tuple[Found, Callable[[], Found] | None]:
+        """Return the original, and what stores one that is still on its way."""
+        found = self._load_alone(url, purpose, use_peers, ahead=True)
+        arrived, arriving = found.arrived, found.arriving
+        if arrived is None or arriving is None:
+            return found, None
+        return found, lambda: self._store_arrived(url, arrived, arriving)
+
+    def _store_arrived(self, url: Url, arrived: Arrived, arriving: Arriving) -> Found:
+        stored = self._passed_through(url, self._arrivals.store(arrived, arriving))
+        return Found(stored.original, MISS, stored.data)
+
+    def _load_alone(
+        self, url: Url, purpose: Purpose, use_peers: bool, *, ahead: bool = False
+    ) -> Found:
+        original, earliest = self._look(url.key)
         if original:
             return Found(original, HIT)
-        earliest = self._earliest(url.key)
         found = self._from_memory(url, purpose)
         if use_peers and not found:
             found = self._from_peers(url, purpose, self._store_time(earliest))
-        return found or self._from_origin(url, purpose, earliest)
+        return found or self._from_origin(url, purpose, earliest, ahead)
 
     def _find(self, key: str) -> Original | None:
         """Return the original of `key`; None as well where the storage is away, and has none.
@@ -158,12 +203,13 @@ class Cache:
             self._outage.require_new(key, error)
             return None
 
-    def _earliest(self, key: str) -> float:
+    def _look(self, key: str) -> tuple[Original | None, float]:
+        """Return the original or when it may be stored at the earliest; raises what `_find` raises."""
         try:
-            return self._store.tombstones.earliest(key)
+            return self._store.look(key)
         except StorageUnavailable as error:
             self._outage.require_new(key, error)
-            return 0.0
+            return None, 0.0
 
     def _from_memory(self, url: Url, purpose: Purpose) -> Found | None:
         """Take what came a moment ago and was not stored; the disk may take it now."""
@@ -185,7 +231,7 @@ class Cache:
             UNSTORED.add()
         return Found(arrived.original, MISS, arrived.data)
 
-    def _from_origin(self, url: Url, purpose: Purpose, earliest: float) -> Found:
+    def _from_origin(self, url: Url, purpose: Purpose, earliest: float, ahead: bool) -> Found:
         """Ask the origin, unless it failed a moment ago; remember how it goes.
 
         What the settings forbid is told anew each time: it costs nothing, and they may change.
@@ -193,7 +239,7 @@ class Cache:
         self._origin.check(url)
         self._failures.check(url.key)
         try:
-            found = self._download(url, purpose, self._store_time(earliest))
+            found = self._download(url, purpose, self._store_time(earliest), ahead=ahead)
         except ImageCloudError as error:
             self._failures.remember(url.key, error)
             raise
@@ -204,17 +250,19 @@ class Cache:
         """Return the time that a store begun now gets."""
         return round(max(self._clock.now(), earliest), 6)
 
-    def _download(self, url: Url, purpose: Purpose, stored_at: float) -> Found:
+    def _download(
+        self, url: Url, purpose: Purpose, stored_at: float, *, ahead: bool = False
+    ) -> Found:
         """Fetch from the origin; one that sends AVIF or HEIC without a picture is asked for older formats.
 
         Such servers believe Accept more than they can keep.
         """
-        arrived = self._receive(url, purpose, stored_at)
+        arrived = self._receive(url, purpose, stored_at, ahead=ahead)
         if arrived.record.width is None and FORMATS[arrived.record.format].is_heif:
             again, later = dataclasses.replace(purpose, slot=None), round(stored_at + TICK_S, 6)
             with contextlib.suppress(ImageCloudError):
                 arrived = self._receive(url, again, later, as_older=True)
-        return Found(arrived.original, MISS, arrived.data)
+        return Found(arrived.original, MISS, arrived.data, arrived if arrived.arriving else None)
 
     def _receive(
         self,
@@ -224,11 +272,12 @@ class Cache:
         *,
         as_older: bool = False,
         known: Record | None = None,
+        ahead: bool = False,
     ) -> Arrived:
         started = time.monotonic()
         try:
             with timed(DOWNLOADS, DOWNLOAD_SECONDS):
-                return self._receive_counted(url, purpose, stored_at, as_older, known)
+                return self._receive_counted(url, purpose, stored_at, as_older, known, ahead)
         except ImageCloudError as error:
             log.info(
                 "event=download_failed key=%s host=%s code=%s upstream_status=%s seconds=%.3f",
@@ -237,7 +286,13 @@ class Cache:
             raise
 
     def _receive_counted(
-        self, url: Url, purpose: Purpose, stored_at: float, as_older: bool, known: Record | None
+        self,
+        url: Url,
+        purpose: Purpose,
+        stored_at: float,
+        as_older: bool,
+        known: Record | None,
+        ahead: bool,
     ) -> Arrived:
         started = time.monotonic()
         validators = known.validators if known else NONE
@@ -260,11 +315,11 @@ class Cache:
                 came.sha256, stored_at, ORIGIN, is_in_full, came.is_private, came.validators
             )
 
-        arrived = self._take(url, deliver, purpose)
+        arrived = self._take(url, deliver, purpose, ahead=ahead)
         DOWNLOADED_BYTES.add(by=arrived.record.bytes)
         log.info(
             "event=downloaded key=%s host=%s bytes=%d seconds=%.3f stored=%s",
-            url.key, url.host, arrived.record.bytes, time.monotonic() - started, arrived.data is None,
+            url.key, url.host, arrived.record.bytes, time.monotonic() - started, _is_stored(arrived),
         )  # fmt: skip
         return arrived
 
@@ -281,9 +336,16 @@ class Cache:
                     return structure.is_whole(file, known.format)
         return False
 
-    def _take(self, url: Url, deliver: Deliver, purpose: Purpose) -> Arrived:
-        """Store what `deliver` writes; what the disk does not take is kept in memory for others."""
-        arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+    def _take(
+        self, url: Url, deliver: Deliver, purpose: Purpose, *, ahead: bool = False
+    ) -> Arrived:
+        """Store what `deliver` writes, or have it arrive where that may be done `ahead`."""
+        must_last = purpose.must_last
+        arrived = self._arrivals.take(url, deliver, must_last=must_last, may_arrive=ahead)
+        return self._passed_through(url, arrived)
+
+    def _passed_through(self, url: Url, arrived: Arrived) -> Arrived:
+        """Keep in memory for others what the storage does not take."""
         if arrived.data is not None:
             UNSTORED.add()
             self._unstored.keep(url.key, Kept(arrived.delivery, arrived.data))
@@ -314,3 +376,7 @@ class Cache:
             peer.name, url.key, arrived.record.bytes, time.monotonic() - started,
         )  # fmt: skip
         return Found(arrived.original, PEER, arrived.data)
+
+
+def _is_stored(arrived: Arrived) -> bool | str:
+    return "soon" if arrived.arriving else arrived.data is None

@@ -42,21 +42,23 @@ class LockFile:
 
     While its file system takes no writes, or is not mounted, `stand_in` is locked: nodes that share a
     storage have one each.  `run` does what touches the file; it raises Unavailable where that cannot be done.
+    `let_go` closes it, which nobody need wait for.
     """
 
     path: Path
     stand_in: Path
     run: Run = _at_once
+    let_go: Run = _at_once
 
-    def open(self) -> tuple[int, Run]:
-        """Return a descriptor to lock, and what does so.  Raises OSError."""
+    def open(self) -> tuple[int, Run, Run]:
+        """Return a descriptor to lock, what does so, and what closes it.  Raises OSError."""
         with contextlib.suppress(Unavailable):
             try:
-                return self.run(lambda: _open(self.path)), self.run
+                return self.run(lambda: _open(self.path)), self.run, self.let_go
             except OSError as error:
                 if error.errno not in _NOT_WRITABLE:
                     raise
-        return _open(self.stand_in), _at_once
+        return _open(self.stand_in), _at_once, _at_once
 
 
 def offset_of(name: str) -> int:
@@ -75,9 +77,9 @@ class Locks(Closing):
 
     def __init__(self, lock_file: str | Path | LockFile) -> None:
         if isinstance(lock_file, LockFile):
-            self._descriptor, self._run = lock_file.open()
+            self._descriptor, self._run, self._let_go = lock_file.open()
         else:
-            self._descriptor, self._run = _open(lock_file), _at_once
+            self._descriptor, self._run, self._let_go = _open(lock_file), _at_once, _at_once
 
     def take(self, offset: int, *, shared: bool = False) -> bool:
         """Lock the byte at `offset` unless somebody else holds it; return whether it is ours."""
@@ -121,7 +123,7 @@ class Locks(Closing):
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(Unavailable):  # it is closed once its file system answers
-                self._run(lambda: os.close(descriptor))
+                self._let_go(lambda: os.close(descriptor))
 
     def _call(self, command: int, kind: int, offset: int, count: int) -> bytes:
         request = _FLOCK.pack(kind, os.SEEK_SET, offset, count, 0)

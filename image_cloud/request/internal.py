@@ -11,6 +11,7 @@ from image_cloud.request.parameter import PictureUrl
 from image_cloud.request.params import ImageRequest, max_age
 from image_cloud.request.query import Query
 
+HERE = "/_variant"
 FLAGS = ("no_image", "peers", "local")
 
 
@@ -54,15 +55,16 @@ class FetchRequest:
     @property
     def address(self) -> str:
         """Return where nginx takes it."""
-        return "/_variant" if self.is_here else "/_fetch"
+        return HERE if self.is_here else "/_fetch"
 
     @classmethod
-    def read(cls, query: Query) -> FetchRequest:
+    def read(cls, query: Query, *, is_here: bool = False) -> FetchRequest:
         """Read what `arguments` writes.  Raises BadParameter, UrlForbidden."""
         recipe = _recipe(query) if query.text("variant") else None
         no_image, use_peers, only_local = (query.boolean(name) for name in FLAGS)
         age, fallback = max_age().of(query), query.boolean("fallback")
-        return cls(PictureUrl().of(query), recipe, no_image, use_peers, only_local, age, fallback)
+        url = PictureUrl().of(query)
+        return cls(url, recipe, no_image, use_peers, only_local, age, fallback, is_here)
 
     def arguments(self) -> dict[str, str]:
         """Return the parameters that `read` makes the same request of."""

@@ -17,11 +17,17 @@ from image_cloud.storage.guard.trouble import is_trouble
 
 
 class Version(NamedTuple):
-    """What changes when a file is replaced, or stored once more."""
+    """What changes when a file is replaced, or stored once more; no `inode` of one that is yet to come."""
 
-    inode: int
+    inode: int | None
     bytes: int
     modified_ns: int
+
+    def is_of(self, found: Version | None) -> bool:
+        """Say whether a file has this version.  Network file systems keep microseconds."""
+        if found is None or self.inode not in (None, found.inode) or self.bytes != found.bytes:
+            return False
+        return self.modified_ns // 1000 == found.modified_ns // 1000
 
 
 PIECE_BYTES = 1 << 20

@@ -13,12 +13,12 @@ from image_cloud.storage.files import make_dir
 PRIVATE_DIR, PRIVATE_FILE = 0o750, 0o640
 LOCAL = (
     "variants", "variants/.incoming", "failures", "checked", "incoming", "cluster", "domains",
-    "fallback",
+    "fallback", "arriving",
 )  # fmt: skip
 """Those of `[storage] variants_path`: what a hit looks at, and what is of one node alone."""
 FOLDERS = (
     "originals", "unrecorded", "records", "tombstones", "quarantine", "incoming", "cluster",
-    "domains", "variants", "variants/.incoming", "failures", "checked", "fallback",
+    "domains", "variants", "variants/.incoming", "failures", "checked", "fallback", "arriving",
 )  # fmt: skip
 
 _GET_FLAGS, _SET_FLAGS, _TOP_OF_HIERARCHIES = 0x80086601, 0x40086602, 0x20000  # linux/fs.h

@@ -77,6 +77,10 @@ class Incoming:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
         self._first = b""
         if self.file:
             self.file.close()
@@ -104,6 +108,10 @@ class Incoming:
         if len(self._first) == self.size:
             return io.BytesIO(self._first)
         return open(f"/proc/self/fd/{self._descriptor}", "rb")
+
+    def reopened(self) -> int:
+        """Return a descriptor of all bytes to read, which outlives this; it is the caller's to close."""
+        return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
 
     def start_sync(self) -> None:
         """Have the kernel begin to write the bytes to disk: all have come."""

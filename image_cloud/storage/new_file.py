@@ -21,6 +21,9 @@ _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _WAIT_BEFORE, _BEGIN, _WAIT_AFTER = 1, 2, 4  # SYNC_FILE_RANGE_... of linux/fs.h
 _NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR)
+MOST_NAMED_ONLY = 100
+_named_only: set[str] = set()
+"""Folders that had no files without names: far away, another try is a trip."""
 
 
 class NewFile(Closing):
@@ -33,13 +36,11 @@ class NewFile(Closing):
         self._folder = folder
         self._temporary = ""
         flags = os.O_RDWR | os.O_CLOEXEC
-        try:
-            self.descriptor = os.open(folder, flags | os.O_TMPFILE, mode)
-        except OSError as error:
-            if error.errno not in _NAMES_ONLY:
-                raise
+        descriptor = None if folder in _named_only else _nameless(folder, flags, mode)
+        if descriptor is None:
             self._temporary = self._another_name()
-            self.descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
+            descriptor = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, mode)
+        self.descriptor = descriptor
 
     @classmethod
     def copy_of(cls, file: NewFile, folder: str, mode: int) -> NewFile:
@@ -105,6 +106,18 @@ class NewFile(Closing):
 
     def _another_name(self) -> str:
         return f"{self._folder}/.{secrets.token_hex(16)}"
+
+
+def _nameless(folder: str, flags: int, mode: int) -> int | None:
+    """Return a new file without a name; None where its file system has no such files.  Raises OSError."""
+    try:
+        return os.open(folder, flags | os.O_TMPFILE, mode)
+    except OSError as error:
+        if error.errno not in _NAMES_ONLY:
+            raise
+    if len(_named_only) < MOST_NAMED_ONLY:
+        _named_only.add(folder)
+    return None
 
 
 def sync_together(first: NewFile, *others: NewFile) -> None:

@@ -31,6 +31,7 @@ from image_cloud.storage.files import (
     version_of,
 )
 from image_cloud.storage.folders import PRIVATE_DIR, PRIVATE_FILE
+from image_cloud.storage.guard.calls import together
 from image_cloud.storage.guard.pulse import require_mounted
 from image_cloud.storage.new_file import NewFile
 from image_cloud.storage.records import Records
@@ -56,6 +57,11 @@ class Originals:
     is here, as each look costs a trip.
     """
 
+    @property
+    def is_far(self) -> bool:
+        """Whether each look costs a trip."""
+        return self._records is not None
+
     def __init__(
         self, root: Path, local: Path | None = None, records: Records | None = None
     ) -> None:
@@ -79,9 +85,35 @@ class Originals:
                     return Original(key, extension, is_private)
         return None
 
+    def find_new(self, key: str) -> Original | None:
+        """Do the same for one that is hardly here: far away, all looks at the same time."""
+        if self._records is None:
+            return self.find(key)
+        usual = f"{self._root}/originals/{fan_out(key)}/{key}.{USUAL_EXTENSION}"
+        records = self._records
+        is_here, record, _ = together(
+            lambda: has_bytes(usual),
+            lambda: records.find(key),
+            lambda: require_mounted(self._root),
+        )
+        return Original(key, USUAL_EXTENSION) if is_here else self._of(record)
+
+    def glance(self, key: str) -> Original | None:
+        """Do the same in one or two trips: None may also mean that one has to look again, by `find`."""
+        if self._records is None:
+            return self.find(key)
+        if has_bytes(f"{self._root}/originals/{fan_out(key)}/{key}.{USUAL_EXTENSION}"):
+            return Original(key, USUAL_EXTENSION)
+        return self._of(self._records.find_settled(key))
+
     def _find_recorded(self, key: str, records: Records) -> Original | None:
         if (record := records.find(key)) is None:
             require_mounted(self._root)
+        return self._of(record)
+
+    def _of(self, record: Record | None) -> Original | None:
+        """Return the original that a record tells of, if it is here."""
+        if record is None:
             return None
         for is_private in (False, True):
             original = record.original(is_private=is_private)

@@ -29,7 +29,11 @@ class Records:
 
     def find(self, key: str) -> Record | None:
         """Return what is known of the original of `key`, be its row committed or not."""
-        return notes.read(self._note(key), Record) or notes.read(self._settled(key), Record)
+        return notes.read(self._note(key), Record) or self.find_settled(key)
+
+    def find_settled(self, key: str) -> Record | None:
+        """Return what is known of it if its row is committed."""
+        return notes.read(self._settled(key), Record)
 
     def is_unrecorded(self, key: str) -> bool:
         """Say whether the database may not know the original of `key` yet."""

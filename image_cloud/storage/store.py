@@ -12,6 +12,7 @@ from image_cloud.picture.headers.validators import Validators
 from image_cloud.picture.record import Original, Record, Tombstone
 from image_cloud.process.locks import locked
 from image_cloud.storage.files import version_of
+from image_cloud.storage.guard.calls import together
 from image_cloud.storage.guard.guarded import Guard, guarded
 from image_cloud.storage.local.checks import Checks, Seen
 from image_cloud.storage.local.lease import Lease
@@ -20,7 +21,7 @@ from image_cloud.storage.new_file import NewFile, sync_together
 from image_cloud.storage.originals import Originals
 from image_cloud.storage.records import Records
 from image_cloud.storage.space import NONE, Room, Space
-from image_cloud.storage.tombstones import Tombstones
+from image_cloud.storage.tombstones import Tombstones, earliest_after
 
 PLACING_PATIENCE_S = 10.0
 
@@ -98,10 +99,23 @@ class Store:
                 return before
             return self._place(file, note, record, before, lasts=False, is_private=is_private)
 
+    def look(self, key: str) -> tuple[Original | None, float]:
+        """Return the original of `key`; where there is none, when it may be stored at the earliest.
+
+        Raises Blocked.
+        """
+        if not self.originals.is_far:
+            original = self.originals.find(key)
+            return original, 0.0 if original else self.tombstones.earliest(key)
+        original, tombstone = together(
+            lambda: self.originals.find_new(key), lambda: self.tombstones.find(key)
+        )
+        return original, 0.0 if original else earliest_after(tombstone)
+
     def _before(self, record: Record) -> tuple[Original | None, bool]:
         """Return the original that is here, and whether it stays.  Raises Blocked and DeletedMeanwhile."""
         self.tombstones.check(record.key, record.stored_at)
-        before = self.originals.find(record.key)
+        before = self.originals.find_new(record.key)
         known = self.records.find(record.key) if before else None
         return before, known is not None and known.version >= record.version
 

@@ -45,16 +45,8 @@ class Tombstones:
             raise Blocked()
 
     def earliest(self, key: str) -> float:
-        """Return when a store of `key` may be, at the earliest: a later second than its delete.
-
-        Last-Modified and If-Modified-Since count in seconds.  Raises Blocked.
-        """
-        tombstone = self.find(key)
-        if tombstone is None:
-            return 0.0
-        if tombstone.blocked:
-            raise Blocked()
-        return math.floor(tombstone.deleted_at) + 1.0
+        """Return when a store of `key` may be, at the earliest.  Raises Blocked."""
+        return earliest_after(self.find(key))
 
     def check(self, key: str, stored_at: float) -> None:
         """Raise Blocked or DeletedMeanwhile where a picture of `stored_at` may not come back."""
@@ -110,3 +102,15 @@ class Tombstones:
 
     def _note(self, key: str) -> str:
         return f"{self._root}/unrecorded/{key}.deleted.json"
+
+
+def earliest_after(tombstone: Tombstone | None) -> float:
+    """Return when a store may be, at the earliest: a later second than its delete.
+
+    Last-Modified and If-Modified-Since count in seconds.  Raises Blocked.
+    """
+    if tombstone is None:
+        return 0.0
+    if tombstone.blocked:
+        raise Blocked()
+    return math.floor(tombstone.deleted_at) + 1.0

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from image_cloud.picture.key import fan_out, key_of
+from image_cloud.picture.record import Tombstone
+from image_cloud.process.locks import locked
+from image_cloud.storage.local.lease import Lease
+from image_cloud.storage.tombstones import Tombstones
 from tests.cluster.nodes import SETTINGS, eventually
 from tests.frontdoor.client import get, jpeg
 from tests.origin import Origin
@@ -155,6 +164,99 @@ def test_deletes_hold_at_both_while_the_database_is_away(pair: Pair, origin: Ori
         eventually(lambda: thumbnail(pair.second, url).status_code == 410, "deleted there")
     finally:
         pair.first.supervisorctl("start", OWN_DATABASE)
+
+
+@contextlib.contextmanager
+def on_its_way(pair: Pair, origin: Origin, path: str, seed: int) -> Iterator[str]:
+    """Give a picture whose thumbnail the first node has answered, but cannot store before the end."""
+    url, other = (origin.serve(name, jpeg(640, 480, seed=seed)) for name in (path, f"/0{path}"))
+    lock_file = pair.first.home / "storage/cluster/.placing"
+    assert get(pair.first, "/get_image", url=other).status_code == 200
+    assert lock_file.exists(), "it belongs to the node"
+    eventually(Lease(pair.first.home / "variants").holds, "variants are believed")
+    with locked(lock_file, key_of(url), 10.0):
+        answer = thumbnail(pair.first, url)
+        assert (answer.status_code, answer.headers.get("X-Cache")) == (200, "RESIZED"), answer.text
+        assert (originals(pair, url), marks(pair)) == ([], [key_of(url)])
+        yield url
+
+
+def originals(pair: Pair, url: str) -> list[Path]:
+    return list((pair.first.home / "storage/originals").rglob(f"{key_of(url)}.*"))
+
+
+def marks(pair: Pair) -> list[str]:
+    """Return what the first node has on its way."""
+    return os.listdir(pair.first.home / "variants/arriving")
+
+
+def test_a_thumbnail_is_answered_before_its_original_is_stored(pair: Pair, origin: Origin) -> None:
+    with on_its_way(pair, origin, "/soon.jpg", 12) as url:
+        assert variants(pair.first, url) != []
+        assert is_sent_by_nginx(pair.first, url)
+        other = get(pair.first, "/get_image", url=url, resize_width=90)
+        assert (other.status_code, other.headers["X-Cache"]) == (200, "RESIZED")
+    eventually(lambda: originals(pair, url) and not marks(pair), "stored")
+    eventually(functools.partial(is_recorded, pair, url), "recorded")
+    assert variants(pair.first, url) != []
+    assert origin.count("/soon.jpg") == 1
+
+
+def test_both_nodes_wait_for_an_original_on_its_way(pair: Pair, origin: Origin) -> None:
+    wanted = (
+        (pair.first, "/get_image"),
+        (pair.second, "/get_image"),
+        (pair.second, "/get_thumbnail"),
+    )
+    with ThreadPoolExecutor() as threads:
+        with on_its_way(pair, origin, "/waited.jpg", 13) as url:
+            asked = [threads.submit(get, stack, path, url=url) for stack, path in wanted]
+            with pytest.raises(TimeoutError):
+                asked[1].result(0.5)
+        assert [one.result(30).status_code for one in asked] == [200] * 3
+    assert origin.count("/waited.jpg") == 1
+
+
+def test_a_delete_reaches_an_original_on_its_way(pair: Pair, origin: Origin) -> None:
+    with ThreadPoolExecutor() as threads:
+        with on_its_way(pair, origin, "/unwanted.jpg", 14) as url:
+            delete = threads.submit(
+                get, pair.second, "/delete_image", "DELETE", url=url, block="true"
+            )
+        assert delete.result(30).status_code == 200, delete.result().text
+    for stack in (pair.first, pair.second):
+        eventually(functools.partial(is_gone, stack, url), "deleted")
+    eventually(lambda: (variants(pair.first, url), marks(pair)) == ([], []), "nothing is left")
+    assert originals(pair, url) == []
+
+
+def test_a_tombstone_that_came_before_an_original_wins(pair: Pair, origin: Origin) -> None:
+    with on_its_way(pair, origin, "/too_late.jpg", 15) as url:
+        tombstone = Tombstone(key_of(url), url, time.time() + 1, blocked=True)
+        Tombstones(pair.first.home / "storage").write(tombstone)
+    eventually(lambda: (variants(pair.first, url), marks(pair)) == ([], []), "nothing is left")
+    assert (thumbnail(pair.first, url).status_code, originals(pair, url)) == (410, [])
+
+
+def test_variants_go_with_a_process_that_had_their_original(pair: Pair, origin: Origin) -> None:
+    with on_its_way(pair, origin, "/lost.jpg", 16) as url:
+        for process in children(pair.first.pid("image-cloud-fetch")):
+            os.kill(process, signal.SIGKILL)
+        eventually(lambda: (variants(pair.first, url), marks(pair)) == ([], []), "nothing is left")
+        assert originals(pair, url) == []
+    assert thumbnail(pair.second, url).status_code == 200
+    assert origin.count("/lost.jpg") == 2
+    eventually(lambda: originals(pair, url), "the second node has stored it")
+
+
+def is_gone(stack: Stack, url: str) -> bool:
+    return thumbnail(stack, url).status_code == 410
+
+
+def children(process: int) -> list[int]:
+    return [
+        int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
 
 
 def is_recorded(pair: Pair, url: str) -> bool:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
+from image_cloud.picture.key import key_of
 from tests.cluster import fuse
 from tests.cluster.fuse import Served
 from tests.cluster.nodes import SETTINGS, eventually
 from tests.frontdoor.client import get, jpeg, problem
-from tests.origin import Origin
+from tests.origin import Gate, Origin
 from tests.stack.running import Stack
 
 ANSWERED_S = 45.0  # on a busy machine; nginx itself would wait longer
@@ -152,6 +155,29 @@ def test_stored_ones_wait_new_ones_pass_through_and_thumbnails_are_answered(
     eventually(lambda: node.ready() == "ok", "/ready says so", ANSWERED_S)
     assert get(stack, "/get_image", url=new).headers["X-Cache"] == "MISS"
     assert get(stack, "/get_image", url=new).headers["X-Cache"] == "HIT"
+
+
+def test_a_storage_that_falls_silent_while_a_picture_is_on_its_way(
+    node: Node, origin: Origin
+) -> None:
+    """The picture has come, and nothing of it stays that is not stored."""
+    gate = Gate(lambda call: call.reply(jpeg(320, 240, seed=99)))
+    url, stack = origin.behave("/silent.jpg", gate), node.stack
+    near = stack.home / "variants"
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(get, stack, "/get_thumbnail", url=url)
+        gate.await_arrival(ANSWERED_S)
+        with silent(node.storage):
+            gate.open()
+            answer = asked.result(ANSWERED_S)
+            assert (answer.status_code, answer.headers["X-Cache"]) == (200, "RESIZED")
+            eventually(lambda: not os.listdir(near / "arriving"), "given up", ANSWERED_S)
+            assert not list((near / "variants").rglob(f"{key_of(url)}/*.jpg"))
+    eventually(
+        lambda: get(stack, "/get_thumbnail", url=url).headers.get("X-Cache") == "HIT",
+        "stored",
+        ANSWERED_S,
+    )
 
 
 def test_a_read_only_storage_sends_what_it_has(node: Node, origin: Origin) -> None:

@@ -41,6 +41,7 @@ from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.guard.outage import Outage
 from image_cloud.storage.incoming import MemoryBudget
+from image_cloud.storage.local.arriving import OnTheWay
 from image_cloud.storage.store import Store
 from tests.unit.test_arrival import FULL, JPEG
 
@@ -142,6 +143,7 @@ class Node:
         peer_has: bool = False,
         peer_stored_at: float | None = None,
         before: Callable[[], object] = lambda: None,
+        on_the_way: OnTheWay | None = None,
     ) -> None:
         self.store, self.gate, self.origin = store, Gate(), Origin(says, before)
         self.told: list[Record] = []
@@ -154,7 +156,7 @@ class Node:
         self.flights = PatientFlights(self.lock_file)
         self.cache = Cache(
             store, self.failures, origin, gate, self.flights,
-            Arrivals(store, FORMATS, self.told.append, MemoryBudget(10**6)), peers,
+            Arrivals(store, FORMATS, self.told.append, MemoryBudget(10**6), on_the_way), peers,
             ClusterClock(store.root / "cluster" / "clock.json", lambda: NOW),
             Unstored(store.root / "memory", 10**6, 60.0), Outage(no_database),
         )  # fmt: skip

@@ -53,7 +53,7 @@ class Cache:
         self._is_local = is_local
         self.asked: list[tuple[str, bool]] = []
 
-    def load(self, url: Url, *, use_peers: bool) -> Found:
+    def load(self, url: Url, *, use_peers: bool, **_: Any) -> Found:
         self.asked.append((url.text, use_peers))
         return Found(ORIGINAL, "MISS", self._data)
 
@@ -70,7 +70,7 @@ class Maker:
         self._error = error
         self._unkept = unkept
 
-    def have(self, original: Original, recipe: Recipe, start: Any) -> Variant:
+    def have(self, original: Original, recipe: Recipe, start: Any, arriving: Any) -> Variant:
         assert (original, current_id.get()) == (ORIGINAL, IDENTITY)
         if self._error:
             raise self._error

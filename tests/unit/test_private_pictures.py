@@ -138,7 +138,7 @@ def test_what_is_found(store: Store, made: Made) -> None:
 class Cache:
     """Has the bytes of a private picture on no disk."""
 
-    def load(self, url: Url, *, use_peers: bool) -> Found:
+    def load(self, url: Url, *, use_peers: bool, **_: Any) -> Found:
         return Found(PRIVATE, "MISS", b"original")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
 import types
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from image_cloud.errors import StorageUnavailable
+from image_cloud.storage.guard.calls import Call
 from image_cloud.storage.guard.pulse import Pulse
 from image_cloud.storage.guard.trouble import is_trouble, silent, unavailable
 
@@ -39,6 +38,16 @@ class Guard:
                 raise unavailable(error) from error
             raise
 
+    def start(self, function: Callable[[], object]) -> None:
+        """Call `function`, and do not wait for a storage that may not answer.
+
+        Raises StorageUnavailable where it has trouble at once.
+        """
+        if self._pulse is None:
+            self.run(function)
+        else:
+            Call(function)
+
     def ask(self, default: T, function: Callable[..., T], *arguments: Any) -> T:
         """Return what `function` returns, `default` where the storage cannot tell."""
         try:
@@ -59,37 +68,12 @@ class Guard:
     ) -> T:
         """Run it in a thread of its own, which is left alone if the storage falls silent."""
         pulse.check()
-        call = _Call(lambda: function(*arguments, **named))
+        call = Call(lambda: function(*arguments, **named))
         for _ in range(int(LONGEST_S / LOOK_EVERY_S)):
             if call.ended.wait(LOOK_EVERY_S):
                 return cast(T, call.result())
             pulse.check()
         raise silent()
-
-
-class _Call:
-    """A call under way; `ended` once there is a result or an error."""
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.ended = threading.Event()
-        self._result: object = None
-        self._error: BaseException | None = None
-        context = contextvars.copy_context()  # what it logs carries the request's id
-        work = threading.Thread(target=context.run, args=(self._run, function), daemon=True)
-        work.start()
-
-    def result(self) -> object:
-        """Return what it returned, or raise what it raised."""
-        if self._error:
-            raise self._error
-        return self._result
-
-    def _run(self, function: Callable[[], object]) -> None:
-        try:
-            self._result = function()
-        except BaseException as error:
-            self._error = error
-        self.ended.set()
 
 
 def guarded(thing: T, guard: Guard, parts: Mapping[str, object] | None = None) -> T:
