@@ -131,6 +131,9 @@ def test_prefetch_draws_no_bar_without_a_terminal(
     told = json.loads(asked.stdout)
     assert told["batches"][0]["rejected"][0]["code"] == "url_forbidden"
     assert (told["failed"], told["failures"]) == (0, [])
+    listed.write_text("http://shop.example/\033[31mred\n")
+    asked = run(tmp_path, *elsewhere, "prefetch", str(listed))
+    assert asked.stderr.startswith("rejected: http://shop.example/?[31mred: bad_parameter: ")
 
 
 def test_a_reader_that_goes_away_is_no_error(elsewhere: list[str]) -> None:

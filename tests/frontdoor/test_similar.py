@@ -171,6 +171,7 @@ def test_facts_of_one_picture(stack: Stack, shop: dict[str, str]) -> None:
     assert told == get(stack, "/image_info", url=shop["one"]).json()
     text = run(stack, "facts", shop["one"])
     assert (text.returncode, told["dhash"] in text.stdout) == (0, True)
+    assert text.stdout.splitlines()[:2] == [shop["one"], f"key {told['key']}"]
     assert run(stack, "facts").returncode == 2
     assert run(stack, "facts", shop["one"], "--all").returncode == 2
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from image_cloud.cli.access import CommandError
 from image_cloud.cli.batches.client import AWAY_S, BatchClient
 from image_cloud.cli.node_client import NodeClient, add_options
+from image_cloud.pages.people import printable
 from image_cloud.prefetch.body import MAX_BYTES, MAX_URLS, MOST_AGE_S
 
 POLL_S = 0.5
@@ -127,7 +128,11 @@ def _tell(answer: dict[str, Any]) -> None:
         flush=True,
     )
     for one in answer["rejected"]:
-        print(f"rejected: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
+        _complain("rejected", one)
+
+
+def _complain(what: str, one: dict[str, str]) -> None:
+    print(printable(f"{what}: {one['url']}: {one['code']}: {one['detail']}"), file=sys.stderr)
 
 
 def _wait(client: BatchClient, batches: list[str], *, as_json: bool) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _wait(client: BatchClient, batches: list[str], *, as_json: bool) -> dict[str
     if as_json:
         return ended | {"failures": list(failures)}
     for one in failures:
-        print(f"failed: {one['url']}: {one['code']}: {one['detail']}", file=sys.stderr)
+        _complain("failed", one)
     print(f"{ended['done']} done, {ended['failed']} failed")
     return ended
 

@@ -78,7 +78,8 @@ def _fill(node: Node, *, as_json: bool) -> int:
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield printable(f"{told['url']}\nkey {told['key']}")
+    yield printable(told["url"])
+    yield f"key {told['key']}"
     kinds = [told["format"], f"{told['width']} x {told['height']}", size(told["bytes"])]
     kinds += [word for word in ("animated", "has_alpha") if told[word]]
     yield ", ".join(kinds)
