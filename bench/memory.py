@@ -37,6 +37,7 @@ SEED, MEGAPIXELS = 7, 50
 KINDS = ("jpg", "jpg", "jpg", "png", "jpg", "jpg", "jpg", "webp")
 """Of the large pictures; every other JPEG is progressive."""
 LOOK_EVERY_S = 0.05
+PRIVATE = ("Private_Dirty:", "Private_Clean:")
 RECIPES = (Recipe(200, 200), Recipe(250, 250))
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "JPEG, baseline": ("jpg", {"quality": 85}),
@@ -184,12 +185,16 @@ def print_node(settle_s: float) -> None:
             systems.files(work, work) as (origin, _),
             systems.cloud(work / "home") as (system, stack),
         ):
-            print(f"| at rest | {rest(system, settle_s):.0f} MB |\n|---|---|")
-            for program, pids in pool_pids(stack).items():
-                print(f"| {program} ({len(pids)} processes) | {held_mb(pids):.0f} |")
             print(
-                f"| most, 8 pictures at once | {peak(system, [f'{origin}/{n}' for n in names]):.0f} |"
+                f"| at rest, MB | {rest(system, settle_s):.0f} | of which private |\n|---|---|---|"
             )
+            programs = pool_pids(stack)
+            programs["supervisord"] = sorted(set(system.pids()).difference(*programs.values()))
+            for program, pids in programs.items():
+                private_mb = procs.memory_mb(pids, PRIVATE)
+                print(f"| {program} ({len(pids)}) | {held_mb(pids):.0f} | {private_mb:.0f} |")
+            most_mb = peak(system, [f"{origin}/{name}" for name in names])
+            print(f"| most, 8 pictures at once | {most_mb:.0f} | |")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -69,13 +69,13 @@ def cpu_s(pids: Iterable[int]) -> float:
     return total / TICKS
 
 
-def memory_mb(pids: Iterable[int]) -> float:
-    """Return what these processes hold, shared pages divided among their users, megabytes."""
+def memory_mb(pids: Iterable[int], kinds: Sequence[str] = ("Pss:",)) -> float:
+    """Return what these processes hold, megabytes; by default with shared pages divided among their users."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(tuple(kinds)):
                     total += int(line.split()[1])
     return total / 1000
 
