@@ -19,6 +19,8 @@ from image_cloud.cli.access import (
 from image_cloud.config import Config
 
 TIMEOUT_S = 60.0
+# The node's database, or a pool of it: as good as the node itself.
+AWAY = ("503 database_unavailable", "503 unavailable")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -93,9 +95,10 @@ def _own(arguments: argparse.Namespace) -> str:
 
 
 def check(answer: requests.Response) -> None:
-    """Raise Refused with the problem that an answer tells of, unless all is well."""
+    """Raise Refused with the problem that an answer tells of, CannotReach where it says `away`."""
     if not answer.ok or answer.is_redirect:
-        raise Refused(problem(answer))
+        said = problem(answer)
+        raise (CannotReach if said.startswith(AWAY) else Refused)(said)
 
 
 def problem(answer: requests.Response) -> str:

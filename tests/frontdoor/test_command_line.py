@@ -166,6 +166,8 @@ def test_the_status_tells_of_trouble(stack: Stack, elsewhere: list[str], tmp_pat
             lambda: (it := run(tmp_path, *elsewhere, "status")).returncode == WRONG and it, "it is"
         )
         assert "unknown without the database" in asked.stdout
+        batches = run(tmp_path, *elsewhere, "batches")
+        assert (batches.returncode, "database_unavailable" in batches.stderr) == (AWAY, True)
     finally:
         stack.supervisorctl("start", "postgres")
         eventually(lambda: run(tmp_path, *elsewhere, "status").returncode == GOOD, "well again")
