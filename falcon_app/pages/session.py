@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 
 from falcon_app.exchange import query_of
-from falcon_app.middleware import token_of
+from falcon_app.middleware import TOKEN_CLIENT, token_of
 from falcon_app.pages.forms import FORM_TOKEN, form_of
 from image_cloud.errors import ForeignOrigin, FormExpired, ScopeMissing, TokenMissing, TokenUnknown
 from image_cloud.pages.sessions import ID, LIFE_S, SCOPE, Session, Sessions, form_token, new_id
@@ -45,7 +45,7 @@ class SessionCheck:
         req.context.set_cookie = None
 
     def process_resource(
-        self, req: falcon.Request, _resp: falcon.Response, resource: Any, _params: dict[str, Any]
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, _params: dict[str, Any]
     ) -> None:
         """Refuse who has not logged in, lacks the scope, or sends a form that is not ours."""
         if resource is None:
@@ -55,6 +55,8 @@ class SessionCheck:
             req.context.set_cookie = req.context.cookie
         if session is None and not is_open:
             session = req.context.session = self._by_token(req)
+        if session:
+            resp.set_header(TOKEN_CLIENT, session.client.name)
         if req.method == "POST":
             _check_form(req)
         scope = getattr(resource, "scope", None)

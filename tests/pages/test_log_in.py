@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 import pytest
@@ -129,7 +130,15 @@ def test_a_program_reads_pages_with_a_token(name: str, stack: Stack) -> None:
     for path in ("/", "/docs", "/pages/domains", "/pages/playground", "/pages/docs/openapi.json"):
         assert get(path, stack.token).status_code == 200
         assert get(path, stack.token, "HEAD").status_code == 200
-    assert not get("/", stack.token).cookies
+    shown = get("/", stack.token)
+    assert not shown.cookies
+    log = stack.home / "log/nginx/access.log"
+    line = eventually(
+        lambda: next((one for one in log.read_text().splitlines()
+                      if shown.headers["X-Request-Id"] in one), ""), "it is logged",
+    )  # fmt: skip
+    assert json.loads(line)["token_client"] == "first"
+    assert "X-Image-Cloud-Token-Client" not in shown.headers
     problem(get("/", "wrong-token-of-somebody"), 401, "token_unknown")
     problem(get("/pages/domains", stack.token, "POST"), 401, "token_missing")
 
