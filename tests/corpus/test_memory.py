@@ -1,4 +1,4 @@
-"""Too little memory: an error that says so, whichever library did not get it, and no dead worker (but one)."""
+"""Too little memory: an error that says so, whichever library did not get it; no dead worker but one."""
 
 from __future__ import annotations
 
