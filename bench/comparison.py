@@ -21,16 +21,20 @@ class Turn:
 
     def __init__(self, system: System, urls: Sequence[str], side: int, parts: Parts) -> None:
         """Ask `system` for all `urls`; `busy_ms` is what the whole machine spent meanwhile."""
-        before = {name: procs.cpu_s(pids) for name, pids in parts.items()}
+        before = {name: _cpu_s(pids) for name, pids in parts.items()}
         idle_s = _idle_s()
         seconds = pull([system.thumbnail(url, side) for url in urls], system.headers)
         idle_s = _idle_s() - idle_s
         self.per_s = len(urls) / seconds
         self.busy_ms = ((os.cpu_count() or 1) * seconds - idle_s) / len(urls) * 1000
         self.parts_ms = {
-            name: (procs.cpu_s(pids) - before[name]) / len(urls) * 1000
-            for name, pids in parts.items()
+            name: (_cpu_s(pids) - before[name]) / len(urls) * 1000 for name, pids in parts.items()
         }
+
+
+def _cpu_s(pids: Sequence[int]) -> float:
+    """Return the CPU seconds of these processes, and of those that they have forked since."""
+    return procs.cpu_s({one for pid in pids for one in procs.family(pid)})
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
