@@ -28,8 +28,12 @@ _numbers = itertools.count(1)
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a client got: `status` 0 where the connection broke, -1 for other bytes than were stored."""
+    """What a client got: `status` 0 where the connection broke, -1 for other bytes than were stored.
 
+    It asked `at` this time (time.monotonic).
+    """
+
+    at: float
     kind: str
     node: str
     status: int
@@ -76,6 +80,12 @@ class Load:
         """Return the answers after `mark`."""
         return self.answers[mark:]
 
+    def is_calm(self, seconds: float) -> bool:
+        """Say whether all was served that was asked in the last `seconds`."""
+        since = time.monotonic() - seconds
+        latest = [answer for answer in self.answers if answer.at >= since]
+        return bool(latest) and all(answer.status == 200 for answer in latest)
+
     def is_well(self) -> bool:
         """Store a picture at each node and read it, and a thumbnail of it, at all."""
         mark = self.mark()
@@ -111,7 +121,9 @@ class Load:
         if answer is None or answer.status_code != 200:
             return
         if hashlib.sha256(answer.content).hexdigest() != sha:
-            self.answers.append(Answer(ORIGINAL, node.name, -1, 0.0, f"other bytes: {url}"))
+            self.answers.append(
+                Answer(time.monotonic(), ORIGINAL, node.name, -1, 0.0, f"other bytes: {url}")
+            )
 
     def _thumbnail(self, node: Node, url: str) -> None:
         self._ask(THUMBNAIL, node, functools.partial(node.ask, "/get_thumbnail", url=url), url)
@@ -137,7 +149,7 @@ class Load:
         # Somebody may have deleted it meanwhile.
         if not url or self._ledger.is_kept(url):
             took_s = time.monotonic() - began
-            self.answers.append(Answer(kind, node.name, status, took_s, text))
+            self.answers.append(Answer(began, kind, node.name, status, took_s, text))
         return answer
 
 

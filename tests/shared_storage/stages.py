@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.cluster.nodes import eventually
 from tests.origin import Call, Gate, answer
 from tests.shared_storage.checks import check, served, served_without_storage
 from tests.shared_storage.load import PICTURE, numbered
-from tests.shared_storage.world import GONE_S, LIMIT, LIMITED, SharedNode, World
+from tests.shared_storage.world import BACK_S, GONE_S, LIMIT, LIMITED, SharedNode, World
 
 DELETES = 20
-IN_FLIGHT_S = 3.0  # what was asked while the storage was silent is answered by then
+CALM_S = 4.0  # the storage may be silent once more before it has given a host up
 
 
 def read(world: World) -> None:
@@ -77,20 +78,23 @@ def unplugged(world: World) -> None:
     with world.load() as load:
         world.volume.unplug(2)
         world.await_well()
-        load.wait(IN_FLIGHT_S)
+        eventually(lambda: load.is_calm(CALM_S), "the storage has given the host up", BACK_S)
         given_up = load.mark()
         load.wait(world.seconds)
         world.volume.plug(2)
         load.wait(world.seconds)
+    world.volume.await_healed()
     check(load.answers[:given_up], served_without_storage, most_s=15)
     check(load.since(given_up), served, most_s=15)
-    world.volume.await_healed()
 
 
 def quorum(world: World) -> None:
     """Two bricks are killed: stored originals are a 503, thumbnails are sent, new pictures pass through."""
-    _break(world, lambda: world.volume.kill_bricks(1, 2), lambda: world.volume.start_bricks(1, 2))
-    world.volume.await_healed()
+    volume = world.volume
+    try:
+        _break(world, lambda: volume.kill_bricks(1, 2), lambda: volume.start_bricks(1, 2))
+    finally:  # what follows is to be tried on a whole volume
+        volume.await_healed()
 
 
 def unmounted(world: World) -> None:
