@@ -57,17 +57,17 @@ class Originals:
     is here, as each look costs a trip.
     """
 
-    @property
-    def is_far(self) -> bool:
-        """Whether each look costs a trip."""
-        return self._records is not None
-
     def __init__(
         self, root: Path, local: Path | None = None, records: Records | None = None
     ) -> None:
         self._root = root
         self._local = local or root
         self._records = records
+
+    @property
+    def is_far(self) -> bool:
+        """Whether each look costs a trip."""
+        return self._records is not None
 
     def find(self, key: str) -> Original | None:
         """Return the original of `key`, None where it is not here; an empty file is none."""

@@ -20,7 +20,7 @@ from image_cloud.resize import resize
 from image_cloud.resize.heif import codecs
 
 LIMITS = Resize(formats=DECODABLE)
-MEGABYTES = (*range(1, 24, 2), 28, 34, 42, 54, 70, 100)
+MEGABYTES = (*range(1, 24), 28, 34, 42, 54, 70, 100)
 
 
 def main() -> None:
