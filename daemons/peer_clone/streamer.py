@@ -74,6 +74,7 @@ class Streamer:
             return self._step()
 
     def _step(self) -> bool:
+        self._streams.look(self._peer.name)
         told_by = self._worth_a_stream()
         self._streams.take(self._peer.name, told_by)
         if not told_by:

@@ -18,6 +18,7 @@ class Streams:
         self.turns = threading.BoundedSemaphore(AT_ONCE)
         self._mutex = threading.Lock()
         self._taken: dict[str, frozenset[str]] = {}
+        self._expected: set[str] = set()
 
     def take(self, source: str, told_by: Collection[str]) -> None:
         """Note that the stream from `source` takes what these peers told of; nothing ends that."""
@@ -25,12 +26,18 @@ class Streams:
             self._taken[source] = frozenset(told_by)
 
     def expect(self, peer: str, requests: int) -> None:
-        """Leave what this peer has just told of to a stream, if it is worth one: its streamer looks next."""
+        """Leave what this peer is about to tell of to a stream, if it is worth one: its streamer looks next."""
         if requests >= LEAST:
             with self._mutex:
-                self._taken[peer] = self._taken.get(peer, frozenset()) | {peer}
+                self._expected.add(peer)
+
+    def look(self, peer: str) -> None:
+        """Note that this peer's streamer looks now; what is expected from here on waits for its next look."""
+        with self._mutex:
+            self._taken[peer] = self._taken.get(peer, frozenset()) | (self._expected & {peer})
+            self._expected.discard(peer)
 
     def names(self) -> frozenset[str]:
         """Return the peers whose requests streams take."""
         with self._mutex:
-            return frozenset[str]().union(*self._taken.values())
+            return frozenset(self._expected).union(*self._taken.values())

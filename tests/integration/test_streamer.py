@@ -177,6 +177,18 @@ def test_what_a_feed_has_just_told_is_left_to_a_stream(
     assert peers.fetched == []
 
 
+def test_what_a_feed_tells_while_its_streamer_looks_waits_for_the_next_look() -> None:
+    streams = Streams()
+    streams.look("ic01")
+    streams.expect("ic01", LEAST)
+    streams.take("ic01", ())
+    assert streams.names() == {"ic01"}
+    streams.look("ic01")
+    assert streams.names() == {"ic01"}
+    streams.take("ic01", ())
+    assert streams.names() == frozenset()
+
+
 def test_cloners_begin_at_once_with_what_is_too_little_for_a_stream(
     database: Database, peers: Peers, cloning: Cloning
 ) -> None:
