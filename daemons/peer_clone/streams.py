@@ -26,7 +26,7 @@ class Streams:
             self._taken[source] = frozenset(told_by)
 
     def expect(self, peer: str, requests: int) -> None:
-        """Leave what this peer is about to tell of to a stream, if it is worth one: its streamer looks next."""
+        """Leave what this peer is about to tell of to a stream, where it is worth one."""
         if requests >= LEAST:
             with self._mutex:
                 self._expected.add(peer)
