@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 
@@ -18,3 +19,12 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+def is_heard(path: str) -> bool:
+    """Say whether somebody listens at the socket file: it is there before anybody does."""
+    connection = UnixConnection(path, 1.0)
+    with contextlib.suppress(OSError), contextlib.closing(connection):
+        connection.connect()
+        return True
+    return False

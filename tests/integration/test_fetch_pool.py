@@ -16,7 +16,7 @@ from image_cloud.process.sockets import socket_path
 from tests.frontdoor.client import eventually, jpeg
 from tests.node import new_node
 from tests.origin import Origin
-from tests.unix_http import UnixConnection
+from tests.unix_http import UnixConnection, is_heard
 
 APP = "falcon_app.app:create_app()"
 END_S = 60.0
@@ -37,7 +37,7 @@ def test_a_pool_that_ends_in_order_leaves_nothing_for_the_janitor(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        eventually(lambda: os.path.exists(path), "it listens")
+        eventually(lambda: is_heard(path), "it listens")
         connection = UnixConnection(path, END_S)
         connection.request("GET", "/_fetch?" + urlencode({"url": url}))
         answer = connection.getresponse()
