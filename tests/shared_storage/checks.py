@@ -10,8 +10,8 @@ KINDS = (NEW, ORIGINAL, THUMBNAIL, DELETE)
 
 
 def served(answer: Answer) -> bool:
-    """Say whether it is a picture, or a delete that was done."""
-    return answer.status == 200
+    """Say whether it is a picture that is stored, or a delete that was done."""
+    return answer.is_right
 
 
 def served_without_storage(answer: Answer) -> bool:
@@ -21,7 +21,7 @@ def served_without_storage(answer: Answer) -> bool:
     """
     if answer.status == 503 and answer.kind in (ORIGINAL, THUMBNAIL, DELETE):
         return answer.text.startswith("with Retry-After")
-    return served(answer)
+    return answer.status == 200
 
 
 def check(

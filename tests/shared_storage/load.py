@@ -23,6 +23,7 @@ PICTURE = jpeg(320, 240)
 PAUSE_S = 0.02
 PATIENCE_S = 30.0
 NEW, ORIGINAL, THUMBNAIL, DELETE = "new", "original", "thumbnail", "delete"
+UNSTORED = "passed through unstored"
 _numbers = itertools.count(1)
 
 
@@ -39,6 +40,11 @@ class Answer:
     status: int
     took_s: float
     text: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Say whether it is what a whole storage gives."""
+        return self.status == 200 and not self.text
 
 
 class Load:
@@ -84,7 +90,7 @@ class Load:
         """Say whether all was served that was asked in the last `seconds`."""
         since = time.monotonic() - seconds
         latest = [answer for answer in self.answers if answer.at >= since]
-        return bool(latest) and all(answer.status == 200 for answer in latest)
+        return bool(latest) and all(answer.is_right for answer in latest)
 
     def is_well(self) -> bool:
         """Store a picture at each node and read it, and a thumbnail of it, at all."""
@@ -93,7 +99,7 @@ class Load:
         for url, node in itertools.product(urls, self._nodes):
             self._original(node, url, hashlib.sha256(_numbered_of(url)).hexdigest())
             self._thumbnail(node, url)
-        return all(answer.status == 200 for answer in self.since(mark))
+        return all(answer.is_right for answer in self.since(mark))
 
     def _run(self, rng: random.Random) -> None:
         while not self._stopping.wait(PAUSE_S):
@@ -111,8 +117,7 @@ class Load:
         content = numbered(number)
         url = self._origin.serve(f"/{number}.jpg", content)
         answer = self._ask(NEW, node, functools.partial(node.get, url))
-        # Only what nginx sends as a file was stored; a picture that passes through has no date.
-        if answer is not None and answer.status_code == 200 and "Last-Modified" in answer.headers:
+        if answer is not None and answer.status_code == 200 and _is_stored(answer):
             self._ledger.store(url, content)
         return url
 
@@ -144,7 +149,7 @@ class Load:
         except requests.RequestException as error:
             answer, text = None, type(error).__name__
         else:
-            text = _text(answer)
+            text = _text(kind, answer)
         status = answer.status_code if answer is not None else 0
         # Somebody may have deleted it meanwhile.
         if not url or self._ledger.is_kept(url):
@@ -172,9 +177,14 @@ def _numbered_of(url: str) -> bytes:
     return numbered(int(url.rpartition("/")[2].partition(".")[0]))
 
 
-def _text(answer: requests.Response) -> str:
-    """Return what says most about an error."""
-    if answer.status_code < 400:
-        return ""
+def _is_stored(answer: requests.Response) -> bool:
+    """Say whether nginx sent a file; a picture that passes through has no date."""
+    return "Last-Modified" in answer.headers
+
+
+def _text(kind: str, answer: requests.Response) -> str:
+    """Return what is wrong with an answer, and says most about it."""
+    if answer.ok:
+        return UNSTORED if kind in (NEW, ORIGINAL) and not _is_stored(answer) else ""
     has_retry_after = "with" if "Retry-After" in answer.headers else "without"
     return f"{has_retry_after} Retry-After: {answer.text[:300]}"
