@@ -28,6 +28,7 @@ from image_cloud.request.steps import (
 
 MIMES = {fmt.extension: fmt.mime for fmt in formats.FORMATS.values()}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+COPY = "copy"  # the argument for StoredOriginal
 QUERY = "image_cloud.query"  # in the WSGI environment
 FALLBACK_CACHE_CONTROL = "max-age=60"
 SAFE_IN_VALUE = "/:?@!$'()*,;~"  # everything that means itself inside one query value
@@ -59,7 +60,8 @@ def respond(resp: falcon.Response, step: Step) -> None:
     """Do what a request for a picture has come to."""
     match step:
         case SendFile():
-            resp.set_header("X-Accel-Redirect", f"/_files/{step.relative}")
+            copy = f"?{COPY}={step.copy}" if step.copy else ""
+            resp.set_header("X-Accel-Redirect", f"/_files/{step.relative}{copy}")
             _describe(resp, step.relative.rpartition(".")[2], step.source)
             if step.record:
                 _tell_peer(resp, step.record)

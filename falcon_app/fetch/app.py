@@ -17,6 +17,7 @@ from image_cloud.origin.connections import tls_context
 from image_cloud.refresh.answer import RefreshAnswers
 from image_cloud.refresh.fetching import FreshFetcher
 from image_cloud.storage.guard.sending import Sender
+from image_cloud.storage.local.copies import Copies
 
 MOST_BEHIND = 16
 """In each process the companions of so many pictures are kept behind their answers; of more, before."""
@@ -28,7 +29,8 @@ def create_fetch(node: Node) -> App:
     Raises OSError or ssl.SSLError for a CA file that cannot be read.
     """
     tls_context(node.config.download.ca_file)  # so that the workers share it
-    fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start)
+    copies = Copies(node.local)
+    fetcher = Fetcher(node.cache, node.maker, GrowingThreads(MOST_BEHIND).start, copies)
     fresh = FreshFetcher(fetcher, node.refresher)
     placeholder = node.placeholder
     placeholder.publish()
@@ -40,7 +42,7 @@ def create_fetch(node: Node) -> App:
     for address in ("/_info", "/_info_here"):
         app.add_route(address, InfoAnswer(infos))
     app.add_route("/_similar_to", SimilarTo(infos))
-    app.add_route("/_original/{ab}/{cd}/{name}", StoredOriginal(Sender(node.store)))
+    app.add_route("/_original/{ab}/{cd}/{name}", StoredOriginal(Sender(node.store, copies)))
     app.add_route("/_fallback", Fallback(placeholder))
     app.add_route("/_refresh", RefreshAnswer(RefreshAnswers(node.refresher, node.store)))
     return app

@@ -6,7 +6,7 @@ from wsgiref.handlers import format_date_time
 
 import falcon
 
-from falcon_app.exchange import MIMES
+from falcon_app.exchange import COPY, MIMES
 from image_cloud.request.conditions import FAILED, OK, Conditions
 from image_cloud.storage.guard.sending import Sender
 
@@ -21,7 +21,7 @@ class StoredOriginal:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str, **_: str) -> None:
         """Send the file, or say that the client has it; nginx cuts out ranges."""
-        sending = self._sender.open(name)
+        sending = self._sender.open(name, req.get_param(COPY, default=""))
         resp.content_type = MIMES[sending.extension]
         resp.set_header("ETag", sending.tag)
         resp.set_header("Last-Modified", format_date_time(sending.modified_s))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import BinaryIO, Protocol
 
@@ -22,6 +23,7 @@ from image_cloud.picture.url import Url
 from image_cloud.storage.guard.trouble import unavailable
 from image_cloud.storage.incoming import Incoming, MemoryBudget
 from image_cloud.storage.local.arriving import Arriving, OnTheWay
+from image_cloud.storage.local.copies import Copy
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -83,7 +85,8 @@ Describe = Callable[[Incoming, Delivery], Record]
 class Arrived:
     """A picture that came.  `data` is None where it is on disk, else its bytes: the storage is full.
 
-    One that is still `arriving` is yet to be stored (Arrivals.store).
+    One that is still `arriving` is yet to be stored (Arrivals.store); of one that has just been stored far
+    away, this node may have a `copy`.
     """
 
     record: Record
@@ -91,6 +94,7 @@ class Arrived:
     delivery: Delivery
     data: bytes | None = None
     arriving: Arriving | None = None
+    copy: Copy | None = None
 
 
 class Arrivals:
@@ -226,7 +230,8 @@ def _placed(
     """
     try:
         original = _place(store, incoming, record, delivery, must_last)
-        return Arrived(record, original, delivery)
+        copy = _copy(store, incoming, record, original)
+        return Arrived(record, original, delivery, copy=copy)
     except StorageUnavailable:
         if must_last:
             raise
@@ -236,6 +241,15 @@ def _placed(
         store.tombstones.check(record.key, record.stored_at)
     original = record.original(is_private=delivery.is_private)
     return Arrived(record, original, delivery, incoming.data())
+
+
+def _copy(store: Store, incoming: Incoming, record: Record, stored: Original) -> Copy | None:
+    """Return what is `stored` far away now; None of what is near, or was there before in another format."""
+    is_it = stored == record.original(is_private=stored.is_private)
+    if store.originals.is_far and is_it:
+        with contextlib.suppress(OSError):
+            return Copy(incoming, record, time.monotonic())
+    return None
 
 
 def _is_whole(incoming: Incoming) -> bool:

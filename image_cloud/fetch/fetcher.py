@@ -9,19 +9,24 @@ from image_cloud.fetch.load import Cache, Found
 from image_cloud.picture.variant import Recipe
 from image_cloud.request.internal import FetchRequest
 from image_cloud.request.steps import HIT, RESIZED, SendData, SendFile, SendNothing, Step
+from image_cloud.storage.local.copies import Copies
 from image_cloud.storage.local.variants import variant_path
 
 
 class Fetcher:
     """Loads originals through `cache`, and has variants of them made by `maker`.
 
-    `start` does in another thread what need not be done before the answer.
+    `start` does in another thread what need not be done before the answer.  `copies` keeps for the answer
+    what was just stored far away.
     """
 
-    def __init__(self, cache: Cache, maker: Maker, start: Start | None = None) -> None:
+    def __init__(
+        self, cache: Cache, maker: Maker, start: Start | None = None, copies: Copies | None = None
+    ) -> None:
         self._cache = cache
         self._maker = maker
         self._start = start
+        self._copies = copies
 
     def fetch(self, asked: FetchRequest) -> Step:
         """Return what to do with the original.  Raises what loading and resizing it raise."""
@@ -48,7 +53,10 @@ class Fetcher:
             return SendNothing(found.source)
         original = found.original
         if found.data is None:
-            return SendFile(original.relative, found.source, is_private=original.is_private)
+            copy = self._copies.give(found.copy) if self._copies else ""
+            return SendFile(
+                original.relative, found.source, is_private=original.is_private, copy=copy
+            )
         return SendData(found.data, original.extension, found.source, original.is_private)
 
     def _variant(self, found: Found, recipe: Recipe, no_image: bool) -> Step:

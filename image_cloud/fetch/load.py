@@ -36,6 +36,7 @@ from image_cloud.request.steps import HIT, MISS, PEER
 from image_cloud.storage.failures import Failures
 from image_cloud.storage.guard.outage import Outage
 from image_cloud.storage.local.arriving import Arriving
+from image_cloud.storage.local.copies import Copy
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,21 @@ log = logging.getLogger(__name__)
 class Found:
     """An original: on disk, or (storage full) only its bytes in `data`; `source` is for X-Cache.
 
-    One that has `arrived` is still on its way to the storage.
+    One that has `arrived` is still on its way to the storage; of one that was just stored far away, this
+    node may have a `copy`.
     """
 
     original: Original
     source: str
     data: bytes | None = None
     arrived: Arrived | None = None
+    copy: Copy | None = None
+
+    @classmethod
+    def of(cls, arrived: Arrived, source: str) -> Found:
+        """Return what has just come from there."""
+        on_the_way = arrived if arrived.arriving else None
+        return cls(arrived.original, source, arrived.data, on_the_way, arrived.copy)
 
     @property
     def arriving(self) -> Arriving | None:
@@ -155,7 +164,7 @@ class Cache:
         # The same kind of answer as before: an origin that offers AVIF, too, has not changed the picture.
         as_older = not FORMATS[known.format].is_heif
         arrived = self._receive(url, purpose, stored_at, as_older=as_older, known=known)
-        return Found(arrived.original, MISS, arrived.data)
+        return Found.of(arrived, MISS)
 
     def _restore_alone(self, record: Record) -> Found:
         original = self._store.originals.find(record.key)
@@ -179,7 +188,7 @@ class Cache:
 
     def _store_arrived(self, url: Url, arrived: Arrived, arriving: Arriving) -> Found:
         stored = self._passed_through(url, self._arrivals.store(arrived, arriving))
-        return Found(stored.original, MISS, stored.data)
+        return Found.of(stored, MISS)
 
     def _load_alone(
         self, url: Url, purpose: Purpose, use_peers: bool, *, ahead: bool = False
@@ -229,7 +238,7 @@ class Cache:
             return None
         if arrived.data is not None:
             UNSTORED.add()
-        return Found(arrived.original, MISS, arrived.data)
+        return Found.of(arrived, MISS)
 
     def _from_origin(self, url: Url, purpose: Purpose, earliest: float, ahead: bool) -> Found:
         """Ask the origin, unless it failed a moment ago; remember how it goes.
@@ -262,7 +271,7 @@ class Cache:
             again, later = dataclasses.replace(purpose, slot=None), round(stored_at + TICK_S, 6)
             with contextlib.suppress(ImageCloudError):
                 arrived = self._receive(url, again, later, as_older=True)
-        return Found(arrived.original, MISS, arrived.data, arrived if arrived.arriving else None)
+        return Found.of(arrived, MISS)
 
     def _receive(
         self,
@@ -375,7 +384,7 @@ class Cache:
             "event=fetched_from_peer peer=%s key=%s bytes=%d seconds=%.3f",
             peer.name, url.key, arrived.record.bytes, time.monotonic() - started,
         )  # fmt: skip
-        return Found(arrived.original, PEER, arrived.data)
+        return Found.of(arrived, PEER)
 
 
 def _is_stored(arrived: Arrived) -> bool | str:

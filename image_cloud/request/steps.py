@@ -20,13 +20,15 @@ PARENT_ID = "X-Image-Cloud-Parent-Id"
 class SendFile:
     """nginx sends the file at `relative`, below the storage; peers are told of its `record`.
 
-    Whether caches may share it nginx reads from the name; `is_private` is for peers.
+    Whether caches may share it nginx reads from the name; `is_private` is for peers.  A `copy` of that name
+    is sent rather than the file, if it is still good (storage/local/copies.py).
     """
 
     relative: str
     source: str
     record: Record | None = None
     is_private: bool = False
+    copy: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from image_cloud.picture.headers.entity_tag import NANOSECONDS, modified_ns, nanoseconds_of
 from image_cloud.storage.guard.trouble import is_trouble
@@ -56,6 +56,33 @@ def copy_bytes(source: int, target: int, count: int) -> None:
         view = memoryview(piece)
         while view:
             view = view[os.write(target, view) :]
+
+
+def pieces_of(file: BinaryIO) -> Iterator[tuple[Version, bytes]]:
+    """Yield the bytes of a file in pieces, each with its version; of an empty file one.  Then close it.
+
+    A piece is whole, so that a file of one piece is sent whole or not at all.  Raises OSError.
+    """
+    try:
+        version = version_of(file.fileno())
+        left, piece = version.bytes, b"-"
+        while piece:
+            piece = _read(file, min(left, PIECE_BYTES))
+            left -= len(piece)
+            yield version, piece
+            if not left:
+                return
+    finally:
+        with contextlib.suppress(OSError):  # far away that may fail, too: the bytes are here
+            file.close()
+
+
+def _read(file: BinaryIO, count: int) -> bytes:
+    """Return the next `count` bytes of a file, fewer where it ends before."""
+    piece = file.read(count)
+    while len(piece) < count and (more := file.read(count - len(piece))):
+        piece += more
+    return piece
 
 
 def move(source: str, target: str, folder_mode: int) -> None:

@@ -18,11 +18,11 @@ from image_cloud.picture.key import KEY_PATTERN, fan_out
 from image_cloud.picture.record import PRIVATE, Original, Record
 from image_cloud.picture.variant import EXTENSIONS
 from image_cloud.storage.files import (
-    PIECE_BYTES,
     Version,
     copy_bytes,
     has_bytes,
     has_stamp,
+    pieces_of,
     sha256_of,
     stamp,
     sync,
@@ -148,14 +148,7 @@ class Originals:
 
     def pieces(self, original: Original) -> Iterator[tuple[Version, bytes]]:
         """Yield its bytes in pieces, each with its version; of an empty file one.  Raises OSError."""
-        with self.path(original).open("rb", buffering=0) as file:
-            version, left = version_of(file.fileno()), -1
-            while left:
-                piece = file.read(PIECE_BYTES)
-                left = (version.bytes if left < 0 else left) - len(piece)
-                yield version, piece
-                if not piece:
-                    return
+        yield from pieces_of(self.path(original).open("rb", buffering=0))
 
     def stat(self, original: Original) -> os.stat_result:
         """Return what the file system knows of its file.  Raises OSError."""

@@ -213,3 +213,25 @@ def test_originals_that_a_pool_sends_are_as_those_of_nginx(node: Node, origin: O
     assert ask(**{"If-None-Match": '"other"'}).status_code == 200
     problem(ask(**{"If-Match": '"other"'}), 412, "precondition_failed")
     problem(ask(Range="bytes=9999999-"), 416, "range_not_satisfiable")
+
+
+def test_a_new_original_is_sent_as_one_that_is_stored(node: Node, origin: Origin) -> None:
+    """From the node's own disk: ranges, HEAD and conditions."""
+    stack = node.stack
+    tests: list[tuple[str, dict[str, str], int]] = [
+        ("GET", {}, 200),
+        ("GET", {"Range": "bytes=10-19"}, 206),
+        ("HEAD", {}, 200),
+        ("GET", {"If-None-Match": "*"}, 304),
+        ("GET", {"If-Match": '"other"'}, 412),
+    ]
+    for method, headers, status in tests:
+        url = served(origin)
+        new, there = (get(stack, "/get_image", method, url=url, headers=headers) for _ in range(2))
+        assert (new.status_code, there.status_code) == (status, status)
+        if status < 400:
+            assert (new.headers["X-Cache"], there.headers["X-Cache"]) == ("MISS", "HIT")
+            assert new.content == there.content
+        for name in ("ETag", "Last-Modified", "Content-Range", "Content-Length", "Cache-Control"):
+            assert new.headers.get(name) == there.headers.get(name) or status >= 400, name
+    assert not list((stack.home / "variants/incoming").glob(".copy-*"))

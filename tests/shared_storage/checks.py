@@ -27,15 +27,21 @@ def served_without_storage(answer: Answer) -> bool:
 def check(
     answers: Sequence[Answer],
     is_right: Callable[[Answer], bool],
+    logged: Callable[[Answer], str],
     *,
     kinds: Sequence[str] = KINDS,
     most_s: float = 10.0,
 ) -> None:
-    """Check answers of these kinds, and that none took longer; print them all."""
+    """Check answers of these kinds, and that none took longer; print them all.
+
+    Of what is wrong it tells what was `logged`.
+    """
     print(f"  {summary(answers)}", flush=True)
     answers = [answer for answer in answers if answer.kind in kinds]
     assert answers, "nobody asked"
     wrong = [answer for answer in answers if not is_right(answer)]
-    assert not wrong, f"{summary(wrong)}\n" + "\n".join(map(str, wrong[:10]))
+    assert not wrong, f"{summary(wrong)}\n" + "\n".join(
+        f"{answer}\n{logged(answer)}" for answer in wrong[:10]
+    )
     slow = [answer for answer in answers if answer.took_s > most_s]
     assert not slow, f"{len(slow)} took longer than {most_s:g} s: {slow[:5]}"

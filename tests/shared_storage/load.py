@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 class Answer:
     """What a client got: `status` 0 where the connection broke, -1 for other bytes than were stored.
 
-    It asked `at` this time (time.monotonic).
+    It asked `at` this time (time.monotonic); `request` is the id by which the node's logs know it.
     """
 
     at: float
@@ -40,6 +40,7 @@ class Answer:
     status: int
     took_s: float
     text: str = ""
+    request: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -143,18 +144,17 @@ class Load:
     def _ask(
         self, kind: str, node: Node, ask: Callable[[], requests.Response], url: str = ""
     ) -> requests.Response | None:
-        began = time.monotonic()
+        began, answer = time.monotonic(), None
         try:
             answer = ask()
+            text, request = _text(kind, answer), answer.headers.get("X-Request-Id", "")
         except requests.RequestException as error:
-            answer, text = None, type(error).__name__
-        else:
-            text = _text(kind, answer)
+            text, request = type(error).__name__, ""
         status = answer.status_code if answer is not None else 0
         # Somebody may have deleted it meanwhile.
         if not url or self._ledger.is_kept(url):
             took_s = time.monotonic() - began
-            self.answers.append(Answer(began, kind, node.name, status, took_s, text))
+            self.answers.append(Answer(began, kind, node.name, status, took_s, text, request))
         return answer
 
 

@@ -21,9 +21,13 @@ def read(world: World) -> None:
     """What one node stores, the other has; both share one download, and each learns once of a failure."""
     one, other = world.nodes
     url = world.origin.behave("/read.jpg", send)
-    assert one.get(url).headers["X-Cache"] == "MISS"
-    there = other.get(url)
+    here, there = one.get(url), other.get(url)
+    assert (here.headers["X-Cache"], here.content) == ("MISS", PICTURE)
     assert (there.headers["X-Cache"], there.content) == ("HIT", PICTURE)
+    for name in ("ETag", "Last-Modified"):
+        assert here.headers[name] == there.headers[name], (
+            "sent from the node's own disk, and as stored"
+        )
     failing = answer(500)
     for path, then, status, most in (("/slow.jpg", send, 200, 1), ("/broken.jpg", failing, 502, 2)):
         gate = Gate(then)
@@ -69,8 +73,8 @@ def brick(world: World) -> None:
         load.wait(world.seconds)
         world.volume.start_bricks(2)
         load.wait(world.seconds)
-    check(load.answers, served)
     world.volume.await_healed()
+    check(load.answers, served, world.logged)
 
 
 def unplugged(world: World) -> None:
@@ -84,8 +88,8 @@ def unplugged(world: World) -> None:
         world.volume.plug(2)
         load.wait(world.seconds)
     world.volume.await_healed()
-    check(load.answers[:given_up], served_without_storage, most_s=15)
-    check(load.since(given_up), served, most_s=15)
+    check(load.answers[:given_up], served_without_storage, world.logged, most_s=15)
+    check(load.since(given_up), served, world.logged, most_s=15)
 
 
 def quorum(world: World) -> None:
@@ -128,7 +132,7 @@ def killed_node(world: World) -> None:
         other.kill()
         load.wait(world.seconds)
         other.start()
-    check([told for told in load.answers if told.node == one.name], served)
+    check([told for told in load.answers if told.node == one.name], served, world.logged)
     world.await_well()
 
 
@@ -138,7 +142,7 @@ def failover(world: World) -> None:
         load.wait(world.seconds / 2)
         world.database.fail_over()
         load.wait(world.seconds)
-    check(load.answers, served, kinds=("new", "original", "thumbnail"), most_s=15)
+    check(load.answers, served, world.logged, kinds=("new", "original", "thumbnail"), most_s=15)
     world.await_well()
     world.await_catalogue()
     world.database.rejoin()
@@ -177,7 +181,7 @@ def _break(world: World, take: Callable[[], None], give_back: Callable[[], None]
         finally:
             give_back()
         load.wait(2)
-    check(load.since(before), served_without_storage, most_s=15)
+    check(load.since(before), served_without_storage, world.logged, most_s=15)
     world.await_well()
 
 

@@ -17,7 +17,7 @@ from tests.cluster.nodes import SETTINGS, Node, eventually
 from tests.origin import Origin
 from tests.shared_storage.database import Pair
 from tests.shared_storage.ledger import Ledger
-from tests.shared_storage.load import Load
+from tests.shared_storage.load import Answer, Load
 from tests.shared_storage.mount import Mount
 from tests.shared_storage.volume import Volume
 from tests.stack.running import free_port
@@ -96,6 +96,17 @@ class World:
     def await_catalogue(self) -> None:
         """Return when the database knows each store and each delete that was acknowledged."""
         eventually(lambda: not self._unknown(), "the catalogue is complete", BACK_S)
+
+    def logged(self, answer: Answer) -> str:
+        """Return the lines of its node's logs that tell of a request."""
+        node = next(node for node in self.nodes if node.name == answer.node)
+        lines = [
+            f"  {path.name}: {line}"
+            for path in sorted((node.home / "log").rglob("*.log"))
+            for line in path.read_text(errors="replace").splitlines()
+            if answer.request and answer.request in line
+        ]
+        return "\n".join(lines)
 
     def _unknown(self) -> set[str]:
         kept, deleted = self.ledger.kept(), self.ledger.deleted()

@@ -10,7 +10,8 @@ from image_cloud.errors import Busy, NotLocal
 from image_cloud.picture.headers.entity_tag import NANOSECONDS, tag_of
 from image_cloud.picture.record import PRIVATE, Original
 from image_cloud.picture.variant import EXTENSIONS
-from image_cloud.storage.files import Version
+from image_cloud.storage.files import Version, pieces_of
+from image_cloud.storage.local.copies import Copies
 from image_cloud.storage.store import Store
 
 NAME = re.compile(rf"([0-9a-f]{{64}})({re.escape(PRIVATE)})?\.({'|'.join(EXTENSIONS.values())})")
@@ -36,18 +37,23 @@ class Sending:
 
 
 class Sender:
-    """Opens originals of `store` by the names of their files."""
+    """Opens originals of `store` by the names of their files, or their `copies`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, copies: Copies) -> None:
         self._store = store
+        self._copies = copies
 
-    def open(self, name: str) -> Sending:
-        """Return the original whose file has that name.  Raises NotLocal, Busy, StorageUnavailable."""
+    def open(self, name: str, copy: str = "") -> Sending:
+        """Return the original whose file has that name, or its `copy` where that is still good.
+
+        Raises NotLocal, Busy, StorageUnavailable.
+        """
         named = NAME.fullmatch(name)
         if named is None:
             raise NotLocal()
         original = Original(named[1], named[3], is_private=bool(named[2]))
-        pieces = self._store.originals.pieces(original)
+        file = self._copies.open(copy)
+        pieces = pieces_of(file) if file else self._store.originals.pieces(original)
         try:
             version, first = next(pieces)
         except FileNotFoundError:
