@@ -56,11 +56,8 @@ def rows_of(page: dict[str, Any]) -> list[Any]:
 
 def read_change(row: Any, now: float) -> Change:
     """Return one row; `now` is this node's time.  Raises ValueError with what is wrong."""
-    if not isinstance(row, dict):
-        raise ValueError("not an object")
-    # Newer versions may tell more, older ones less: in a rolling deploy both are there.
-    known = {field.name: row.get(field.name) for field in dataclasses.fields(Change)}
-    change = fit(Change, known)
+    # Newer versions tell more, older ones less: in a rolling deploy both are there.
+    change = fit(Change, row)
     latest = now + MOST_AHEAD_S
     if change.deleted_at is None:
         record = record_of(change, "")
@@ -77,10 +74,14 @@ def read_change(row: Any, now: float) -> Change:
 
 def record_of(change: Change, peer: str) -> Record:
     """Return the record of a picture that `peer` tells of.  Raises ValueError."""
-    values = dict(vars(change))
-    del values["deleted_at"], values["blocked"], values["checked_at"]
+    kind, size, sha256, stored_at = change.format, change.bytes, change.sha256, change.stored_at
+    if kind is None or size is None or sha256 is None or stored_at is None:
+        raise ValueError("a picture without format, size, SHA-256 or time")
     told = checked(Validators(change.etag, change.last_modified, change.final_key))
-    return fit(Record, {**values, **vars(told), "stored_from": peer})
+    return Record(
+        change.key, change.url, change.host, kind, change.width, change.height, size, sha256,
+        stored_at, peer, told.etag, told.last_modified, told.final_key,
+    )  # fmt: skip
 
 
 def check_of(change: Change) -> Check | None:

@@ -36,6 +36,14 @@ ADD = """
 ADD_ROW = """(%(key)s, %(url)s, %(host)s, %(format)s, %(width)s::integer, %(height)s::integer,
     %(bytes)s::bigint, %(sha256)s, to_timestamp(%(stored_at)s), %(peer)s,
     %(etag)s, %(last_modified)s, %(final_key)s, to_timestamp(%(checked_at)s))"""
+# Most of what a feed tells of is known already: this costs less than to offer it once more.
+KNOWN = """
+    SELECT key, extract(epoch FROM stored_at)::float8, sha256 FROM images
+    WHERE key = ANY(%(keys)s) AND deleted_at IS NULL
+    UNION ALL
+    SELECT key, extract(epoch FROM stored_at)::float8, sha256 FROM clone_requests
+    WHERE key = ANY(%(keys)s)
+"""
 # The lease and the wait for the next try are one column: both mean "not before".
 _CLAIM = """
     UPDATE clone_requests SET attempts = attempts + 1, last_error = NULL,
@@ -163,18 +171,21 @@ def alone(cursor: Cursor) -> None:
 
 def add(cursor: Cursor, changes: Iterable[Change], peer: str) -> None:
     """Queue those stored pictures that are newer than what the catalogue has or has deleted."""
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, Change] = {}
     for change in changes:  # a feed has each key once; a peer may say anything
-        row = {**vars(change), "peer": peer}
-        known = newest.setdefault(change.key, row)
-        if _version(known) < _version(row):
-            newest[change.key] = row
-    rows = [newest[key] for key in sorted(newest)]
+        known = newest.setdefault(change.key, change)
+        if _version(known) < _version(change):
+            newest[change.key] = change
+    cursor.execute(KNOWN, {"keys": list(newest)})
+    for key, *version in cursor.fetchall():
+        if key in newest and _version(newest[key]) <= tuple(version):
+            del newest[key]
+    rows = [{**vars(newest[key]), "peer": peer} for key in sorted(newest)]
     execute_values(cursor, ADD, rows, ADD_ROW, page_size=1000)
 
 
-def _version(row: dict[str, Any]) -> tuple[float, str]:
-    return row["stored_at"], row["sha256"]
+def _version(change: Change) -> tuple[float | None, str | None]:
+    return change.stored_at, change.sha256
 
 
 def claim(cursor: Cursor, limit: int, lease_s: float) -> list[Request]:

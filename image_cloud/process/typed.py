@@ -33,7 +33,8 @@ def _fitter(kind: Any) -> Fit:
         return functools.partial(_fit_dataclass, kind, fields)
     if origin is types.UnionType:
         kinds = [_fitter(one) for one in arguments if one is not types.NoneType]
-        return functools.partial(_fit_any, types.NoneType in arguments, kinds)
+        fit_one = kinds[0] if len(kinds) == 1 else functools.partial(_fit_any, kinds)
+        return functools.partial(_fit_optional, fit_one) if len(kinds) < len(arguments) else fit_one
     if origin in (list, tuple):
         return functools.partial(_fit_items, origin, _fitter(arguments[0]))
     if origin is dict:
@@ -51,9 +52,11 @@ def _fit_dataclass(kind: Any, fields: dict[str, Fit], value: Any) -> Any:
         raise ValueError(f"not a {kind.__name__}") from None
 
 
-def _fit_any(may_be_none: bool, kinds: list[Fit], value: Any) -> Any:
-    if value is None and may_be_none:
-        return None
+def _fit_optional(fit_one: Fit, value: Any) -> Any:
+    return None if value is None else fit_one(value)
+
+
+def _fit_any(kinds: list[Fit], value: Any) -> Any:
     for fit_one in kinds:
         with contextlib.suppress(ValueError):
             return fit_one(value)
