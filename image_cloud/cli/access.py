@@ -19,6 +19,12 @@ class CommandError(Exception):
     status = 2
 
 
+class Failed(CommandError):
+    """A command was asked for the right thing and could not end it."""
+
+    status = 1
+
+
 class CannotReach(CommandError):
     """A node, or its database, does not answer."""
 

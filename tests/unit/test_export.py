@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -175,6 +176,21 @@ def test_an_export_goes_on_where_it_was_broken_off(
     assert home.run("export", tmp_path / "store.tar", *shards) == 0
     assert members(*sorted(tmp_path.glob("store*.tar"))) == expected
     assert not part.exists()
+
+
+def test_an_export_that_finds_no_room_says_where_and_goes_on_later(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "all.tar"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        assert home.run("export", path) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"{path}: {os.strerror(errno.EFBIG)}" in capsys.readouterr().err
+    assert home.run("export", path) == 0
+    assert len(members(path)) == 2 * len(URLS)
 
 
 def test_an_export_that_is_whole_is_not_written_over(

@@ -6,14 +6,20 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from image_cloud.bulk.archive import Damaged, Pipe, Shards, keys_behind, pieces_of
-from image_cloud.cli.access import CommandError, act_as_run_user, open_node, with_own_rights
+from image_cloud.cli.access import (
+    CommandError,
+    Failed,
+    act_as_run_user,
+    open_node,
+    with_own_rights,
+)
 from image_cloud.config.fields import bytes_of
 from image_cloud.db import catalog
 from image_cloud.errors import DatabaseUnavailable
@@ -49,7 +55,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     node = open_node(arguments)
     target = _target(arguments, node)
     with target:
-        run = _Run(node, target)
+        run = _Run(node, target, arguments.file)
         run.export()
     run.report(as_json=arguments.json, to=sys.stderr if arguments.file == STDOUT else sys.stdout)
     return 1 if run.damaged else 0
@@ -89,11 +95,12 @@ def _names(path: Path) -> Callable[[int], Path]:
 
 
 class _Run:
-    """One export; `damaged` are keys, and why they were not exported."""
+    """One export to what is called `name`; `damaged` are keys, and why they were not exported."""
 
-    def __init__(self, node: Node, target: Shards | Pipe) -> None:
+    def __init__(self, node: Node, target: Shards | Pipe, name: str) -> None:
         self._node = node
         self._target = target
+        self._name = name
         self._count = 0
         self.damaged: list[dict[str, str]] = []
 
@@ -107,7 +114,7 @@ class _Run:
                     self.damaged.append({"key": key, "reason": str(error)})
                     tqdm.write(f"{key}: not exported: {error}", file=sys.stderr)
                 bar.update()
-            with with_own_rights():
+            with self._writing():
                 self._target.finish()
 
     def _add(self, key: str, *, again: bool = True) -> bool:
@@ -118,13 +125,25 @@ class _Run:
         try:
             pieces = pieces_of(self._node.store, key)
             if pieces:
-                with with_own_rights():  # another tar may be begun
+                with self._writing():  # another tar may be begun
                     self._target.add(pieces)
             return pieces is not None
         except Damaged:
             if not again:
                 raise
             return self._add(key, again=False)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Act as who started the command.  Raises Failed where nothing more can be written."""
+        try:
+            with with_own_rights():
+                yield
+        except (BrokenPipeError, PermissionError):  # told alike by all commands
+            raise
+        except OSError as error:
+            ways = "what was written stays, and the same command goes on from there"
+            raise Failed(f"{self._name}: {error.strerror}; {ways}") from error
 
     def _total(self) -> int | None:
         """Return about how many there are, None where nobody knows."""
