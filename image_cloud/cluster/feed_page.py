@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from image_cloud.cluster.absence import Freshness
@@ -23,6 +24,7 @@ MOST_CHANGES = 2000
 LONGEST_WAIT_S = 60
 MOST_WAITING = 128  # more followers are answered at once
 RECHECK_S, RECHECK_HELD_S = 1.0, 0.1
+REST = 20.0  # of the time, so many times less is spent on counting a long backlog
 
 
 class PageParameters(Parameters):
@@ -98,6 +100,7 @@ class FeedPages:
         clock: ClusterClock,
         freshness: Freshness,
         own: Self,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._listener = listener
@@ -105,7 +108,9 @@ class FeedPages:
         self._clock = clock
         self._freshness = freshness
         self._own = own
+        self._clock_s = clock_s
         self._waiting = threading.Semaphore(MOST_WAITING)
+        self._counted = (0, 0.0)  # the backlog, and until when that stands
 
     def answer(self, asked: PageRequest) -> dict[str, Any]:
         """Return the page that was asked for, as JSON.  Raises Resynchronising, DatabaseUnavailable."""
@@ -123,7 +128,7 @@ class FeedPages:
     def _of_key(self, key: str) -> dict[str, Any]:
         with self._database.transaction() as cursor:
             changes = feed.of_key(cursor, key)
-        return {"changes": [dataclasses.asdict(change) for change in changes]}
+        return {"changes": [vars(change) for change in changes]}
 
     def _await_changes(self, asked: PageRequest, deadline: float) -> dict[str, Any]:
         while True:
@@ -140,7 +145,8 @@ class FeedPages:
             start = self._start(cursor, asked.cursor)
             end, changes = feed.read(cursor, start, asked.limit) if asked.limit else (start, [])
             held = feed.held(cursor) if not changes else feed.Held(0, 0.0, "")
-            backlog, read = clones.count(cursor), clones.positions(cursor)
+            # In this order: where nothing waits, all that was read before is here.
+            read, backlog = clones.positions(cursor), self._count(cursor)
         return {
             **dataclasses.asdict(self._own),
             "epoch": start.epoch,
@@ -150,8 +156,17 @@ class FeedPages:
             "held": dataclasses.asdict(held),
             "backlog": backlog,
             "read": read,
-            "changes": [dataclasses.asdict(change) for change in changes],
+            "changes": [vars(change) for change in changes],
         }
+
+    def _count(self, cursor: Any) -> int:
+        """Return the backlog; one of nothing is never an old count: peers go by it."""
+        began, (backlog, until) = self._clock_s(), self._counted
+        if began >= until:
+            backlog = clones.count(cursor)
+            took_s = self._clock_s() - began
+            self._counted = (backlog, began + REST * took_s if backlog else 0.0)
+        return backlog
 
     def _start(self, cursor: Any, after: Position) -> Position:
         """Return where to read on: at the feed's start where `after` is of another epoch."""

@@ -15,7 +15,7 @@ from falcon_app.control.changes import ChangesAnswer
 from image_cloud.cluster.absence import Freshness
 from image_cloud.cluster.clock import ClusterClock
 from image_cloud.cluster.epoch import FeedGuard
-from image_cloud.cluster.feed_page import MOST_WAITING, FeedPages, Self
+from image_cloud.cluster.feed_page import MOST_WAITING, REST, FeedPages, Self
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.db.connect import Database
@@ -23,6 +23,12 @@ from image_cloud.db.listen import Listener
 from image_cloud.picture.record import Record
 from image_cloud.picture.url import Url
 from tests.unit.web import client
+
+FILL = """
+    INSERT INTO clone_requests (key, url, host, format, bytes, sha256, stored_at, peer)
+    SELECT number, 'http://shop.example/', 'shop.example', 'jpeg', 1, '', now(), 'ic01'
+    FROM generate_series(1, %(requests)s) AS number
+"""
 
 
 @pytest.fixture
@@ -48,8 +54,23 @@ def listener(settings: Settings) -> Iterator[Waits]:
     listener.stop()
 
 
+class Seconds:
+    """A clock on which whatever is timed takes a second."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
 @pytest.fixture
-def web(database: Database, listener: Waits, tmp_path: Path) -> TestClient:
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def web(database: Database, listener: Waits, tmp_path: Path, seconds: Seconds) -> TestClient:
     (tmp_path / "cluster").mkdir()
     pages = FeedPages(
         database,
@@ -58,6 +79,7 @@ def web(database: Database, listener: Waits, tmp_path: Path) -> TestClient:
         ClusterClock(tmp_path / "cluster" / "clock.json"),
         Freshness(tmp_path, 90),
         Self("ic00", accepts_deletes=True),
+        seconds,
     )
     return client({"/_changes": ChangesAnswer(pages)})
 
@@ -155,3 +177,17 @@ def test_a_replaced_database_is_not_read(web: TestClient, tmp_path: Path) -> Non
     (tmp_path / "cluster" / "feed.json").write_text('{"epoch": "another", "xid": 1}')
     answer = web.simulate_get("/_changes")
     assert (answer.status_code, answer.json["code"]) == (503, "resynchronising")
+
+
+def test_a_long_backlog_is_not_counted_for_each_page(
+    web: TestClient, database: Database, seconds: Seconds
+) -> None:
+    def backlog_with(requests: int) -> int:
+        with database.transaction() as cursor:
+            cursor.execute("TRUNCATE clone_requests")
+            cursor.execute(FILL, {"requests": requests})
+        return int(ask(web, limit=0)["backlog"])
+
+    assert [backlog_with(count) for count in (0, 2, 3)] == [0, 2, 2]  # counting takes a second
+    seconds.now += REST
+    assert [backlog_with(count) for count in (0, 1)] == [0, 1]  # that there is none is never old
