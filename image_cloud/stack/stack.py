@@ -20,7 +20,9 @@ from image_cloud.node_files.files import Planned, all_stand, make_folder
 from image_cloud.node_files.home import Home
 from image_cloud.process.locks import exclusive
 from image_cloud.stack import ports, postgres, processes, ready, supervisord
+from image_cloud.storage.guard.calls import Call
 
+STORAGE_S = 10.0
 STOP_S = 120.0  # all programs one after the other, each within its stopwaitsecs
 START_LOCK = ".start"
 SAMPLE_ADDRESS = "127.0.0.1"
@@ -55,6 +57,7 @@ class Stack:
             plan = self._plan(accounts)
             if self._serves(plan):
                 return False
+            self._require_storage()
             self.stop()
             ports.require_free(self.config.node.listen)
             if self.config.clients.tls_listen:
@@ -116,6 +119,12 @@ class Stack:
         if status != "200":
             self._say(f"it runs, but /ready says {status}: restarting")
         return status == "200"
+
+    def _require_storage(self) -> None:
+        """Raise CannotStart where the storage is silent: each process of ours would hang in it."""
+        path = self.config.storage.path
+        if not Call(lambda: os.path.exists(path)).ended.wait(STORAGE_S):
+            raise CannotStart(f"the storage {path} does not answer")
 
     def _prepare(self, plan: list[Planned], accounts: Accounts) -> None:
         """Lay everything out on disk; nothing runs while this does."""

@@ -22,7 +22,7 @@ from tests.cluster.fuse import Served
 from tests.cluster.nodes import SETTINGS, eventually
 from tests.frontdoor.client import get, jpeg, problem
 from tests.origin import Gate, Origin
-from tests.stack.running import Stack
+from tests.stack.running import Refused, Stack
 
 ANSWERED_S = 45.0  # on a busy machine; nginx itself would wait longer
 pytestmark = pytest.mark.skipif(bool(fuse.why_not()), reason=fuse.why_not())
@@ -124,6 +124,16 @@ def answered(ask: Callable[[], requests.Response], count: int = 1) -> list[reque
         thread.join(ANSWERED_S)
     assert time.monotonic() - began < ANSWERED_S, "a request hangs"
     return answers
+
+
+def test_a_start_does_not_wait_for_a_silent_storage(node: Node) -> None:
+    node.stack.stop()
+    try:
+        with silent(node.storage), pytest.raises(Refused, match="does not answer"):
+            node.stack.start()
+    finally:
+        node.stack.start()
+    assert node.ready() == "ok"
 
 
 @pytest.mark.parametrize(
