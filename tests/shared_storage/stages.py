@@ -81,11 +81,13 @@ def unplugged(world: World) -> None:
     """A brick's host vanishes without a word: the storage is silent for network.ping-timeout at most."""
     with world.load() as load:
         world.volume.unplug(2)
-        world.await_well()
-        eventually(lambda: load.is_calm(CALM_S), "the storage has given the host up", BACK_S)
-        given_up = load.mark()
-        load.wait(world.seconds)
-        world.volume.plug(2)
+        try:
+            world.await_well()
+            eventually(lambda: load.is_calm(CALM_S), "the storage has given the host up", BACK_S)
+            given_up = load.mark()
+            load.wait(world.seconds)
+        finally:
+            world.volume.plug(2)
         load.wait(world.seconds)
     world.volume.await_healed()
     check(load.answers[:given_up], served_without_storage, world.logged, most_s=15)
