@@ -28,7 +28,7 @@ def main() -> int:
     arguments = parse()
     if arguments.list:
         for name, stage in stages.STAGES.items():
-            print(f"{name:<16}{(stage.__doc__ or '').splitlines()[0]}")
+            print(f"{name:<17} {(stage.__doc__ or '').splitlines()[0]}")
         return 0
     apart.heed_signals()
     if not arguments.inside:
