@@ -146,8 +146,12 @@ class Node(Stack):
 
     def wipe(self) -> None:
         """Lose everything but the configuration; the node is down."""
-        for name in ("storage", "postgres", "run"):
-            shutil.rmtree(self.home / name, ignore_errors=True)
+        for folder in self.data():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def data(self) -> list[Path]:
+        """Return the folders of everything but the configuration."""
+        return [self.home / name for name in ("storage", "postgres", "run")]
 
 
 class Nodes:
