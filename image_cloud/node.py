@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from image_cloud.explain.everywhere import Everywhere
     from image_cloud.fetch.arrival import Arrivals
     from image_cloud.fetch.audit import Auditor
+    from image_cloud.fetch.audit_state import AuditState
     from image_cloud.fetch.flights import Flights
     from image_cloud.fetch.load import Cache
     from image_cloud.fetch.placeholder import Placeholder
@@ -240,10 +241,12 @@ class Node:
         return Unstored(folder_of(self.config.node.run), s.unstored_kept_bytes, s.unstored_keep)
 
     def _lock_file(self, name: str, root: Path | None = None) -> LockFile:
+        return self._lock_at((root or self.storage) / "incoming" / f".{name}")
+
+    def _lock_at(self, path: Path) -> LockFile:
         from image_cloud.process.locks import LockFile
 
-        path = (root or self.storage) / "incoming" / f".{name}"
-        stand_in = self.run / "pools" / f"{name}.lock"
+        stand_in = self.run / "pools" / f"{path.name[1:]}.lock"
         return LockFile(path, stand_in, self.storage_guard.run, self.storage_guard.start)
 
     def _arrivals(self) -> Arrivals:
@@ -463,9 +466,17 @@ class Node:
         return Batches(self.database, self.clock, self.limits, self.failures)
 
     @property
-    def audit_folder(self) -> Path:
-        """Where the audit keeps its place."""
-        return self.storage / "cluster"
+    def audit_state(self) -> AuditState:
+        """What the audit remembers, on the storage."""
+        from image_cloud.fetch.audit_state import AuditState
+        from image_cloud.storage.guard.guarded import guarded
+
+        return guarded(AuditState(self.storage / "cluster"), self.storage_guard)
+
+    @property
+    def audit_lock(self) -> LockFile:
+        """What the janitor holds that audits: one for all nodes with the same storage."""
+        return self._lock_at(self.storage / "cluster" / ".audit")
 
     @property
     def variants_note(self) -> Path:

@@ -18,7 +18,7 @@ from image_cloud.metrics.definitions import (
     AUDIT_POSITION,
     AUDITED_BYTES,
 )
-from image_cloud.process.locks import locked
+from image_cloud.process.locks import LockFile, locked
 from image_cloud.process.steps import GoOn
 from image_cloud.storage.originals import FOLDERS
 
@@ -33,13 +33,14 @@ LOCK = "0" * 64
 class Audit:
     """One step looks at some rows or folders; the pause after it keeps the budget.
 
-    `folder` keeps its place, so that a restart goes on from there.
+    `state` keeps its place, so that a restart goes on from there.  One node at a time holds the `lock`.
     """
 
     def __init__(
         self,
         auditor: Auditor,
-        folder: Path,
+        state: AuditState,
+        lock: Path | LockFile,
         bytes_per_second: int,
         pause_s: float,
         go_on: GoOn,
@@ -47,8 +48,8 @@ class Audit:
     ) -> None:
         self.idle_s = 1.0
         self._auditor = auditor
-        self._state = AuditState(folder)
-        self._lock = folder / ".audit"
+        self._state = state
+        self._lock = lock
         self._bytes_per_second = bytes_per_second
         self._pause_s = pause_s
         self._go_on = go_on

@@ -158,7 +158,8 @@ def create(node: Node, runner: Runner) -> Janitor:
     config = node.config
     audit = Audit(
         node.auditor,
-        node.audit_folder,
+        node.audit_state,
+        node.audit_lock,
         config.janitor.audit_bytes_per_second,
         config.janitor.audit_pause,
         runner.go_on,

@@ -160,11 +160,19 @@ def test_stored_ones_wait_new_ones_pass_through_and_thumbnails_are_answered(
         assert (answer.status_code, answer.headers["X-Cache"]) == (200, "HIT")
         (answer,) = answered(lambda: get(stack, "/delete_image", "DELETE", url=url))
         problem(answer, 503, "storage_unavailable")
+        (answer,) = answered(lambda: get(stack, "/pages/cloning"))
+        assert answer.status_code in (200, 503)
         eventually(lambda: said in node.ready(), f"/ready says: {said}", ANSWERED_S)
     eventually(lambda: get(stack, "/get_image", url=url).status_code == 200, "back", ANSWERED_S)
     eventually(lambda: node.ready() == "ok", "/ready says so", ANSWERED_S)
     assert get(stack, "/get_image", url=new).headers["X-Cache"] == "MISS"
     assert get(stack, "/get_image", url=new).headers["X-Cache"] == "HIT"
+    failed = [
+        path.name
+        for path in (stack.home / "log").glob("*.log")
+        if "step_failed" in path.read_text()
+    ]
+    assert not failed, "a daemon waits for its storage without a traceback"
 
 
 def test_a_storage_that_falls_silent_while_a_picture_is_on_its_way(

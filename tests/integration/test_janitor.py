@@ -16,7 +16,7 @@ from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import OriginReset
 from image_cloud.fetch.audit import MISSING, Finding
-from image_cloud.fetch.audit_state import Place
+from image_cloud.fetch.audit_state import AuditState, Place
 from image_cloud.history.uses import Uses
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
@@ -185,7 +185,13 @@ class Auditing:
     def __init__(self, folder: Path, auditor: Auditor, bytes_per_second: int = 300) -> None:
         self.clock, self.folder, self.goes_on = Clock(2_000_000_000.0), folder, True
         self.audit = Audit(
-            auditor, folder, bytes_per_second, 1000.0, lambda: self.goes_on, self.clock
+            auditor,
+            AuditState(folder),
+            folder / ".audit",
+            bytes_per_second,
+            1000.0,
+            lambda: self.goes_on,
+            self.clock,
         )
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemons.janitor.audit import FOLDERS_AT_ONCE, Audit
+from image_cloud.fetch.audit_state import AuditState
 from image_cloud.storage.originals import FOLDERS
 from tests.clock import Clock
 
@@ -35,7 +36,8 @@ def test_a_lowered_pause_works_at_once(tmp_path: Path) -> None:
     def is_audited(pause_s: float) -> bool:
         """Say whether a janitor with this pause goes through all folders again."""
         before = auditor.looked_at
-        audit = Audit(auditor, tmp_path, 10**9, pause_s, lambda: True, clock)
+        state, lock = AuditState(tmp_path), tmp_path / ".audit"
+        audit = Audit(auditor, state, lock, 10**9, pause_s, lambda: True, clock)
         for _ in range(FOLDERS // FOLDERS_AT_ONCE):
             audit.step()
         assert auditor.looked_at - before in (0, FOLDERS)

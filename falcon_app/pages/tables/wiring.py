@@ -8,7 +8,6 @@ from falcon_app.pages.tables.clients import ClientsPage
 from falcon_app.pages.tables.cloning import CloningPage
 from falcon_app.pages.tables.domains import DomainsPage
 from falcon_app.pages.tables.prefetch import PrefetchPage
-from image_cloud.fetch.audit_state import AuditState
 from image_cloud.history.windows import History
 from image_cloud.node import Node
 from image_cloud.pages.tables.batch_list import BatchList
@@ -21,8 +20,7 @@ from image_cloud.politeness.overview import Overview
 def add_tables(app: App, renderer: Renderer, node: Node) -> None:
     """Add the pages to `app`."""
     history = History(node.config.node.name, node.history)
-    audit = AuditState(node.audit_folder)
-    cloning = Cloning(node.database, node.peer_states, history, audit)
+    cloning = Cloning(node.database, node.peer_states, history, node.audit_state)
     domains = DomainTable(Overview(node.gate), node.visits.folder)
     app.add_route("/pages/domains", DomainsPage(renderer, domains))
     app.add_route("/pages/prefetch", PrefetchPage(renderer, BatchList(node.batches)))
