@@ -98,7 +98,7 @@ def await_clones(nodes: Nodes, names: Sequence[str], count: int) -> tuple[int, f
             return sum(int(have) - int(at_first) for _, _, have, at_first in seen), ended - began
         if time.monotonic() > deadline:
             raise TimeoutError("the nodes do not catch up")
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def report(what: str, copies: int, seconds: float, size: int) -> float:
