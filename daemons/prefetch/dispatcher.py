@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FINISH_S = 22.0  # and then some to write outcomes down: daemons.loop.FINISH_S
 FEW = 4
+REST, LONGEST_REST_S = 3.0, 0.25
+"""Outcomes are gathered so many times longer than the database takes, so that several share a transaction."""
 
 
 class Dispatcher:
@@ -51,15 +53,23 @@ class Dispatcher:
     def step(self) -> bool:
         """Write outcomes down, then claim and start as much as there are slots and threads for."""
         self._gather(wait_s=0.0)
+        began = self._clock()
         self._outcomes.write_down()
         self._housekeeping.step()
         if not self._pause.is_over() or not self._downloads.free():
             self._gather(wait_s=self.idle_s)
             return self._downloads.under_way.total() > 0
         begun = self._claims.begin()
+        self._rest(min(REST * (self._clock() - began), LONGEST_REST_S))
         if not begun and self._downloads.under_way:
             self._gather(wait_s=SLOT_AGAIN_S)
         return bool(begun or self._downloads.under_way)
+
+    def _rest(self, seconds: float) -> None:
+        """Gather what comes meanwhile, as long as something is under way."""
+        until = self._clock() + seconds
+        while self._downloads.under_way and (left_s := until - self._clock()) > 0:
+            self._gather(wait_s=left_s)
 
     def is_busy(self) -> bool:
         """Say whether so much is under way that further processes are of use."""
