@@ -245,8 +245,7 @@ def _placed(
 
 def _copy(store: Store, incoming: Incoming, record: Record, stored: Original) -> Copy | None:
     """Return what is `stored` far away now; None of what is near, or was there before in another format."""
-    is_it = stored == record.original(is_private=stored.is_private)
-    if store.originals.is_far and is_it:
+    if store.originals.is_far and stored == record.original(is_private=stored.is_private):
         with contextlib.suppress(OSError):
             return Copy(incoming, record, time.monotonic())
     return None

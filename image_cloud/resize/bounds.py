@@ -10,7 +10,7 @@ from image_cloud.errors import TooManyFrames, TooManyPixels, TooMuchMemory
 NEEDED_BYTES = {
     "jpeg2000": (20, 2 << 20), "avif": (8, 0), "heic": (8, 12 << 20), "tiff": (4, 1 << 20),
 }  # fmt: skip
-"""What a pixel takes at least, and what comes on top (the stack of libde265's thread, and a tile).
+"""What a pixel takes at least, and what comes on top (such as the stack of libde265's thread, and a tile).
 
 Of formats whose decoders call the picture broken where they get no memory, or crash; measured by
 tests/corpus/starved.py.

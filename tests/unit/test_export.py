@@ -15,7 +15,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -62,6 +62,22 @@ class Home:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("IMAGE_CLOUD_HOME", str(self.folder))
             return main(["--config", str(self.folder / "image_cloud.ini"), *map(str, words)])
+
+    def piped(self, *words: str, to: BinaryIO) -> subprocess.CompletedProcess[str]:
+        """Run a command whose standard output is a file."""
+        script = "from image_cloud.cli import main; raise SystemExit(main())"
+        command = [
+            sys.executable,
+            "-c",
+            script,
+            "--config",
+            self.folder / "image_cloud.ini",
+            *words,
+        ]
+        environment = {**os.environ, "IMAGE_CLOUD_HOME": str(self.folder)}
+        return subprocess.run(
+            command, stdout=to, stderr=subprocess.PIPE, check=False, text=True, env=environment
+        )
 
     def content(self, url: str) -> bytes | None:
         original = self.store.originals.find(key_of(url))
@@ -193,6 +209,13 @@ def test_an_export_that_finds_no_room_says_where_and_goes_on_later(
     assert len(members(path)) == 2 * len(URLS)
 
 
+def test_an_export_to_standard_output_that_is_full_does_not_go_on_by_itself(home: Home) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = home.piped("export", "-", to=full)
+    assert ended.returncode == 1
+    assert f"standard output: {os.strerror(errno.ENOSPC)}; --after KEY" in ended.stderr
+
+
 def test_an_export_that_is_whole_is_not_written_over(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,18 +265,8 @@ def test_a_damaged_picture_is_told_and_left_out(
     assert said["exported"] == len(URLS) - 1
     assert [one["key"] for one in said["not_exported"]] == [key]
     assert key not in {name.partition(".")[0] for name, _ in members(tmp_path / "store.tar")}
-    ini = ["--config", str(home.folder / "image_cloud.ini")]
-    command = [
-        sys.executable,
-        "-c",
-        "from image_cloud.cli import main; raise SystemExit(main())",
-        *ini,
-    ]
     with open(tmp_path / "pipe.tar", "wb") as pipe:
-        ended = subprocess.run(
-            [*command, "export", "-"], stdout=pipe, stderr=subprocess.PIPE, check=False, text=True,
-            env={**os.environ, "IMAGE_CLOUD_HOME": str(home.folder)},
-        )  # fmt: skip
+        ended = home.piped("export", "-", to=pipe)
     assert (ended.returncode, key in ended.stderr) == (1, True)
     assert members(tmp_path / "pipe.tar") == members(tmp_path / "store.tar")
 

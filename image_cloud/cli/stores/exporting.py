@@ -142,8 +142,13 @@ class _Run:
         except (BrokenPipeError, PermissionError):  # told alike by all commands
             raise
         except OSError as error:
-            ways = "what was written stays, and the same command goes on from there"
-            raise Failed(f"{self._name}: {error.strerror}; {ways}") from error
+            where, ways = (
+                self._name,
+                "what was written stays, and the same command goes on from there",
+            )
+            if self._name == STDOUT:
+                where, ways = "standard output", "--after KEY goes on behind a picture"
+            raise Failed(f"{where}: {error.strerror}; {ways}") from error
 
     def _total(self) -> int | None:
         """Return about how many there are, None where nobody knows."""
