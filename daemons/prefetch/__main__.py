@@ -12,13 +12,15 @@ from image_cloud.process import heartbeat
 from image_cloud.process.cores import cores
 
 PROGRAM = "image-cloud-prefetch"
+PER_CORE = 2
+"""While the threads of one process wait in step for shops and the interpreter, another one works."""
 
 
 def main() -> None:
     """Download until SIGTERM, in as many processes as the configuration says; with `--once` do one step."""
     number = own_number()
     config, once = loop.start(PROGRAM, is_first=number == 1)
-    count = 1 if once else config.prefetch.processes or cores()
+    count = 1 if once else config.prefetch.processes or PER_CORE * cores()
     wire = functools.partial(create, number, count)
     if number > 1:
         sys.exit(loop.serve(PROGRAM, wire, config, str(number)))

@@ -97,13 +97,13 @@ class Claims:
         return found
 
     def _allowance(self, domain: str, trouble: Trouble | None, taken: int) -> int:
-        """Return how many more of `domain` may begin: one if it has none, more while there is room."""
+        """Return for how many more of `domain` there is room, if it has the slots: at least for its first."""
         now = self._downloads.under_way[domain]
         if trouble and trouble.opened:
             return 1 - now  # half-open: one tries
         most = self._grouping.domain(domain).most
         for_many = self._downloads.free() - taken - self._downloads.most // RESERVE
-        return min(most - now, max(for_many, 1 - now))
+        return min(most, max(for_many, 1 - now))
 
     def _busy(self) -> list[str]:
         """Return the domains that have all they may, or just had no slot to spare."""

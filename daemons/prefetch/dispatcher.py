@@ -16,7 +16,7 @@ from daemons.prefetch.housekeeping import Housekeeping
 from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import StoragePause
-from image_cloud.errors import DatabaseUnavailable
+from image_cloud.errors import DatabaseUnavailable, StorageUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Dispatcher:
         try:
             self._outcomes.write_down()
             self._leases.give_back()
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, StorageUnavailable, OSError):
             log.warning("event=leases_left owner=%s", self._leases.owner)
         self._leases.end()
 

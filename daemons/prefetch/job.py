@@ -26,7 +26,7 @@ from image_cloud.errors import (
 )
 from image_cloud.fetch import purpose
 from image_cloud.fetch.load import Cache, Found
-from image_cloud.fetch.purpose import Purpose
+from image_cloud.fetch.purpose import Keep, Purpose
 from image_cloud.picture.url import Url
 from image_cloud.politeness.breaker import Domains
 from image_cloud.politeness.slots import Slot
@@ -46,7 +46,7 @@ class Job:
     """Does the work for the daemon's threads.
 
     Downloads through `cache` what `tombstones` do not forbid, and has `refresher` ask again for what is
-    old; `domains` says which domains are dead.
+    old; `domains` says which domains are dead.  Pictures are kept as `keep` says.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Job:
         thumbnails: Thumbnails,
         domains: Domains,
         settings: Settings,
+        keep: Keep,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._cache = cache
@@ -65,6 +66,7 @@ class Job:
         self._thumbnails = thumbnails
         self._domains = domains
         self._settings = settings
+        self._keep = keep
         self._jitter = jitter
 
     def work(self, claimed: Claimed, slot: Slot) -> Outcome:
@@ -75,7 +77,7 @@ class Job:
                 if self._is_withdrawn(claimed):
                     error = DeletedMeanwhile("deleted after it was asked for")
                     return Outcome(claimed.key, claimed.url, code=error.code, detail=error.detail)
-                found = self._load(claimed, purpose.prefetch(slot))
+                found = self._load(claimed, purpose.prefetch(slot, self._keep))
             finally:
                 slot.give_back()
             if found:

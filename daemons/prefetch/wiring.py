@@ -19,6 +19,7 @@ from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import StoragePause
 from daemons.prefetch.thumbnails import Thumbnails
+from image_cloud.fetch.purpose import Keep
 from image_cloud.node import Node
 from image_cloud.origin.post import Poster
 from image_cloud.prefetch.callbacks import TIMEOUT_S, Callbacks
@@ -33,8 +34,12 @@ STACK_BYTES = 256 * 1024
 def wire(node: Node, start: Start, go_on: GoOn, share: int = 1) -> Dispatcher:
     """Wire one of `share` dispatchers of `node`; `start` runs a worker in a thread of its own."""
     settings, database = node.config.prefetch, node.database
-    thumbnails = _thumbnails(node, share)
-    job = Job(node.cache, node.refresher, node.store.tombstones, thumbnails, node.domains, settings)
+    thumbnails, originals = _thumbnails(node, share), node.store.originals
+    # Far away each folder costs a trip: better in many threads.
+    keep, sync = (Keep.LASTS, None) if originals.is_far else (Keep.STORED, originals.sync_all)
+    job = Job(
+        node.cache, node.refresher, node.store.tombstones, thumbnails, node.domains, settings, keep
+    )
     downloads = Downloads(job.work, -(-settings.threads // share), start)
     grouping = Grouping(database, node.limits, go_on)
     leases = Leases(database, Locks(node.slots_file), settings.lease)
@@ -43,7 +48,7 @@ def wire(node: Node, start: Start, go_on: GoOn, share: int = 1) -> Dispatcher:
     house = Housekeeping(database, node.domains, grouping, leases, giving_up, settings.keep_batches)
     pause = StoragePause(node.store.space)
     return Dispatcher(
-        downloads, claims, Outcomes(database), house, leases, pause, idle_s=settings.idle
+        downloads, claims, Outcomes(database, sync), house, leases, pause, idle_s=settings.idle
     )
 
 

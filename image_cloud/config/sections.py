@@ -303,9 +303,9 @@ class Prefetch:
     """POST /fire_and_forget, and the daemon that fetches what it takes."""
 
     processes: int = f.whole(
-        0, 0, 64, "Processes that download, as long as there is work for them; 0: one per core."
+        0, 0, 64, "Processes that download, as long as there is work for them; 0: two per core."
     )
-    threads: int = f.whole(256, 1, 1000, "Downloads that these run at once, over all domains.")
+    threads: int = f.whole(512, 1, 1000, "Downloads that these run at once, over all domains.")
     resizes: int = f.whole(
         0, 0, 256, "Thumbnails that these have made at once, at least one each; 0: one per core."
     )

@@ -16,6 +16,7 @@ from image_cloud.errors import (
     TruncatedImage,
     UnsupportedFormat,
 )
+from image_cloud.fetch.purpose import Keep
 from image_cloud.picture import formats, structure
 from image_cloud.picture.headers.validators import NONE, Validators
 from image_cloud.picture.record import Original, Record
@@ -119,13 +120,9 @@ class Arrivals:
         self._tell = tell
         self._budget = budget
 
-    def take(
-        self, url: Url, deliver: Deliver, *, must_last: bool, may_arrive: bool = False
-    ) -> Arrived:
-        """Keep the picture of `url` that `deliver` writes.
+    def take(self, url: Url, deliver: Deliver, *, keep: Keep, may_arrive: bool = False) -> Arrived:
+        """Keep the picture of `url` that `deliver` writes.  What `may_arrive` is perhaps still on its way.
 
-        With `must_last` it is on disk, to survive a crash of the machine, or StorageUnavailable is
-        raised; without, a full storage leaves it in memory.  What `may_arrive` is perhaps still on its way.
         Raises NotAnImage, UnsupportedFormat, TruncatedImage, Blocked and DeletedMeanwhile, and
         what `deliver` raises.
         """
@@ -133,11 +130,9 @@ class Arrivals:
         def describe(incoming: Incoming, delivery: Delivery) -> Record:
             return self.describe(url, incoming, delivery)
 
-        budget = NO_MEMORY if must_last else self._budget
+        budget = self._budget if keep is Keep.IF_POSSIBLE else NO_MEMORY
         way = self._on_the_way if may_arrive else None
-        return self._told(
-            _receive(self._store, budget, deliver, describe, way, must_last=must_last)
-        )
+        return self._told(_receive(self._store, budget, deliver, describe, way, keep=keep))
 
     def store(self, arrived: Arrived, arriving: Arriving) -> Arrived:
         """Store a picture that is `arriving`; return what `take` returns of one that is not.
@@ -146,7 +141,8 @@ class Arrivals:
         """
         with arriving:
             record, delivery = arrived.record, arrived.delivery
-            stored = _placed(self._store, arriving.incoming, record, delivery, must_last=False)
+            keep = Keep.IF_POSSIBLE
+            stored = _placed(self._store, arriving.incoming, record, delivery, keep)
             arriving.is_stored = stored.data is None
         return self._told(stored)
 
@@ -196,7 +192,7 @@ def take_copy(store: Store, wanted: Record, deliver: Deliver) -> Record:
         compare(wanted, incoming, delivery.sha256, delivery.source)
         return dataclasses.replace(wanted, bytes=incoming.size, stored_from=delivery.source)
 
-    return _receive(store, NO_MEMORY, deliver, describe, must_last=True).record
+    return _receive(store, NO_MEMORY, deliver, describe, keep=Keep.LASTS).record
 
 
 def _receive(
@@ -206,7 +202,7 @@ def _receive(
     describe: Describe,
     way: OnTheWay | None = None,
     *,
-    must_last: bool,
+    keep: Keep,
 ) -> Arrived:
     with contextlib.ExitStack() as received:
         incoming = received.enter_context(Incoming(store, budget))
@@ -218,22 +214,22 @@ def _receive(
             if arriving := way.begin(incoming, original, record):
                 received.pop_all()
                 return Arrived(record, original, delivery, arriving=arriving)
-        return _placed(store, incoming, record, delivery, must_last=must_last)
+        return _placed(store, incoming, record, delivery, keep)
 
 
 def _placed(
-    store: Store, incoming: Incoming, record: Record, delivery: Delivery, *, must_last: bool
+    store: Store, incoming: Incoming, record: Record, delivery: Delivery, keep: Keep
 ) -> Arrived:
     """Give the picture its place, or leave it in memory.
 
-    Raises StorageUnavailable where it `must_last`, Blocked and DeletedMeanwhile.
+    Raises StorageUnavailable where `keep` asks for more, Blocked and DeletedMeanwhile.
     """
     try:
-        original = _place(store, incoming, record, delivery, must_last)
+        original = _place(store, incoming, record, delivery, keep)
         copy = _copy(store, incoming, record, original)
         return Arrived(record, original, delivery, copy=copy)
     except StorageUnavailable:
-        if must_last:
+        if keep is not Keep.IF_POSSIBLE:
             raise
     with contextlib.suppress(
         StorageUnavailable
@@ -260,13 +256,13 @@ def _is_whole(incoming: Incoming) -> bool:
 
 
 def _place(
-    store: Store, incoming: Incoming, record: Record, delivery: Delivery, must_last: bool
+    store: Store, incoming: Incoming, record: Record, delivery: Delivery, keep: Keep
 ) -> Original:
     if incoming.file is None:
         raise incoming.why_in_memory
     try:
-        private = delivery.is_private
-        return store.place(incoming.file, record, is_private=private, lasts=must_last)
+        lasts, private = keep is Keep.LASTS, delivery.is_private
+        return store.place(incoming.file, record, is_private=private, lasts=lasts)
     except OSError as error:
         log.warning("event=not_stored key=%s reason=%r", record.key, error.strerror)
         raise unavailable(error) from error

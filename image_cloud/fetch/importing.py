@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from image_cloud.errors import Blocked, DeletedMeanwhile
 from image_cloud.fetch.arrival import IMPORT, Arrivals, Delivery, Sink, Write
+from image_cloud.fetch.purpose import Keep
 from image_cloud.picture.url import Url
 from image_cloud.storage.store import Store
 
@@ -37,7 +38,7 @@ class Importer:
 
         try:
             self._store.tombstones.check(url.key, stored_at)
-            self._arrivals.take(url, deliver, must_last=True)
+            self._arrivals.take(url, deliver, keep=Keep.LASTS)
         except (Blocked, DeletedMeanwhile):
             return DELETED
         return IMPORTED

@@ -232,7 +232,7 @@ class Cache:
             return delivery
 
         try:
-            arrived = self._arrivals.take(url, deliver, must_last=purpose.must_last)
+            arrived = self._arrivals.take(url, deliver, keep=purpose.keep)
         except DeletedMeanwhile:
             self._unstored.forget(url.key)
             return None
@@ -349,8 +349,7 @@ class Cache:
         self, url: Url, deliver: Deliver, purpose: Purpose, *, ahead: bool = False
     ) -> Arrived:
         """Store what `deliver` writes, or have it arrive where that may be done `ahead`."""
-        must_last = purpose.must_last
-        arrived = self._arrivals.take(url, deliver, must_last=must_last, may_arrive=ahead)
+        arrived = self._arrivals.take(url, deliver, keep=purpose.keep, may_arrive=ahead)
         return self._passed_through(url, arrived)
 
     def _passed_through(self, url: Url, arrived: Arrived) -> Arrived:

@@ -21,7 +21,7 @@ from image_cloud.errors import (
 )
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache, Unchanged
-from image_cloud.fetch.purpose import VISITOR, Purpose
+from image_cloud.fetch.purpose import VISITOR, Keep, Purpose
 from image_cloud.picture.record import Check, Record
 from image_cloud.picture.url import Url
 from image_cloud.politeness.gate import Gate
@@ -134,7 +134,7 @@ class Refresher:
         if known is None or self._store.originals.find(url.key) is None:
             return YOUNG
         stored_at = self._newer_than(known)
-        purpose = dataclasses.replace(purpose, must_last=True)
+        purpose = dataclasses.replace(purpose, keep=Keep.LASTS)
         try:
             self._cache.load_changed(url, known, purpose, stored_at)
         except Unchanged as same:

@@ -6,7 +6,7 @@ import collections
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ class Daemon:
     def __init__(self, node: Node) -> None:
         self.clock, self.downloads, self.space = Clock(1000.0), Downloads(), Space()
         self.database = Sometimes(node.database)
+        self.synced: list[str] = []
+        self.disk_is_away = False
         file = Path(node.config.politeness.limits_file)
         limits = LimitsFile(file, file.with_name("last_good"), self.clock)
         self.leases = Leases(self.database, Locks(node.slots_file), LEASE_S)
@@ -119,7 +121,7 @@ class Daemon:
         self.dispatcher = Dispatcher(
             self.downloads,
             self.claims,
-            Outcomes(self.database),
+            Outcomes(self.database, self.sync),
             Housekeeping(
                 self.database, node.domains, grouping, self.leases, giving_up, 7 * DAY_S, self.clock
             ),
@@ -128,6 +130,11 @@ class Daemon:
             idle_s=0.01,
             clock=self.clock,
         )
+
+    def sync(self, keys: Sequence[str]) -> None:
+        if self.disk_is_away:
+            raise StorageUnavailable("storage: silent")
+        self.synced += keys
 
     def step(self, after_s: float = 0.0) -> bool:
         self.clock.now += after_s
@@ -329,6 +336,22 @@ def test_outcomes_outlive_an_outage(node: Node, daemon: Daemon) -> None:
     daemon.database.is_away = lambda: False
     daemon.step()
     assert progress(node, batch).done == 1
+
+
+def test_nothing_is_crossed_off_before_its_picture_lasts(node: Node, daemon: Daemon) -> None:
+    batch = post(node, "a.example", 2)
+    daemon.step()
+    keys = [claimed.key for claimed, _ in daemon.downloads.begun]
+    daemon.downloads.end()
+    daemon.downloads.end(code="origin_not_found")
+    daemon.disk_is_away = True
+    with pytest.raises(StorageUnavailable):
+        daemon.step()
+    assert progress(node, batch).waiting == 2
+    daemon.disk_is_away = False
+    daemon.step()
+    assert (progress(node, batch).done, progress(node, batch).failed) == (1, 1)
+    assert daemon.synced == keys[:1]
 
 
 def test_new_limits_group_what_waits_anew(node: Node, daemon: Daemon) -> None:

@@ -22,6 +22,7 @@ from image_cloud.errors import (
 )
 from image_cloud.fetch.arrival import Arrivals, Deliver, Delivery, Sink, take_copy
 from image_cloud.fetch.importing import DELETED, HERE, IMPORTED, Importer
+from image_cloud.fetch.purpose import Keep
 from image_cloud.picture.formats import FORMATS
 from image_cloud.picture.record import Record, Tombstone
 from image_cloud.picture.url import Url
@@ -80,7 +81,7 @@ def full(tmp_path: Path, told: list[Record], store: Store) -> Arrivals:
 def test_a_picture_is_kept_recorded_and_told_of(
     store: Store, arrivals: Arrivals, told: list[Record]
 ) -> None:
-    arrived = arrivals.take(URL, sends(JPEG), must_last=False)
+    arrived = arrivals.take(URL, sends(JPEG), keep=Keep.IF_POSSIBLE)
     sha256 = hashlib.sha256(JPEG).hexdigest()
     assert arrived.record == Record(
         URL.key, URL.text, "shop.example", "jpeg", 60, 40, len(JPEG), sha256, 10.0, "origin"
@@ -105,7 +106,7 @@ def test_what_is_no_whole_picture_is_refused(
     content: bytes, source: str, error: type[ImageCloudError], says: str,
 ) -> None:  # fmt: skip
     with pytest.raises(error, match=f"^{says}"):
-        arrivals.take(URL, sends(content, source), must_last=False)
+        arrivals.take(URL, sends(content, source), keep=Keep.IF_POSSIBLE)
     assert (store.originals.find(URL.key), store.records.find(URL.key), told) == (None, None, [])
 
 
@@ -113,7 +114,7 @@ def test_what_is_no_whole_picture_is_refused(
 def test_a_length_that_came_in_full_is_believed(
     store: Store, arrivals: Arrivals, content: bytes
 ) -> None:
-    arrived = arrivals.take(URL, sends(content, is_in_full=True), must_last=False)
+    arrived = arrivals.take(URL, sends(content, is_in_full=True), keep=Keep.IF_POSSIBLE)
     assert (arrived.record.width, arrived.record.height) == (60, 40)
     assert store.originals.path(arrived.original).read_bytes() == content
 
@@ -142,14 +143,14 @@ def test_a_silent_origin_is_waited_for_while_more_can_be_missing(
         raise OriginTimeout("silent")
 
     with pytest.raises(OriginTimeout):
-        arrivals.take(URL, deliver, must_last=False)
+        arrivals.take(URL, deliver, keep=Keep.IF_POSSIBLE)
     assert looked == [is_whole]
 
 
 def test_a_header_without_dimensions_costs_no_picture(store: Store, told: list[Record]) -> None:
     at = JPEG.index(b"\xff\xc0") + 5
     content = JPEG[:at] + bytes(4) + JPEG[at + 4 :]
-    arrived = Arrivals(store, FORMATS, told.append).take(URL, sends(content), must_last=True)
+    arrived = Arrivals(store, FORMATS, told.append).take(URL, sends(content), keep=Keep.LASTS)
     assert (arrived.record.width, arrived.record.height) == (None, None)
 
 
@@ -163,14 +164,14 @@ def test_a_delete_on_the_way_wins(
 
     way: Arrivals = request.getfixturevalue(room)
     with pytest.raises(Blocked if blocked else DeletedMeanwhile):
-        way.take(URL, sends(JPEG, before=delete), must_last=False)
+        way.take(URL, sends(JPEG, before=delete), keep=Keep.IF_POSSIBLE)
     assert store.originals.find(URL.key) is None
 
 
 def test_a_newer_picture_that_is_here_stays(store: Store, arrivals: Arrivals) -> None:
     webp = encoded("webp")
-    arrivals.take(URL, sends(webp, stored_at=12.0), must_last=False)
-    arrived = arrivals.take(URL, sends(JPEG, stored_at=11.0), must_last=False)
+    arrivals.take(URL, sends(webp, stored_at=12.0), keep=Keep.IF_POSSIBLE)
+    arrived = arrivals.take(URL, sends(JPEG, stored_at=11.0), keep=Keep.IF_POSSIBLE)
     assert store.originals.path(arrived.original).read_bytes() == webp
 
 
@@ -178,7 +179,7 @@ def test_a_newer_picture_that_is_here_stays(store: Store, arrivals: Arrivals) ->
 
 
 def test_a_full_storage_passes_on_what_need_not_last(full: Arrivals, told: list[Record]) -> None:
-    arrived = full.take(URL, sends(JPEG), must_last=False)
+    arrived = full.take(URL, sends(JPEG), keep=Keep.IF_POSSIBLE)
     assert (arrived.data, arrived.original.extension, told) == (JPEG, "jpg", [])
 
 
@@ -187,19 +188,19 @@ def test_a_full_storage_refuses_what_must_last_before_all_has_come(full: Arrival
         raise AssertionError("it went on")
 
     with pytest.raises(StorageUnavailable):
-        full.take(URL, sends(JPEG, before=never), must_last=True)
+        full.take(URL, sends(JPEG, before=never), keep=Keep.LASTS)
 
 
-@pytest.mark.parametrize("must_last", [False, True])
+@pytest.mark.parametrize("keep", Keep)
 def test_a_place_that_cannot_be_written(
-    tmp_path: Path, store: Store, arrivals: Arrivals, told: list[Record], must_last: bool
+    tmp_path: Path, store: Store, arrivals: Arrivals, told: list[Record], keep: Keep
 ) -> None:
     (tmp_path / "originals" / URL.key[:2]).write_text("in the way")
-    if must_last:
+    if keep is not Keep.IF_POSSIBLE:
         with pytest.raises(StorageUnavailable, match="^storage: "):
-            arrivals.take(URL, sends(JPEG), must_last=True)
+            arrivals.take(URL, sends(JPEG), keep=keep)
     else:
-        assert arrivals.take(URL, sends(JPEG), must_last=False).data == JPEG
+        assert arrivals.take(URL, sends(JPEG), keep=keep).data == JPEG
     assert (store.records.find(URL.key), told) == (None, [])
 
 

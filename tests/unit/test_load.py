@@ -29,7 +29,7 @@ from image_cloud.fetch import purpose
 from image_cloud.fetch.arrival import Arrivals
 from image_cloud.fetch.flights import Flights
 from image_cloud.fetch.load import Cache, Found
-from image_cloud.fetch.purpose import RESTORE, VISITOR, Purpose
+from image_cloud.fetch.purpose import RESTORE, VISITOR, Keep, Purpose
 from image_cloud.fetch.unstored import Unstored
 from image_cloud.origin import Downloaded
 from image_cloud.picture.formats import FORMATS
@@ -164,7 +164,11 @@ class Node:
 
 @pytest.mark.parametrize(
     ("who", "slot", "urgent"),
-    [(VISITOR, None, True), (purpose.prefetch(SLOT), SLOT, False), (RESTORE, None, False)],
+    [
+        (VISITOR, None, True),
+        (purpose.prefetch(SLOT, Keep.STORED), SLOT, False),
+        (RESTORE, None, False),
+    ],
 )
 def test_only_visitors_are_urgent(store: Store, who: Purpose, slot: Any, urgent: bool) -> None:
     node = Node(store)
@@ -175,7 +179,9 @@ def test_only_visitors_are_urgent(store: Store, who: Purpose, slot: Any, urgent:
     assert [one.stored_at for one in node.told] == [NOW]
 
 
-@pytest.mark.parametrize(("who", "is_sent"), [(VISITOR, True), (purpose.prefetch(SLOT), False)])
+@pytest.mark.parametrize(
+    ("who", "is_sent"), [(VISITOR, True), (purpose.prefetch(SLOT, Keep.STORED), False)]
+)
 def test_a_full_storage_serves_visitors_alone(
     tmp_path: Path, store: Store, who: Purpose, is_sent: bool
 ) -> None:
@@ -211,7 +217,7 @@ def test_a_visitor_waits_for_another_process_and_a_prefetch_does_not(store: Stor
     visitor = threading.Thread(target=lambda: found.append(node.cache.load(URL)))
     with locked(node.lock_file, URL.key, 1.0):  # another process is at it
         with pytest.raises(Busy):
-            node.cache.load(URL, purpose.prefetch(SLOT))
+            node.cache.load(URL, purpose.prefetch(SLOT, Keep.STORED))
         visitor.start()
     visitor.join(60)
     assert [one.source for one in found] == [MISS]

@@ -29,7 +29,7 @@ from image_cloud.errors import (
     UrlForbidden,
 )
 from image_cloud.fetch.load import Found
-from image_cloud.fetch.purpose import Purpose, prefetch
+from image_cloud.fetch.purpose import Keep, Purpose, prefetch
 from image_cloud.picture.record import Original, Tombstone
 from image_cloud.picture.url import Url
 from image_cloud.politeness.trouble import Trouble
@@ -54,7 +54,7 @@ class Cache:
         self.slot, self.error = slot, error
 
     def load(self, url: Url, purpose: Purpose) -> Found:
-        assert purpose == prefetch(self.slot)
+        assert purpose == prefetch(self.slot, Keep.STORED)
         if self.error:
             raise self.error
         return Found(Original("k", "jpg"), "MISS")
@@ -114,8 +114,9 @@ def outcome(
     domains: Any = Domains(trouble)
     refresher: Any = Refresher(check)
     job = Job(
-        cache, refresher, tombstones, thumbnails, domains, SETTINGS, jitter=lambda low, high: 1.0
-    )
+        cache, refresher, tombstones, thumbnails, domains, SETTINGS, Keep.STORED,
+        jitter=lambda low, high: 1.0,
+    )  # fmt: skip
     batches = (NO_BATCH if is_unasked else "b",)
     max_age_s = None if check is None else 60.0
     claimed = Claimed("k", "http://a/", "a", (100,), tries, ASKED_AT, batches, max_age_s)
