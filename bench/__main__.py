@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import made, memory, pictures, procs, report, slow, stored, systems
+from bench import made, memory, new_files, pictures, procs, report, slow, stored, systems
 from bench.load import pull
 from bench.made import Asked, Loop, Pictures
 from bench.systems import CLOUD, PIL_LOOP, THUMBOR, VIPS, VIPS_LOOP, System
@@ -260,8 +260,7 @@ def main() -> None:
 def run(bench: Bench, work: Path, origin: str) -> None:
     """Start every system, and measure them beside each other.
 
-    What is stored comes first: making pictures is slower while the disk still knows what was just deleted,
-    by the set-up for example (docs/performance.md).
+    What is stored comes first, while the disk forgets what the set-up has deleted.
     """
     with contextlib.ExitStack() as stack:
         thumbor = stack.enter_context(systems.thumbor(work))
@@ -273,6 +272,7 @@ def run(bench: Bench, work: Path, origin: str) -> None:
             peers = [thumbor, filtered, vips]
             if systems.has_ipx():
                 peers.append(for_new.enter_context(systems.ipx(work)))
+            new_files.await_usual(work)
             bench.make(peers, cloud)
             bench.formats((thumbor, vips, cloud))
             bench.slow((thumbor, vips, cloud))

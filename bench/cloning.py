@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench import new_files
 from bench.load import in_order
 from image_cloud.bulk.group import MOST_FILES
 from tests.cluster.nodes import HOSTS, NAMES, Nodes
@@ -165,6 +166,7 @@ def main() -> None:
 
         pictures = folder()
         listed = make_pictures(pictures, count, size)
+        new_files.await_usual(pictures)
         print("| | copies | time | images/s | MB/s |\n|---|---|---|---|---|")
         for number in range(arguments.rounds):
             for name, checkout in in_order(list(builds(arguments.against)), number):

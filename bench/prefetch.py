@@ -19,7 +19,7 @@ from pathlib import Path
 
 import requests
 
-from bench import pictures, procs
+from bench import new_files, pictures, procs
 from bench.shops import SHOPS, shops
 from bench.systems import CACHE
 from tests.stack.running import CHECKOUT, Stack
@@ -191,6 +191,7 @@ def main() -> None:
         addresses, _ = stack.enter_context(shops(folder / "shops", picture.read_bytes(), DELAY_S))
         cloud = Cloud(stack.enter_context(Stack(folder / "home", settings=SETTINGS)))
         comparison = Comparison(cloud, folder, addresses)
+        new_files.await_usual(folder)
         comparison.run("originals", count, rounds, 0)
         comparison.run("a thumbnail of each", count, rounds, SIDE)
         cloud.memory()
