@@ -24,6 +24,8 @@ FINISH_S = 22.0  # and then some to write outcomes down: daemons.loop.FINISH_S
 FEW = 4
 REST, LONGEST_REST_S = 3.0, 0.25
 """Outcomes are gathered so many times longer than the database takes, so that several share a transaction."""
+ENOUGH = 6
+"""They are enough once one in so many of those under way has come: their slots wait for the next turn."""
 
 
 class Dispatcher:
@@ -66,10 +68,11 @@ class Dispatcher:
         return bool(begun or self._downloads.under_way)
 
     def _rest(self, seconds: float) -> None:
-        """Gather what comes meanwhile, as long as something is under way."""
+        """Gather what comes meanwhile, until that is enough or nothing is under way."""
         until = self._clock() + seconds
-        while self._downloads.under_way and (left_s := until - self._clock()) > 0:
-            self._gather(wait_s=left_s)
+        missing = max(FEW, self._downloads.under_way.total() // ENOUGH)
+        while self._downloads.under_way and missing > 0 and (left_s := until - self._clock()) > 0:
+            missing -= self._gather(wait_s=left_s)
 
     def is_busy(self) -> bool:
         """Say whether so much is under way that further processes are of use."""
@@ -91,9 +94,11 @@ class Dispatcher:
             log.warning("event=leases_left owner=%s", self._leases.owner)
         self._leases.end()
 
-    def _gather(self, wait_s: float) -> None:
-        """Take what has been downloaded; wait for the first at most `wait_s`."""
-        for claimed, outcome in self._downloads.settled(wait_s):
+    def _gather(self, wait_s: float) -> int:
+        """Take what has been downloaded, and say how much; wait for the first at most `wait_s`."""
+        ended = self._downloads.settled(wait_s)
+        for claimed, outcome in ended:
             self._claims.slot_is_free(claimed.domain)
             self._outcomes.add(outcome)
             self._pause.learn(outcome)
+        return len(ended)

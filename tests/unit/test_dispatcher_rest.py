@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from daemons.prefetch.dispatcher import LONGEST_REST_S, REST, Dispatcher
+from daemons.prefetch.dispatcher import ENOUGH, LONGEST_REST_S, REST, Dispatcher
 
 
 class Everything:
@@ -51,10 +51,16 @@ class Everything:
     ("database_s", "rest_s"), [(0.02, REST * 0.02), (1.0, LONGEST_REST_S), (0.0, 0.0)]
 )
 def test_outcomes_share_a_transaction_that_takes_long(database_s: float, rest_s: float) -> None:
-    everything = Everything(database_s, under_way=5)
+    everything = Everything(database_s, under_way=1000)
     assert everything.dispatcher().step()
     assert everything.gathered == pytest.approx(rest_s / 0.01, abs=1)
     assert everything.now == pytest.approx(database_s + rest_s, abs=0.001)
+
+
+def test_slots_do_not_wait_for_outcomes_that_are_enough() -> None:
+    everything = Everything(1.0, under_way=10 * ENOUGH)
+    everything.dispatcher().step()
+    assert everything.gathered == 10
 
 
 def test_without_anything_under_way_there_is_no_rest() -> None:
