@@ -13,7 +13,7 @@ from image_cloud.process.cores import cores
 
 PROGRAM = "image-cloud-prefetch"
 PER_CORE = 2
-"""While the threads of one process wait in step for shops and the interpreter, another one works."""
+"""The threads of one wait in step, for shops and then for the interpreter: the other works meanwhile."""
 
 
 def main() -> None:

@@ -34,9 +34,9 @@ STACK_BYTES = 256 * 1024
 def wire(node: Node, start: Start, go_on: GoOn, share: int = 1) -> Dispatcher:
     """Wire one of `share` dispatchers of `node`; `start` runs a worker in a thread of its own."""
     settings, database = node.config.prefetch, node.database
-    thumbnails, originals = _thumbnails(node, share), node.store.originals
-    # Far away each folder costs a trip: better in many threads.
-    keep, sync = (Keep.LASTS, None) if originals.is_far else (Keep.STORED, originals.sync_all)
+    thumbnails, is_shared = _thumbnails(node, share), node.config.cluster.shared_storage
+    # Over a network they are synced one by one: better in many threads.
+    keep, sync = (Keep.LASTS, None) if is_shared else (Keep.STORED, node.store.originals.sync_all)
     job = Job(
         node.cache, node.refresher, node.store.tombstones, thumbnails, node.domains, settings, keep
     )
