@@ -19,7 +19,7 @@ from image_cloud.storage.folders import make_folders
 
 FILES = 40
 USUAL_S = 30e-6
-PAUSE_S, PATIENCE_S = 10.0, 330.0
+PAUSE_S, PATIENCE_S = 10.0, 420.0
 FOLDERS = ("incoming", "unrecorded", "variants/.incoming")
 
 
