@@ -20,6 +20,7 @@ from typing import Any
 from bench import made, memory, new_files, pictures, procs, report, slow, stored, systems
 from bench.load import pull
 from bench.made import Asked, Loop, Pictures
+from bench.report import say
 from bench.systems import CLOUD, PIL_LOOP, THUMBOR, VIPS, VIPS_LOOP, System
 from tests.stack.running import CHECKOUT, Stack
 
@@ -45,10 +46,6 @@ WHOLE = Extent(300, 12, 6, 6, 2.0, (10_000, 1_000_000), 60.0, (8, 64, 256, 1000)
 BASELINE, PROGRESSIVE, MIX, LARGE = "baseline", "progressive", "mix", "large, progressive"
 FORMATS = ("webp", "avif")
 FEW = 30
-
-
-def say(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -272,7 +269,8 @@ def run(bench: Bench, work: Path, origin: str) -> None:
             peers = [thumbor, filtered, vips]
             if systems.has_ipx():
                 peers.append(for_new.enter_context(systems.ipx(work)))
-            new_files.await_usual(work)
+            if bench.extent is WHOLE:
+                new_files.await_usual(work)
             bench.make(peers, cloud)
             bench.formats((thumbor, vips, cloud))
             bench.slow((thumbor, vips, cloud))

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bench.report import say
 from image_cloud.storage.folders import make_folders
 
 FILES = 40
@@ -36,9 +36,10 @@ def await_usual(folder: Path) -> None:
         if took_s <= USUAL_S:
             return
         if time.monotonic() > deadline:
-            _say(f"a new file still takes {took_s * 1e6:.0f} us: going on")
+            say(f"a new file still takes {took_s * 1e6:.0f} us: going on")
             return
-        _say(f"a new file takes {took_s * 1e6:.0f} us, as much was deleted lately: waiting")
+        if not turn:
+            say(f"a new file takes {took_s * 1e6:.0f} us, as much was deleted lately: waiting")
         time.sleep(PAUSE_S)
 
 
@@ -49,7 +50,3 @@ def _median_s(folder: Path, turn: int) -> float:
         os.close(os.open(folder / f"{turn}-{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         took_s.append(time.perf_counter() - began)
     return statistics.median(took_s)
-
-
-def _say(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -180,6 +181,8 @@ class Comparison:
 
 def main() -> None:
     """Run it all."""
+    # leaves nothing running
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended"))
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     products = CACHE / "pictures-300"
@@ -191,7 +194,8 @@ def main() -> None:
         addresses, _ = stack.enter_context(shops(folder / "shops", picture.read_bytes(), DELAY_S))
         cloud = Cloud(stack.enter_context(Stack(folder / "home", settings=SETTINGS)))
         comparison = Comparison(cloud, folder, addresses)
-        new_files.await_usual(folder)
+        if len(sys.argv) == 1:
+            new_files.await_usual(folder)
         comparison.run("originals", count, rounds, 0)
         comparison.run("a thumbnail of each", count, rounds, SIDE)
         cloud.memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ Figures = Mapping[str, float]
 
 MEASURED_ONCE = {"webp": "imgproxy 38/s, weserv 57/s", "avif": "imgproxy 44/s, thumbor 11/s"}
 """On two cores like these, 400 px of 1.5 megapixels at quality 80, when we made 44 WebPs a second; not run here."""
+
+
+def say(text: str) -> None:
+    """Tell what is being done, beside the tables."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def table(result: dict[str, Any]) -> Iterator[str]:

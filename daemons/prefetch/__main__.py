@@ -12,15 +12,23 @@ from image_cloud.process import heartbeat
 from image_cloud.process.cores import cores
 
 PROGRAM = "image-cloud-prefetch"
-PER_CORE = 2
-"""The threads of one wait in step, for shops and then for the interpreter: the other works meanwhile."""
+PER_CORE, ENOUGH = 2, 8
+"""The threads of one wait in step, for shops and then for the interpreter: the other works meanwhile.
+
+Each has connections to the database: more than ENOUGH are only started for as many cores.
+"""
+
+
+def usual_count(cores: int) -> int:
+    """Return in how many processes to download on so many cores."""
+    return max(cores, min(PER_CORE * cores, ENOUGH))
 
 
 def main() -> None:
     """Download until SIGTERM, in as many processes as the configuration says; with `--once` do one step."""
     number = own_number()
     config, once = loop.start(PROGRAM, is_first=number == 1)
-    count = 1 if once else config.prefetch.processes or PER_CORE * cores()
+    count = 1 if once else config.prefetch.processes or usual_count(cores())
     wire = functools.partial(create, number, count)
     if number > 1:
         sys.exit(loop.serve(PROGRAM, wire, config, str(number)))

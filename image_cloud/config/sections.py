@@ -303,7 +303,11 @@ class Prefetch:
     """POST /fire_and_forget, and the daemon that fetches what it takes."""
 
     processes: int = f.whole(
-        0, 0, 64, "Processes that download, as long as there is work for them; 0: two per core."
+        0,
+        0,
+        64,
+        "Processes that download, as long as there is work for them; 0: two per core, up to 8,\n"
+        "or one per core where those are more.",
     )
     threads: int = f.whole(512, 1, 1000, "Downloads that these run at once, over all domains.")
     resizes: int = f.whole(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from daemons.prefetch.housekeeping import PROMOTE_S, TROUBLE_S, Housekeeping
 from daemons.prefetch.leases import Leases
 from daemons.prefetch.outcomes import Outcomes
 from daemons.prefetch.storage_pause import PAUSE_S, StoragePause
+from daemons.prefetch.wiring import wire
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db.connect import Database
 from image_cloud.db.prefetch import batches, intake
@@ -234,6 +236,16 @@ def test_a_download_that_ends_gives_its_domain_a_turn_at_once(node: Node, daemon
     assert len(daemon.downloads.begun) == 2
 
 
+def test_a_slot_does_not_wait_for_the_picture_to_be_stored(node: Node, daemon: Daemon) -> None:
+    set_limits(node, default=1)
+    post(node, "a.example", 2)
+    daemon.step()
+    (_, slot) = daemon.downloads.begun[0]
+    slot.give_back()
+    daemon.step(after_s=2 * SLOT_AGAIN_S)
+    assert len(daemon.downloads.begun) == 2
+
+
 def test_some_threads_are_kept_for_domains_that_have_none(node: Node, daemon: Daemon) -> None:
     set_limits(node, default=100)
     post(node, "big.example", 50)
@@ -352,6 +364,19 @@ def test_nothing_is_crossed_off_before_its_picture_lasts(node: Node, daemon: Dae
     daemon.step()
     assert (progress(node, batch).done, progress(node, batch).failed) == (1, 1)
     assert daemon.synced == keys[:1]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_who_syncs(node: Node, monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
+    if shared:  # then the threads that fetch do
+        cluster = dataclasses.replace(node.config.cluster, shared_storage=True)
+        node.config = dataclasses.replace(node.config, cluster=cluster)
+    synced: list[Sequence[str]] = []
+    monkeypatch.setattr(node.store.originals, "sync_all", synced.append)
+    outcomes = wire(node, lambda name, worker: None, lambda: True)._outcomes
+    outcomes.add(Outcome("k", "http://a.example/"))
+    outcomes.write_down()
+    assert synced == ([] if shared else [["k"]])
 
 
 def test_new_limits_group_what_waits_anew(node: Node, daemon: Daemon) -> None:
