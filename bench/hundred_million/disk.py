@@ -82,8 +82,8 @@ def _walks(node: Node, meter: Meter, records: list[Record]) -> Iterator[Measured
     files = len(records)
 
     def audit() -> None:
-        for number in range(FOLDERS):
-            assert not list(node.auditor.folder(number, lambda _: None))
+        for batch in node.auditor.batches():
+            assert not list(node.auditor.look_at(batch.originals, lambda _: None))
 
     def find() -> None:
         assert all(node.store.originals.find(one.key) for one in records)

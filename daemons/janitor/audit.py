@@ -25,13 +25,13 @@ from image_cloud.storage.originals import FOLDERS
 log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
-FOLDERS_AT_ONCE = 256
+BATCHES_AT_ONCE = 8
 LOOK_FOR_MISSING_EVERY_S = 60.0
 LOCK = "0" * 64
 
 
 class Audit:
-    """One step looks at some rows or folders; the pause after it keeps the budget.
+    """One step looks at some rows or originals; the pause after it keeps the budget.
 
     `state` keeps its place, so that a restart goes on from there.  One node at a time holds the `lock`.
     """
@@ -81,16 +81,17 @@ class Audit:
         if place.folder == 0 and 0 <= self._clock() - place.finished_at < self._pause_s:
             return
         self._read_bytes = 0
-        folders = self._auditor.folders(place.folder % FOLDERS)
-        for number in itertools.islice(folders, FOLDERS_AT_ONCE):
-            self._heal(list(self._auditor.folder(number, self._count)))
+        following = FOLDERS
+        batches = self._auditor.batches(place.folder % FOLDERS)
+        for batch in itertools.islice(batches, BATCHES_AT_ONCE):
+            following = batch.following
+            self._heal(list(self._auditor.look_at(batch.originals, self._count)))
             if not self._go_on():
-                self._go_to(Place(number, place.finished_at))
+                self._go_to(Place(batch.first, place.finished_at))
                 return
             if self._read_bytes >= self._bytes_per_second:
                 break
-        following = next(folders, None)
-        if following is None:
+        if following == FOLDERS:
             log.info("event=audit_finished")
             self._go_to(Place(0, self._clock()))
             return

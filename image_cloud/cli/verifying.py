@@ -50,8 +50,10 @@ def _verify(node: Node, *, repair: bool, as_json: bool) -> int:
         pictures, total_bytes = whole_catalog.count(cursor)
     run = _Run(auditor, repair=repair, as_json=as_json)
     with tqdm(total=total_bytes, unit="B", unit_scale=True, desc="disk", disable=None) as bar:
-        for number in auditor.folders():
-            for finding in list(auditor.folder(number, lambda count: _advance(bar, count))):
+        for batch in auditor.batches():
+            for finding in list(
+                auditor.look_at(batch.originals, lambda count: _advance(bar, count))
+            ):
                 run.take(finding)
     with tqdm(total=pictures, unit=" pictures", desc="catalogue", disable=None) as bar:
         key, more = "", True

@@ -19,11 +19,15 @@ from image_cloud.fetch.load import Cache
 from image_cloud.picture import formats, structure
 from image_cloud.picture.record import TICK_S, Original, Record
 from image_cloud.picture.url import Url
+from image_cloud.storage.originals import FOLDERS
 from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
+FOLDERS_A_BATCH = 32
+ENOUGH = 32
+"""So many originals of a young storage, where folders have one each, share a look at the database."""
 DAMAGED, TRUNCATED, MISSING, UNRECORDED = "damaged", "truncated", "missing", "unrecorded"
 MAY_DIFFER = ("stored_from", "etag", "last_modified", "final_key")
 INCONSISTENT = "inconsistent"
@@ -44,8 +48,17 @@ class Finding:
     fields: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """The originals of folders from number `first` on, before `following`: FOLDERS where it is the last."""
+
+    first: int
+    following: int
+    originals: list[Original]
+
+
 class Auditor:
-    """Looks at one folder of originals, or at some rows of the catalogue, at a time.
+    """Looks at a batch of originals, or at some rows of the catalogue, at a time.
 
     Compares `store` with `database`; heals through `cache`, asking `peers` for lost URLs.
     """
@@ -56,18 +69,26 @@ class Auditor:
         self._peers = peers
         self._cache = cache
 
-    def folders(self, first: int = 0) -> Iterator[int]:
-        """Yield the numbers of the folders to look at, from `first` on."""
-        return self._store.originals.folders(first)
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Yield all originals of folders from number `first` (below FOLDERS) on."""
+        numbers = self._store.originals.folders(first)
+        number = next(numbers, FOLDERS)
+        while number < FOLDERS:
+            begun_at, originals = number, list[Original]()
+            for _ in range(FOLDERS_A_BATCH):
+                originals += self._store.originals.in_folder(number)
+                number = next(numbers, FOLDERS)
+                if number == FOLDERS or len(originals) >= ENOUGH:
+                    break
+            yield Batch(begun_at, number, originals)
 
-    def folder(self, number: int, on_read: Callable[[int], None]) -> Iterator[Finding]:
-        """Yield what is wrong in folder `number` (0 to 65,535); tell `on_read` the bytes read."""
-        originals = list(self._store.originals.in_folder(number))
-        if not originals:
-            return
-        rows = self._rows([original.key for original in originals])
+    def look_at(
+        self, originals: Sequence[Original], on_read: Callable[[int], None]
+    ) -> Iterator[Finding]:
+        """Yield what is wrong with some originals; tell `on_read` the bytes of each that was read."""
+        rows = self._rows([original.key for original in originals]) if originals else {}
         for original in originals:
-            finding = self._look_at(original, rows.get(original.key), on_read)
+            finding = self._compare(original, rows.get(original.key), on_read)
             if finding:
                 yield finding
 
@@ -149,7 +170,7 @@ class Auditor:
         tombstone = self._store.tombstones.find(record.key)
         return tombstone is None or not tombstone.forbids(record.stored_at)
 
-    def _look_at(
+    def _compare(
         self, original: Original, row: Record | None, on_read: Callable[[int], None]
     ) -> Finding | None:
         noted = self._store.records.find(original.key)
@@ -164,14 +185,14 @@ class Auditor:
             on_read(size)
             record = next((one for one in known if one.is_of(size, digest)), None)
             if record:
-                return self._look_at_row(original, _as_file_says(record, path), noted, row)
+                return self._compare_row(original, _as_file_says(record, path), noted, row)
         except FileNotFoundError:
             return None  # deleted or replaced while we looked
         if known:
             return self._confirm(Finding(DAMAGED, original.key, known[0], original))
         return self._confirm(Finding(UNRECORDED, original.key, None, original))
 
-    def _look_at_row(
+    def _compare_row(
         self, original: Original, truth: Record, noted: Record | None, row: Record | None
     ) -> Finding | None:
         """Compare record and row with the `truth` about a file that is whole."""

@@ -168,6 +168,8 @@ class Originals:
     def folders(self, first: int = 0) -> Iterator[int]:
         """Yield the numbers of the folders that there are, from `first` (below FOLDERS) on."""
         for high in _numbers_in(f"{self._root}/originals"):
+            if high < first >> 8:
+                continue
             for low in _numbers_in(f"{self._root}/originals/{high:02x}"):
                 if high << 8 | low >= first:
                     yield high << 8 | low

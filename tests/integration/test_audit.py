@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2.sql
@@ -13,11 +14,11 @@ import pytest
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import StorageUnavailable
-from image_cloud.fetch.audit import INCONSISTENT, UNRECORDED, Auditor
+from image_cloud.fetch.audit import ENOUGH, INCONSISTENT, UNRECORDED, Auditor, Finding
 from image_cloud.node import Node
 from image_cloud.picture.key import key_of
 from image_cloud.picture.record import Original, Record
-from image_cloud.storage.originals import Originals
+from image_cloud.storage.originals import FOLDERS, Originals
 from image_cloud.storage.recorder import commit_records
 from image_cloud.storage.store import Store
 from tests.frontdoor.client import jpeg
@@ -42,16 +43,38 @@ def picture(node: Node) -> Record:
     return record
 
 
+def look(node: Node, key: str, on_read: Callable[[int], None] = lambda size: None) -> list[Finding]:
+    """Return what is wrong with the original of `key`."""
+    (original,) = [
+        one for batch in node.auditor.batches() for one in batch.originals if one.key == key
+    ]
+    return list(node.auditor.look_at([original], on_read))
+
+
+def test_folders_with_few_originals_are_looked_at_together(node: Node) -> None:
+    """Each original comes once, wherever the audit begins; a look at the database is for many."""
+    keys = sorted(hashlib.sha256(bytes([n])).hexdigest() for n in range(3 * ENOUGH))
+    for key in keys:
+        path = node.store.originals.path(Original(key, "jpg"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(CONTENT)
+    for first in (0, int(keys[40][:4], 16), int(keys[-1][:4], 16) + 1):
+        batches = list(node.auditor.batches(first))
+        found = [one.key for batch in batches for one in batch.originals]
+        assert found == [key for key in keys if int(key[:4], 16) >= first]
+        assert len(batches) <= 4
+        starts = [batch.first for batch in batches]
+        assert [batch.following for batch in batches] == [*starts[1:], *[FOLDERS] * bool(starts)]
+
+
 def test_a_row_that_comes_while_the_file_is_read(node: Node, picture: Record) -> None:
-    auditor = node.auditor
-    number = int(picture.key[:4], 16)
-    assert [found.kind for found in auditor.folder(number, lambda size: None)] == [UNRECORDED]
+    assert [found.kind for found in look(node, picture.key)] == [UNRECORDED]
 
     def commit(size: int) -> None:
         with node.database.transaction() as cursor:
             catalog.upsert(cursor, [picture])
 
-    assert list(auditor.folder(number, commit)) == []
+    assert look(node, picture.key, commit) == []
 
 
 @pytest.mark.parametrize(
@@ -71,11 +94,11 @@ def test_a_row_that_says_something_else_than_the_file(
     )
     with node.database.transaction() as cursor:
         cursor.execute(change, [wrong])
-    (finding,) = node.auditor.folder(int(record.key[:4], 16), lambda size: None)
+    (finding,) = look(node, record.key)
     assert (finding.kind, finding.fields) == (INCONSISTENT, (field,))
     assert node.auditor.repair(finding) == "recorded"
     assert row_of(node, record.key) == record
-    assert list(node.auditor.folder(int(record.key[:4], 16), lambda size: None)) == []
+    assert look(node, record.key) == []
 
 
 def test_a_record_that_says_something_else_than_the_file(node: Node) -> None:
@@ -83,7 +106,7 @@ def test_a_record_that_says_something_else_than_the_file(node: Node) -> None:
     record = stored(node)
     node.store.records.note(dataclasses.replace(record, sha256="a" * 64))
     node.store.records.settle(dataclasses.replace(record, sha256="a" * 64))
-    (finding,) = node.auditor.folder(int(record.key[:4], 16), lambda size: None)
+    (finding,) = look(node, record.key)
     assert (finding.kind, finding.fields) == (INCONSISTENT, ("sha256",))
     assert node.auditor.repair(finding) == "recorded"
     assert node.store.records.find(record.key) == record
@@ -115,7 +138,7 @@ def test_an_original_of_an_earlier_release_gets_its_tag(node: Node, picture: Rec
     assert original
     os.utime(node.store.originals.path(original), (1000.25, 1000.25))
     assert not node.store.originals.is_tagged(original, picture)
-    assert list(node.auditor.folder(int(picture.key[:4], 16), lambda size: None)) == []
+    assert look(node, picture.key) == []
     assert node.store.originals.is_tagged(original, picture)
 
 

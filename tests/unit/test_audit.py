@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemons.janitor.audit import FOLDERS_AT_ONCE, Audit
+from daemons.janitor.audit import BATCHES_AT_ONCE, Audit
+from image_cloud.fetch.audit import Batch
 from image_cloud.fetch.audit_state import AuditState
 from image_cloud.storage.originals import FOLDERS
 from tests.clock import Clock
@@ -15,17 +16,17 @@ DAY_S = 86400.0
 
 
 class Auditor:
-    """Finds nothing wrong and counts the folders."""
+    """Finds nothing wrong and counts the looks at its batches, each of 16 folders."""
 
     looked_at = 0
 
     def missing(self, key: str, limit: int) -> tuple[str, list[Any]]:
         return "", []
 
-    def folders(self, first: int = 0) -> Iterator[int]:
-        return iter(range(first, FOLDERS))
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        return (Batch(number, number + 16, []) for number in range(first, FOLDERS, 16))
 
-    def folder(self, number: int, on_read: Callable[[int], None]) -> Iterator[Any]:
+    def look_at(self, originals: Sequence[Any], on_read: Callable[[int], None]) -> Iterator[Any]:
         self.looked_at += 1
         return iter(())
 
@@ -38,9 +39,9 @@ def test_a_lowered_pause_works_at_once(tmp_path: Path) -> None:
         before = auditor.looked_at
         state, lock = AuditState(tmp_path), tmp_path / ".audit"
         audit = Audit(auditor, state, lock, 10**9, pause_s, lambda: True, clock)
-        for _ in range(FOLDERS // FOLDERS_AT_ONCE):
+        for _ in range(FOLDERS // 16 // BATCHES_AT_ONCE):
             audit.step()
-        assert auditor.looked_at - before in (0, FOLDERS)
+        assert auditor.looked_at - before in (0, FOLDERS // 16)
         return auditor.looked_at > before
 
     assert is_audited(DAY_S)
