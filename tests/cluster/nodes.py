@@ -102,15 +102,6 @@ class Node(Stack):
         )
 
     @contextlib.contextmanager
-    def without(self, program: str) -> Iterator[None]:
-        """Have one program stopped for a while."""
-        self.supervisorctl("stop", program)
-        try:
-            yield
-        finally:
-            self.supervisorctl("start", program)
-
-    @contextlib.contextmanager
     def without_database(self) -> Iterator[Path]:
         """Have PostgreSQL and its clients stopped for a while; give the folder of its data."""
         programs = ["image-cloud-peer-clone", "image-cloud-janitor", "postgres"]

@@ -75,25 +75,15 @@ def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
     storage = storage_of(small)
     kept = origin.serve("/kept.jpg", jpeg(seed=1))
     assert get(small, "/get_thumbnail", url=kept).status_code == 200
-    blocker = fill(storage, leave_bytes)
     # Larger than what is free, where something is: the reserve of 16 MB is not touched at first.
     content = jpeg(seed=2) + b"\0" * (30_000_000 if leave_bytes else 0)
     url = origin.serve("/new.jpg", content)
-    for _ in range(2):
-        answer = get(small, "/get_image", url=url)
-        assert answer.content == content
-        assert answer.headers["Content-Type"] == "image/jpeg"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Cache-Control"] == "public, max-age=86400"
-        assert answer.headers["ETag"] == tag_of(content)
-        assert "Accept-Ranges" not in answer.headers
-    assert origin.count("/new.jpg") == 1
+    with small.without("image-cloud-janitor"):  # it makes room, which counts for up to a second
+        blocker = fill(storage, leave_bytes)
+        _passes_on(small, origin, url, content)
+        if not leave_bytes:
+            _says_that_it_is_full(small, url, kept)
     if not leave_bytes:
-        for unseen in ({}, {"resize_width": 34}):
-            made_sure = get(small, "/get_image", url=url, no_image=1, **unseen)
-            problem(made_sure, 503, "storage_unavailable")
-        of_kept = get(small, "/get_image", url=kept, no_image=1, resize_width=34)
-        problem(of_kept, 503, "storage_unavailable")
         for _ in range(14):
             thumbnail = get(small, "/get_thumbnail", url=url)
             assert picture(thumbnail).size == (200, 150)
@@ -116,6 +106,24 @@ def test_a_full_storage(leave_bytes: int, small: Stack, origin: Origin) -> None:
         lambda: get(small, "/get_image", url=small_picture).headers["X-Cache"] == "HIT",
         "pictures are stored again",
     )
+
+
+def _passes_on(small: Stack, origin: Origin, url: str, content: bytes) -> None:
+    for _ in range(2):
+        answer = get(small, "/get_image", url=url)
+        assert answer.content == content
+        assert answer.headers["Content-Type"] == "image/jpeg"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "public, max-age=86400"
+        assert answer.headers["ETag"] == tag_of(content)
+        assert "Accept-Ranges" not in answer.headers
+    assert origin.count("/new.jpg") == 1
+
+
+def _says_that_it_is_full(small: Stack, new: str, kept: str) -> None:
+    for url, asked in ((new, {}), (new, {"resize_width": 34}), (kept, {"resize_width": 34})):
+        made_sure = get(small, "/get_image", url=url, no_image=1, **asked)
+        problem(made_sure, 503, "storage_unavailable")
 
 
 def test_without_inodes_the_storage_is_full(small: Stack, origin: Origin) -> None:

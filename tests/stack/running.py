@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -77,6 +78,15 @@ class Stack:
         conf = self.home / "run/supervisord.conf"
         program = self.checkout / ".venv/bin/supervisorctl"
         return self._run(str(program), "-c", str(conf), *arguments, check=False)
+
+    @contextlib.contextmanager
+    def without(self, program: str) -> Iterator[None]:
+        """Have one program stopped for a while."""
+        self.supervisorctl("stop", program)
+        try:
+            yield
+        finally:
+            self.supervisorctl("start", program)
 
     def psql(self, query: str) -> str:
         """Return the rows of `query`, columns separated by `|`."""
