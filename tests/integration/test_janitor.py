@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from daemons.janitor.janitor import LEFT_OVER_AGE_S, NOTE_AGE_S, Janitor
 from image_cloud.config.sections import Database as Settings
 from image_cloud.db import catalog
 from image_cloud.errors import OriginReset
-from image_cloud.fetch.audit import MISSING, Finding
+from image_cloud.fetch.audit import MISSING, Batch, Finding
 from image_cloud.fetch.audit_state import AuditState, Place
 from image_cloud.history.uses import Uses
 from image_cloud.metrics.process_files import ProcessFiles
 from image_cloud.node import Node
-from image_cloud.picture.record import Tombstone
+from image_cloud.picture.record import Original, Tombstone
 from image_cloud.process import json_file
 from image_cloud.storage.originals import FOLDERS
 from tests.clock import Clock
@@ -151,7 +151,7 @@ def test_after_sigterm_a_sweep_is_broken_off(parts: Parts) -> None:
 
 
 class Auditor:
-    """Finds what it is told to; repairs are noted down."""
+    """Finds what it is told to in batches of one folder; repairs are noted down."""
 
     def __init__(self, lost: int = 0) -> None:
         self.lost = [Finding(MISSING, picture(n).key, picture(n), None) for n in range(lost)]
@@ -164,11 +164,12 @@ class Auditor:
         found, self.lost = self.lost, []
         return "", found
 
-    def folders(self, first: int) -> Iterator[int]:
-        return iter(range(first, FOLDERS))
+    def batches(self, first: int) -> Iterator[Batch]:
+        for number in range(first, FOLDERS):
+            yield Batch(number, number + 1, [Original(f"{number:04x}{0:060x}", "jpg")])
 
-    def folder(self, number: int, on_read: Any) -> Any:
-        self.seen.append(number)
+    def look_at(self, originals: Sequence[Original], on_read: Any) -> Any:
+        self.seen += [int(one.key[:4], 16) for one in originals]
         on_read(100)
         self.during()
         return iter(())
