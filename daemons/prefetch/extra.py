@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from daemons.prefetch.dispatcher import Dispatcher
 
-LONGEST_IDLE_S = 30.0
+LONGEST_IDLE_S = 120.0
 CALL_AGAIN_S = 1.0
 
 
