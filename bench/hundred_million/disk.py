@@ -24,7 +24,7 @@ from tests.node import new_node
 from tests.storage import keep
 
 VARIANTS, VARIANT_BYTES, ORIGINAL_BYTES = 3, 8000, 150_000
-PREFIX, FOLDERS = "00", 256  # where the sample stands: as densely as a hundredth of all would
+PREFIX = "00"  # where the sample stands: as densely as a hundredth of all would
 
 
 def sample(dsn: str, meter: Meter, first: int, files: int) -> Iterator[Measured]:

@@ -25,7 +25,7 @@ from image_cloud.storage.originals import FOLDERS
 log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
-BATCHES_AT_ONCE = 8
+BATCHES_AT_ONCE = 32
 LOOK_FOR_MISSING_EVERY_S = 60.0
 LOCK = "0" * 64
 

@@ -25,9 +25,11 @@ from image_cloud.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-FOLDERS_A_BATCH = 32
-ENOUGH = 32
-"""So many originals of a young storage, where folders have one each, share a look at the database."""
+FOLDERS_A_BATCH, ENOUGH = 32, 8
+"""So many originals of a young storage, whose folders have one each, share a look at the database.
+
+A batch is read whole: more would be a burst of many times what the audit may read in a second.
+"""
 DAMAGED, TRUNCATED, MISSING, UNRECORDED = "damaged", "truncated", "missing", "unrecorded"
 MAY_DIFFER = ("stored_from", "etag", "last_modified", "final_key")
 INCONSISTENT = "inconsistent"

@@ -58,7 +58,7 @@ def test_folders_with_few_originals_are_looked_at_together(node: Node) -> None:
         path = node.store.originals.path(Original(key, "jpg"))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(CONTENT)
-    for first in (0, int(keys[40][:4], 16), int(keys[-1][:4], 16) + 1):
+    for first in (0, int(keys[ENOUGH + 3][:4], 16), int(keys[-1][:4], 16) + 1):
         batches = list(node.auditor.batches(first))
         found = [one.key for batch in batches for one in batch.originals]
         assert found == [key for key in keys if int(key[:4], 16) >= first]
